@@ -1,0 +1,265 @@
+"""The nouns of Passerelle: frozen values that every room shares, on the standard library only.
+
+A `Message` is what arrived. A `Delivery` is the duty to bring one part of one message to one destination; its
+`Attempt`s are the tries, each at one endpoint. `Receipt` is the engine's promise to the sender; `Reply` is the
+partner's evidence. Times are UTC milliseconds since the epoch; order comes from sequences, never from a clock.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+INLINE_LIMIT = 128 * 1024
+"""Bytes: a body above this size lives in a file, below it in the row."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class State(enum.IntEnum):
+    """State of a delivery; every value from `DELIVERED` on is terminal (predicates read `state < 10`).
+
+    Only `PENDING` and `RETRYING` may be sent. `IN_FLIGHT` lives in memory and in the flight file, never in a row.
+    """
+
+    PENDING = 0
+    RETRYING = 1
+    IN_FLIGHT = 2
+    AWAITING = 3
+    HELD = 4
+    PARKED = 5
+    DELIVERED = 10
+    DELIVERED_BY_FALLBACK = 11
+    FILTERED = 12
+    SUPERSEDED = 13
+    RECALLED = 14
+    EXPIRED = 15
+    DEAD = 16
+
+    @property
+    def word(self) -> str:
+        """The word used in store, API, console, metrics, journal and documentation."""
+        return self.name.lower()
+
+    @property
+    def terminal(self) -> bool:
+        return self >= State.DELIVERED
+
+
+class Disposition(enum.IntEnum):
+    """What became of a message at the door."""
+
+    ACCEPTED = 0
+    FILTERED = 1
+    REFUSED = 2
+    DUPLICATE = 3
+    COLLISION = 4
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class Result(enum.IntEnum):
+    """What one attempt came to; `UNKNOWN` means that something was sent and no valid reply came back (G3)."""
+
+    DELIVERED = 0
+    TRANSIENT = 1
+    UNKNOWN = 2
+    PERMANENT = 3
+    REJECTED = 4
+    BUG = 5
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A handle on content: inline below `INLINE_LIMIT`, else a file that is already synced to disk.
+
+    `sha256` is the digest (32 bytes) of the content and `size` its length in bytes.
+    """
+
+    size: int
+    sha256: bytes
+    data: bytes | None = None
+    path: Path | None = None
+
+    @classmethod
+    def of(cls, data: bytes) -> Body:
+        """Wrap bytes in memory, whatever their size; the store moves large ones to a file."""
+        return cls(len(data), hashlib.sha256(data).digest(), data)
+
+    def read(self) -> bytes:
+        """Return the whole content; blocks on the disk when the body is a file."""
+        if self.data is not None:
+            return self.data
+        if self.path is None:
+            raise ValueError("a body has neither bytes nor a path")
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Identity that a peer proved by TLS: issuer, SAN entries such as `dns:host` or `uri:urn:x`, SHA-256 in hex.
+
+    The common name is no identity (RFC 6125 6.4.4) and is not kept.
+    """
+
+    issuer: str
+    names: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a connection, as far as the channel knows it; `address` is `host:port` or a path."""
+
+    address: str
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a channel received, before anything was decided about it.
+
+    `selector` is the channel's own door within a listener (`POST /v1/appointments`), "" where it has none.
+    `control_id` is the sender's id as text ("" when unknown): CloudEvents `source` + space + `id`, MSH-10,
+    AMQP message_id. `headers` is bounded and allow-listed by the channel, keys in lower case.
+    """
+
+    id: str
+    listener: str
+    body: Body
+    codec: str
+    received_ms: int
+    selector: str = ""
+    partner: str | None = None
+    control_id: str = ""
+    peer: Peer | None = None
+    content_type: str = ""
+    headers: Mapping[str, str] = NOTHING
+    meta: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    replay_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a message: `path` in the document's own notation, `text` free of payload."""
+
+    path: str
+    text: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the engine decided, from which an exchange renders the reply bytes before the commit."""
+
+    disposition: Disposition
+    message_id: str
+    faults: tuple[Fault, ...] = ()
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The engine's promise to the sender: `reply` are the bytes that its exchange rendered, committed or replayed."""
+
+    disposition: Disposition
+    message_id: str
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The partner's evidence: `code` in its own protocol (`202`, `AA`, `250`), bounded body, seconds taken aside.
+
+    `awaiting` says that the partner took the message but confirms later (HTTP 202 where the endpoint says so).
+    """
+
+    code: str
+    body: bytes = b""
+    headers: Mapping[str, str] = NOTHING
+    awaiting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of one delivery at one endpoint, as an outbound channel sees it.
+
+    `message_id` is the id that travels (webhook-id, MSH-10, message_id): the same on every attempt and on the
+    fallback. `number` counts from 1 over the whole delivery. `timeout` is in seconds, for this attempt as a whole.
+    `kind` is what the message means (`appointment-booked`), "" when unknown.
+    """
+
+    delivery: int
+    message_id: str
+    number: int
+    endpoint: str
+    body: Body
+    content_type: str
+    timeout: float
+    kind: str = ""
+    headers: Mapping[str, str] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One place in a delivery's frozen chain: an endpoint (`partner.endpoint`) and the role of the body it gets."""
+
+    endpoint: str
+    rendering: str = "rendered"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of duty, as the dispatcher takes it from the store.
+
+    `sequence` is the store's integer and gives the order within a lane. `revision` grows with every change and is
+    what compare-and-set compares; `generation` grows when a dead letter is released. `hop` indexes `chain`;
+    `fallback` says that the chain's first endpoint is not the route's first choice. `unknown` counts the unknown
+    outcomes so far, `attempts` the attempts of this generation, `hop_attempts` those at this hop, `hop_ms` when
+    this hop's budget began (0: not yet).
+    `version` and `recalls` serve supersede and recall; `kind` is the rendering's event type.
+    `body` is filled where the store still has it at hand; otherwise ask the archive for `rendering`.
+    """
+
+    sequence: int
+    message: int
+    message_id: str
+    route: str
+    route_version: str
+    destination: str
+    lane: bytes
+    chain: tuple[Hop, ...]
+    hop: int
+    state: State
+    due_ms: int
+    accepted_ms: int
+    revision: int = 0
+    generation: int = 0
+    attempts: int = 0
+    hop_attempts: int = 0
+    hop_ms: int = 0
+    unknown: int = 0
+    deadline_ms: int | None = None
+    expire_ms: int | None = None
+    version: int | None = None
+    supersedes: bool = False
+    recalls: bool = False
+    fallback: bool = False
+    kind: str = ""
+    reason: str = ""
+    body: Body | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint that the current hop names, `partner.endpoint`."""
+        return self.chain[self.hop].endpoint

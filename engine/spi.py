@@ -1,0 +1,275 @@
+"""What plugs in: channels, codecs, steps and mappers, each a contract of a few methods.
+
+Who calls what, how often, and what happens after which error is said here and proven by the contract suites in
+`engine.testing`. The store's contract stands in `engine.store.protocol`: a channel never sees it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from logging import Logger
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from anyio.abc import TaskStatus
+
+from engine.clock import Clock
+from engine.model import Attempt, Certificate, Message, Receipt, Reply, Verdict
+
+# --------------------------------------------------------------------------- documents
+
+
+class Getter(Protocol):
+    """A compiled path: returns the value in a document's root, the codec's "absent" when there is none."""
+
+    def __call__(self, root: Any) -> Any: ...
+
+
+class CompiledPath(Protocol):
+    """A path compiled once by its codec; `text` is as people wrote it."""
+
+    text: str
+    get: Getter
+
+    def set(self, root: Any, value: Any) -> None:
+        """Write `value` in place, making what is missing on the way; Rejected where the path cannot be."""
+
+    def remove(self, root: Any) -> None:
+        """Take the leaf, item or segment out in place; absent is no error."""
+
+
+class Document(Protocol):
+    """A decoded message that steps may change.
+
+    `root` is what paths are read from: for a CloudEvent the event's data, with `envelope` its other attributes.
+    """
+
+    codec: str
+    root: Any
+    envelope: Mapping[str, Any] | None
+
+    def copy(self) -> Document:
+        """Return an independent copy: changing one never changes the other."""
+
+
+class Codec(Protocol):
+    """Bytes <-> document for one content type; pure and synchronous, called on the accept path."""
+
+    name: str
+    content_type: str
+
+    def decode(self, message: Message) -> Document:
+        """Raise MalformedMessage with a position when the body is no document of this type."""
+
+    def encode(self, document: Document) -> bytes:
+        """Return the document's bytes; what was not changed keeps its spelling."""
+
+    def path(self, text: str) -> CompiledPath:
+        """Compile a path; raise ExpressionError with the offset of what is wrong."""
+
+    def path_extent(self, text: str, start: int) -> int:
+        """Return the offset in `text` where the path that begins at `start` ends."""
+
+
+# --------------------------------------------------------------------------- routing
+
+
+@dataclass(slots=True)
+class Scope:
+    """What expressions see while one message is routed; `msg` and `it` change from step to step.
+
+    `partner` and `sender` are partner directory entries as plain mappings (`name`, `identifiers`, `contact`, ...),
+    `meta` holds id, headers, listener, event (envelope), file name and the like.
+    """
+
+    msg: Any
+    source: Any
+    meta: dict[str, Any]
+    now_ms: int
+    vars: dict[str, Any] = field(default_factory=dict)
+    sender: Mapping[str, Any] | None = None
+    partner: Mapping[str, Any] | None = None
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    reply: Any = None
+    it: Any = None
+    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    new_id: Callable[[], str] | None = None
+
+
+class Step(Protocol):
+    """A pure transformation: no network, no clock, no disk. [] filters the message, several documents split it.
+
+    It may change the document in place (the runtime gives each destination a copy) and set `scope.vars` and
+    `scope.partner`. Raises Rejected with the faulty paths.
+    """
+
+    def __call__(self, document: Document, scope: Scope) -> Sequence[Document]: ...
+
+
+class Mapper(Protocol):
+    """A compiled mapping in the room `engine.mapping`; pure and synchronous."""
+
+    name: str
+    version: str
+
+    def apply(self, document: Document, scope: Scope) -> Document:
+        """Return a new document of the mapper's target codec; Rejected names the source path at fault."""
+
+
+# --------------------------------------------------------------------------- channels
+
+
+class Exchange(Protocol):
+    """The sender's side of one message: how a verdict looks in its own protocol."""
+
+    def reply(self, verdict: Verdict) -> bytes:
+        """Render the reply before the commit. The bytes are the channel's own form: it writes them, now or when
+        the same message comes again and the stored reply is replayed."""
+
+
+class Admission(Protocol):
+    """A share of the in-flight byte budget, given back on exit."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Intake(Protocol):
+    """What an inbound channel hands its messages to."""
+
+    def admit(self, partner: str | None, size: int, selector: str = "") -> Admission:
+        """Ask before the body is read; `size` is in bytes, declared or the limit.
+
+        Raises:
+            BudgetExceeded: memory, disk or store is short, or the engine drains: answer retryably, with Retry-After.
+            Unmatched: no route listens at this selector.
+        """
+
+    async def __call__(self, message: Message, exchange: Exchange) -> Receipt:
+        """Return once the message and its reply are durable: only now may the reply be written.
+
+        A refusal of content is a Receipt too (disposition REFUSED, its reply rendered and journalled).
+
+        Raises:
+            Transient: nothing is durable; answer retryably, or close without a reply.
+            CommitUnknown: nobody knows; close without a reply, the sender's copy will meet the duplicate check.
+        """
+
+
+class Inbound(ABC):
+    """A listener of one channel type. One instance per configured listener."""
+
+    def __init__(self, config: Any, context: ChannelContext) -> None:
+        self.config = config
+        self.context = context
+
+    @abstractmethod
+    async def serve(self, intake: Intake, *, task_status: TaskStatus[str]) -> None:
+        """Listen and hand in messages until `stop()` or cancellation.
+
+        Calls `task_status.started(address)` once it listens, with the bound address (`127.0.0.1:41234`, a folder,
+        a queue). An exception restarts the channel alone, with backoff. One task per connection, none per message.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Accept nothing new, finish what was begun, then return; `serve` returns soon after."""
+
+
+class Outbound(ABC):
+    """The sending side for one endpoint; entered once, then `send` runs concurrently up to the endpoint's limit."""
+
+    def __init__(self, config: Any, context: ChannelContext) -> None:
+        self.config = config
+        self.context = context
+
+    async def __aenter__(self) -> Self:
+        """Prepare pools; never fail because the partner is absent."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close connections."""
+
+    @abstractmethod
+    async def send(self, attempt: Attempt) -> Reply:
+        """Deliver once and return the partner's positive answer.
+
+        Must be bounded by `attempt.timeout` seconds, and safe to call again with the same `message_id`.
+
+        Raises:
+            Transient: absent, busy or silent; `sent=True` when something was sent and no valid reply came back.
+            Permanent: this endpoint will not take it, another may.
+            Rejected: the partner refuses this message for its content.
+        """
+
+    @abstractmethod
+    async def probe(self) -> Sequence[tuple[str, bool, str]]:
+        """Check the way to the partner without sending a message: (stage, well, remark) for dns, tcp, tls, ..."""
+
+
+class SmallState(Protocol):
+    """A few durable values of one channel (last file seen, last timer run): at most 64 KiB each."""
+
+    async def get(self, name: str) -> str | None: ...
+
+    async def put(self, name: str, value: str) -> None:
+        """Return once the value is durable."""
+
+
+class Counters(Protocol):
+    """Metrics that a channel may move; names and labels come from an allow-list in `engine.observe`."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None: ...
+
+    def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContext:
+    """What a channel gets from the engine.
+
+    `name` is the listener's or `partner.endpoint`; `folder` is what relative paths start from; `var` is the folder
+    for the engine's own files; `tls` is ready to use, or None for plaintext; `connection` is the named connection
+    that the endpoint refers to, as configured; `identify` gives the partner a certificate belongs to.
+    """
+
+    name: str
+    clock: Clock
+    logger: Logger
+    counters: Counters
+    state: SmallState
+    folder: Path
+    var: Path
+    new_id: Callable[[], str]
+    tls: ssl.SSLContext | None = None
+    connection: Any = None
+    identify: Callable[[Certificate], str | None] = lambda certificate: None
+    selectors: Sequence[str] = ()
+    zone: str = "UTC"
+    locale: str = "fr-CA"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelType:
+    """One channel type: a module or package under `channels` offers it as `CHANNEL`.
+
+    `listener` and `endpoint` are pydantic models (subclasses of `ListenerConfig` and `EndpointConfig`) whose field
+    named like the type holds the address; `inbound` and `outbound` go with them.
+    """
+
+    name: str
+    listener: type[Any] | None = None
+    endpoint: type[Any] | None = None
+    inbound: Callable[[Any, ChannelContext], Inbound] | None = None
+    outbound: Callable[[Any, ChannelContext], Outbound] | None = None
+
+
