@@ -1,0 +1,49 @@
+# Two commands matter: `make run` (the main job on this machine) and `make test` (everything that is checked).
+# Both start from a bare Debian 12 with Python 3.11, make and root; deploy/setup.sh does what is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN_COMMAND ?= $(BIN)/passerelle dev
+BENCH_COMMAND ?= $(BIN)/python -m bench
+DOCS_COMMAND ?= $(BIN)/passerelle schema --write docs/reference
+SETUP := PYTHON="$(PYTHON)" sh deploy/setup.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check soak bench docs wheel clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1	\2/p' Makefile
+
+run: .venv/ready-run ## set up, then run the engine beside three simulated clinics
+	exec $(RUN_COMMAND)
+
+test: check ## lint, types, import rules and all tests (Debian packages and servers included)
+	$(BIN)/pytest -q
+
+check: .venv/ready-test ## lint, types and import rules only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+soak: .venv/ready-test ## random faults for a long time
+	$(BIN)/pytest -q -m soak
+
+bench: .venv/ready-test ## measure, into bench/RESULTS.md
+	$(BENCH_COMMAND)
+
+docs: .venv/ready-run ## regenerate docs/reference from the models
+	$(DOCS_COMMAND)
+
+wheel: .venv/ready-test ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what can be made again; var/ and certs/ hold data and stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready-run: pyproject.toml deploy/setup.sh
+	$(SETUP) run
+
+.venv/ready-test: pyproject.toml deploy/setup.sh
+	$(SETUP) test
