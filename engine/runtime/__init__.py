@@ -1,0 +1,1 @@
+"""The running engine: intake and router before the reply, dispatcher and lanes after the commit."""

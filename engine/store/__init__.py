@@ -1,0 +1,1 @@
+"""Durable state: what was accepted, what is owed, what was tried, and the journal of all of it."""
