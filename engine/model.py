@@ -144,7 +144,7 @@ class Message:
     control_id: str = ""
     peer: Peer | None = None
     content_type: str = ""
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     meta: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     replay_of: str | None = None
 
@@ -186,7 +186,7 @@ class Reply:
 
     code: str
     body: bytes = b""
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     awaiting: bool = False
 
 
@@ -207,7 +207,7 @@ class Attempt:
     content_type: str
     timeout: float
     kind: str = ""
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

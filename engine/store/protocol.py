@@ -81,7 +81,7 @@ class Acceptance:
     deliveries: Sequence[NewDelivery] = ()
     renderings: Sequence[Rendering] = ()
     keys: Sequence[tuple[str, str]] = ()
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     dedup_window_ms: int = 0
     collision: str = "accept"
     collision_reply: bytes = b""
