@@ -1,0 +1,1 @@
+"""Mappers: declarative files that turn one document into another."""

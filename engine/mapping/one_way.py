@@ -1,0 +1,141 @@
+"""One-way mappers: a template tree that builds a new JSON document, for notifications that nobody reads back.
+
+A file says `mapper`, `version`, optional `tables`, and `document`: a tree of mappings, lists and templates. A text
+that is one `{expression}` keeps the value's type; a key whose value is absent ("") is left out, as is a branch in
+which nothing is left; `null` stays. `tables: {name: {key: value}}` are read by `table('name', key)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from engine.errors import PasserelleError
+from engine.spi import Document, Scope
+
+_ABSENT = ""
+
+
+class MappingProblem(PasserelleError):
+    """A mapper file is wrong at `trail` (keys and indexes from its root); `offset` and `length` inside the text."""
+
+    def __init__(
+        self, message: str, trail: tuple[str | int, ...], *, offset: int = 0, length: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.trail = trail
+        self.offset = offset
+        self.length = length
+
+
+class Rendered(Protocol):
+    """A compiled template; `names` are the names that it reads (`msg`, `meta`, `partner`, ...)."""
+
+    @property
+    def names(self) -> frozenset[str]: ...
+
+    def evaluate(self, scope: Scope) -> Any: ...
+
+
+Compile = Callable[[str, tuple[str | int, ...]], Rendered]
+"""Compiles a template text found at a trail; raises MappingProblem."""
+Build = Callable[[Scope], Any]
+MakeDocument = Callable[[Any], Document]
+
+_CONTENT = frozenset({"msg", "source", "vars", "it", "reply", "memory"})
+"""Names through which a document's content can reach a template."""
+
+_KEYS = {"mapper", "version", "tables", "document", "owner", "ticket", "tags"}
+
+
+@dataclass(frozen=True, slots=True)
+class OneWayMapper:
+    """A compiled one-way mapper; `apply` never changes its source document.
+
+    `content_free` is found, not declared: no template reads the message, so nothing of it can leave this way.
+    """
+
+    name: str
+    version: str
+    build: Build
+    tables: Mapping[str, Mapping[str, str]]
+    make: MakeDocument
+    content_free: bool
+
+    def apply(self, document: Document, scope: Scope) -> Document:
+        """Return the new document, a JSON object."""
+        inner = replace(scope, tables={**scope.tables, **self.tables}) if self.tables else scope
+        root = self.build(inner)
+        return self.make({} if root == _ABSENT else root)
+
+
+def compile_one_way(definition: Mapping[str, Any], *, template: Compile, make: MakeDocument) -> OneWayMapper:
+    """Compile a mapper from its file's plain content, in which every scalar is text.
+
+    Raises:
+        MappingProblem: an unknown key, a missing one, or a template that does not compile, with its trail.
+    """
+    for key in definition:
+        if key not in _KEYS:
+            raise MappingProblem(f'unknown key "{key}"', (key,))
+    for key in ("mapper", "version", "document"):
+        if key not in definition:
+            raise MappingProblem(f'"{key}" is missing', ())
+    if not isinstance(definition["document"], Mapping):
+        raise MappingProblem("the document must be a mapping", ("document",))
+    read: set[str] = set()
+
+    def compile_text(text: str, trail: tuple[str | int, ...]) -> Rendered:
+        rendered = template(text, trail)
+        read.update(rendered.names)
+        return rendered
+
+    return OneWayMapper(
+        name=str(definition["mapper"]),
+        version=str(definition["version"]),
+        build=_compile(definition["document"], ("document",), compile_text),
+        tables=_tables(definition.get("tables", {})),
+        make=make,
+        content_free=not read & _CONTENT,
+    )
+
+
+def _tables(written: Any) -> dict[str, dict[str, str]]:
+    if not isinstance(written, Mapping):
+        raise MappingProblem("tables must be a mapping", ("tables",))
+    tables: dict[str, dict[str, str]] = {}
+    for name, rows in written.items():
+        if not isinstance(rows, Mapping) or not all(isinstance(value, str) for value in rows.values()):
+            raise MappingProblem("a table maps keys to texts", ("tables", name))
+        tables[name] = dict(rows)
+    return tables
+
+
+def _compile(node: Any, trail: tuple[str | int, ...], template: Compile) -> Build:
+    if isinstance(node, Mapping):
+        return _branch({key: _compile(value, (*trail, key), template) for key, value in node.items()})
+    if isinstance(node, list | tuple):
+        return _list([_compile(value, (*trail, index), template) for index, value in enumerate(node)])
+    return template(str(node), trail).evaluate
+
+
+def _branch(children: Mapping[str, Build]) -> Build:
+    items = tuple(children.items())
+
+    def build(scope: Scope) -> Any:
+        made = {key: value for key, child in items if not _is_absent(value := child(scope))}
+        return made or _ABSENT
+
+    return build
+
+
+def _list(children: list[Build]) -> Build:
+    def build(scope: Scope) -> Any:
+        return [value for child in children if not _is_absent(value := child(scope))] or _ABSENT
+
+    return build
+
+
+def _is_absent(value: Any) -> bool:
+    return isinstance(value, str) and value == _ABSENT
