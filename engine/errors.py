@@ -122,6 +122,20 @@ class NotFound(PasserelleError):
     """There is no such row, name or id."""
 
 
+class ExpressionError(PasserelleError):
+    """An expression, a template or a path that users wrote cannot be compiled.
+
+    `offset` and `length` count characters within the text that was compiled, so that the loader can put the caret
+    under it; `help` says what to write instead, "" where nobody knows.
+    """
+
+    def __init__(self, message: str, *, offset: int = 0, length: int = 1, help: str = "") -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.length = length
+        self.help = help
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One finding about a configuration file; lines and columns count from 1, `length` in characters."""
