@@ -98,13 +98,13 @@ class Directory:
         """Return the partner of that name, None when there is none."""
         return self._entries.get(name)
 
-    def find(self, where: Mapping[str, str]) -> Entry | None:
+    def find(self, /, **identifiers: str) -> Entry | None:
         """Return the one partner that has all these identifiers (kind to value); None when none or not one only.
 
         The kind `name` finds a partner by its name. An empty value finds nobody.
         """
         found = ""
-        for kind, value in where.items():
+        for kind, value in identifiers.items():
             key = ("name", value) if kind == "name" else ("id", kind, value)
             owner = self._claims.get(key)
             if owner is None or (found and owner != found):

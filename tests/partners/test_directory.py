@@ -36,32 +36,32 @@ def name_of(entry: object) -> str:
 def test_a_partner_is_found_by_each_of_its_identifiers() -> None:
     directory = Directory([ABC, XYZ])
     asked: list[dict[str, str]] = [{"permit": "01234"}, {"facility": "ABC"}, {"facility": "CLINABC"}]
-    assert [name_of(directory.find(where)) for where in asked] == ["clinique-abc"] * 3
+    assert [name_of(directory.find(**where)) for where in asked] == ["clinique-abc"] * 3
 
 
 def test_a_leading_zero_is_part_of_a_permit() -> None:
-    assert Directory([ABC]).find({"permit": "1234"}) is None
+    assert Directory([ABC]).find(permit="1234") is None
 
 
 def test_several_identifiers_must_all_agree() -> None:
     directory = Directory([ABC, XYZ])
-    assert name_of(directory.find({"permit": "01234", "facility": "ABC"})) == "clinique-abc"
-    assert directory.find({"permit": "01234", "facility": "XYZ"}) is None
+    assert name_of(directory.find(permit="01234", facility="ABC")) == "clinique-abc"
+    assert directory.find(permit="01234", facility="XYZ") is None
 
 
 @pytest.mark.parametrize("where", [{}, {"permit": ""}, {"permit": "99999"}, {"colour": "01234"}])
 def test_what_nobody_has_finds_nobody(where: dict[str, str]) -> None:
-    assert Directory([ABC, XYZ]).find(where) is None
+    assert Directory([ABC, XYZ]).find(**where) is None
 
 
 def test_an_empty_identifier_is_not_indexed() -> None:
-    assert Directory([Partner("a", identifiers={"permit": ""})]).find({"permit": ""}) is None
+    assert Directory([Partner("a", identifiers={"permit": ""})]).find(permit="") is None
 
 
 def test_a_partner_is_found_by_name() -> None:
     directory = Directory([ABC, XYZ])
-    assert name_of(directory.find({"name": "clinique-xyz"})) == "clinique-xyz"
-    assert directory.entry("clinique-xyz") is directory.find({"permit": "05678"})
+    assert name_of(directory.find(name="clinique-xyz")) == "clinique-xyz"
+    assert directory.entry("clinique-xyz") is directory.find(permit="05678")
 
 
 def test_an_entry_reads_as_plain_mappings_and_as_its_name() -> None:
@@ -83,18 +83,18 @@ def test_an_identifier_of_two_partners_finds_neither_and_is_reported() -> None:
     other = Partner("clinique-def", identifiers={"permit": "01234"})
     third = Partner("clinique-ghi", identifiers={"permit": "01234"})
     directory = Directory([ABC, other, third])
-    assert directory.find({"permit": "01234"}) is None
+    assert directory.find(permit="01234") is None
     assert [str(conflict) for conflict in directory.conflicts] == [
         "permit 01234 belongs to both clinique-abc and clinique-def: neither is found by it",
         "permit 01234 belongs to both clinique-abc and clinique-ghi: neither is found by it",
     ]
-    assert name_of(directory.find({"facility": "ABC"})) == "clinique-abc"
+    assert name_of(directory.find(facility="ABC")) == "clinique-abc"
 
 
 def test_a_value_repeated_by_one_partner_is_no_conflict() -> None:
     directory = Directory([Partner("a", identifiers={"facility": ["A", "A"]})])
     assert directory.conflicts == ()
-    assert name_of(directory.find({"facility": "A"})) == "a"
+    assert name_of(directory.find(facility="A")) == "a"
 
 
 def test_a_name_used_twice_is_reported() -> None:
@@ -147,7 +147,7 @@ def test_the_time_of_a_look_up_does_not_grow_with_the_directory() -> None:
         for _ in range(5):
             begin = perf_counter()
             for _ in range(1_000):
-                directory.find({"permit": "00007"})
+                directory.find(permit="00007")
             rounds.append(perf_counter() - begin)
         return min(rounds)
 
