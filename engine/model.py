@@ -83,18 +83,20 @@ class Result(enum.IntEnum):
 class Body:
     """A handle on content: inline below `INLINE_LIMIT`, else a file that is already synced to disk.
 
-    `sha256` is the digest (32 bytes) of the content and `size` its length in bytes.
+    `sha256` is the digest (32 bytes) of the content and `size` its length in bytes. `content_type` is filled where
+    the store gives a rendering back, for the attempt that carries it.
     """
 
     size: int
     sha256: bytes
     data: bytes | None = None
     path: Path | None = None
+    content_type: str = ""
 
     @classmethod
-    def of(cls, data: bytes) -> Body:
+    def of(cls, data: bytes, content_type: str = "") -> Body:
         """Wrap bytes in memory, whatever their size; the store moves large ones to a file."""
-        return cls(len(data), hashlib.sha256(data).digest(), data)
+        return cls(len(data), hashlib.sha256(data).digest(), data, None, content_type)
 
     def read(self) -> bytes:
         """Return the whole content; blocks on the disk when the body is a file."""
@@ -228,7 +230,7 @@ class Delivery:
     outcomes so far, `attempts` the attempts of this generation, `hop_attempts` those at this hop, `hop_ms` when
     this hop's budget began (0: not yet).
     `version` and `recalls` serve supersede and recall; `kind` is the rendering's event type.
-    `body` is filled where the store still has it at hand; otherwise ask the archive for `rendering`.
+    `body` is filled where the store still has it at hand; otherwise ask the archive for `rendering` of `part`.
     """
 
     sequence: int
@@ -258,6 +260,7 @@ class Delivery:
     kind: str = ""
     reason: str = ""
     body: Body | None = None
+    part: int = 0
 
     @property
     def endpoint(self) -> str:
