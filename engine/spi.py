@@ -263,7 +263,8 @@ class ChannelType:
     """One channel type: a module or package under `channels` offers it as `CHANNEL`.
 
     `listener` and `endpoint` are pydantic models (subclasses of `ListenerConfig` and `EndpointConfig`) whose field
-    named like the type holds the address; `inbound` and `outbound` go with them.
+    named like the type holds the address; `inbound` and `outbound` go with them. `connection` is a subclass of
+    `ConnectionConfig` where several endpoints may share one way out (`connections: {relay: {smtp: ...}}`).
     """
 
     name: str
@@ -271,5 +272,4 @@ class ChannelType:
     endpoint: type[Any] | None = None
     inbound: Callable[[Any, ChannelContext], Inbound] | None = None
     outbound: Callable[[Any, ChannelContext], Outbound] | None = None
-
-
+    connection: type[Any] | None = None

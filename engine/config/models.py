@@ -49,7 +49,6 @@ from engine.config.words import (
     MailAddress,
     Name,
     Secret,
-    SecretText,
     Sha256,
     Template,
     TemplateText,
@@ -94,7 +93,6 @@ __all__ = [
     "Retry",
     "RetryPolicy",
     "Secret",
-    "SecretText",
     "Sha256",
     "Size",
     "StrictModel",
@@ -127,7 +125,7 @@ class StrictModel(BaseModel):
         try:
             return handler(value)
         except ValidationError as error:
-            raise _explained(cls, error) from None
+            raise explained(cls, error) from None
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
@@ -135,7 +133,8 @@ def keys_of(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _explained(model: type[BaseModel], error: ValidationError) -> ValidationError:
+def explained(model: type[BaseModel], error: ValidationError) -> ValidationError:
+    """Return the findings with unknown keys of `model` itself told with a suggestion."""
     found = error.errors(include_url=False)
     own = [item for item in found if item["type"] in ("extra_forbidden", "missing") and len(item["loc"]) == 1]
     if not own:

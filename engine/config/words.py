@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from engine.config.reading import Reading, matching
 from engine.config.text import Text
+from engine.security import secrets
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 
@@ -18,34 +18,21 @@ MailAddress = Annotated[str, matching("a mail address", "write name@example.org"
 Sha256 = Annotated[str, matching("a SHA-256 in hex", "write its 64 digits", r"[0-9A-Fa-f]{64}")]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SecretText:
-    """A secret; only `reveal` gives it, no print, log or dump does."""
-
-    _value: str
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "SecretText(***)"
-
-
-def read_secret(text: str) -> SecretText:
+def read_secret(text: str) -> secrets.Secret:
     """Read a secret, which a file may only refer to; ValueError when it stands there in clear."""
     if not text:
         raise ValueError
     if isinstance(text, Text) and text.filling is None:
         raise ValueError("a secret stands here in clear")
-    return SecretText(str(text))
+    return secrets.Secret(str(text))
 
 
 Secret = Annotated[
-    SecretText,
+    secrets.Secret,
     Reading(
         "a secret",
         "refer to it: ${cred:name}, ${file:path} or ${env:VAR}",
-        SecretText,
+        secrets.Secret,
         read_secret,
         {"type": "string", "pattern": r"^\$\{"},
     ),

@@ -1,0 +1,177 @@
+"""The model of a partner: who it is, how it proves it, when it rests, and its endpoints."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import time
+from typing import Annotated
+
+from pydantic import Field, SerializeAsAny
+
+from engine.config.models import (
+    EndpointConfig,
+    FilePath,
+    Labelled,
+    Many,
+    Name,
+    RateLimit,
+    Reading,
+    Sha256,
+    StrictModel,
+    ZoneName,
+    matching,
+)
+from engine.config.plugins import picked_channel
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A stretch of the day; it ends on the next one where `end` is not after `start`."""
+
+    start: time
+    end: time
+
+    def __str__(self) -> str:
+        return f"{self.start:%H:%M}-{self.end:%H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyHours:
+    """Hours that begin on some days of the week; 0 is Monday."""
+
+    days: frozenset[int]
+    hours: Hours
+
+
+def read_hours(text: str) -> Hours:
+    """Read `08:00-17:00`; ValueError otherwise."""
+    match = re.fullmatch(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})", text, re.ASCII)
+    if not match:
+        raise ValueError
+    try:
+        hours = Hours(time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4])))
+    except ValueError:
+        raise ValueError(f'there is no such time in "{text}"') from None
+    if hours.start == hours.end:
+        raise ValueError("begins and ends at the same time")
+    return hours
+
+
+def read_weekly_hours(text: str) -> WeeklyHours:
+    """Read `tue 22:00-02:00`, `mon-fri 12:00-13:00`, `sat,sun 00:00-06:00` or `daily 03:00-03:30`; else ValueError."""
+    words, blank, hours = text.partition(" ")
+    if not blank:
+        raise ValueError
+    days: set[int] = set()
+    for word in ["mon-sun"] if words == "daily" else words.split(","):
+        first, _, last = word.partition("-")
+        if first not in _DAYS or (last or first) not in _DAYS:
+            raise ValueError(f'"{word}" is not a day of the week')
+        begin, end = _DAYS.index(first), _DAYS.index(last or first)
+        days.update(range(begin, end + 1) if begin <= end else [*range(begin, 7), *range(end + 1)])
+    return WeeklyHours(frozenset(days), read_hours(hours))
+
+
+class Contact(StrictModel):
+    """Whom to call when messages do not get through."""
+
+    name: str = ""
+    """Person or service."""
+
+    phone: str = ""
+    """Telephone number as it is dialled."""
+
+    email: str = ""
+    """Mail address."""
+
+    hours: (
+        Annotated[Hours, Reading("hours", "write 08:00-17:00", Hours, read_hours, {"type": "string"})] | None
+    ) = None
+    """When they can be reached, in the partner's time zone."""
+
+
+class CertificateTrust(StrictModel):
+    """A certificate that proves to be this partner: an issuer and one subject alternative name, or its SHA-256."""
+
+    issuer: FilePath | None = None
+    """PEM file of the authority that must have issued it."""
+
+    san: (
+        Annotated[
+            str, matching("a subject alternative name", "write dns:host or uri:urn:x", r"(dns|uri):\S+")
+        ]
+        | None
+    ) = None
+    """Subject alternative name that it must bear; the common name never counts."""
+
+    sha256: Sha256 | None = None
+    """SHA-256 of the certificate itself, in hex."""
+
+
+class Maintenance(StrictModel):
+    """A time in which the partner is expected to be away: no attempt is spent, no alert opens."""
+
+    every: Annotated[
+        WeeklyHours,
+        Reading(
+            "a weekly time",
+            "write tue 22:00-02:00, mon-fri 12:00-13:00 or daily 03:00-03:30",
+            WeeklyHours,
+            read_weekly_hours,
+            {"type": "string"},
+        ),
+    ]
+    """Days and hours, in the partner's time zone; hours may pass midnight."""
+
+    catch_up: RateLimit | None = None
+    """Most messages per time afterwards, until nothing waits any more."""
+
+
+Endpoint = Annotated[SerializeAsAny[EndpointConfig], picked_channel("endpoint")]
+
+
+class PartnerConfig(Labelled):
+    """A clinic, hospital, laboratory or system that messages come from or go to."""
+
+    identifiers: dict[Name, Annotated[tuple[Annotated[str, Field(min_length=1)], ...], *Many]] = Field(
+        default_factory=dict
+    )
+    """What it is found by in messages (`permit`, `facility`, ...): one value, or several."""
+
+    contact: Contact = Contact()
+    """Whom to call."""
+
+    zone: ZoneName | None = None
+    """Its time zone; the engine's where it is not given."""
+
+    certificates: tuple[CertificateTrust, ...] = ()
+    """Certificates that prove who it is."""
+
+    maintenance: tuple[Maintenance, ...] = ()
+    """Times in which it is expected to be away."""
+
+    endpoints: dict[Name, Endpoint] = Field(default_factory=dict)
+    """Where messages for it go, by name; routes say `partner.endpoint`."""
+
+    formerly: tuple[Name, ...] = ()
+    """Names it had before: what is stored under them belongs to it."""
+
+
+class PartnerFile(PartnerConfig):
+    """A partner in a file of its own, found by `include:`."""
+
+    partner: Name
+    """Its name."""
+
+
+class PartnerDirectory(StrictModel):
+    """Many partners of one shape: a row each in a CSV file, a template with `{column}` in its texts."""
+
+    csv: FilePath
+    """CSV file with a header line; its column `name` names the partner. UTF-8, commas or semicolons."""
+
+    template: Name
+    """Name of the template under `templates:`."""

@@ -1,0 +1,331 @@
+"""The model of a route: where messages come from, what is done to them, and where they go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
+from pydantic_core import PydanticCustomError
+
+from engine.config.models import (
+    Bool,
+    Dedupe,
+    Duration,
+    Expr,
+    Labelled,
+    Many,
+    Name,
+    Reading,
+    Retry,
+    StrictModel,
+    Template,
+    matching,
+)
+from engine.config.plugins import Finding, Picked, Plugins, SchemaOf, picked_step
+from engine.config.reading import kind
+from engine.steps import StepConfig
+
+StepMapping: TypeAlias = dict[str, StepConfig]
+"""One step: a mapping of its name to its validated configuration, as `engine.steps.build` takes it."""
+
+Steps = Annotated[tuple[Annotated[StepMapping, picked_step()], ...], "steps"]
+
+_ENDPOINT = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*|\{[^{}]+\})\.([A-Za-z0-9][A-Za-z0-9_-]*)", re.ASCII)
+
+
+class EndpointText(Template):
+    """An endpoint as a route names it: `labo.adt`, or `{partner}.emr` where the partner is known per message."""
+
+    __slots__ = ()
+
+    @property
+    def partner(self) -> str | None:
+        """The partner's name, None where an expression gives it."""
+        name = self.rpartition(".")[0]
+        return None if name.startswith("{") else name
+
+    @property
+    def short(self) -> str:
+        """The endpoint's name below its partner."""
+        return self.rpartition(".")[2]
+
+
+def _read_endpoint(text: str) -> EndpointText:
+    if not _ENDPOINT.fullmatch(text):
+        raise ValueError
+    return EndpointText.retell(text)
+
+
+EndpointReference = Annotated[
+    EndpointText,
+    Reading(
+        "an endpoint",
+        'write partner.endpoint or "{partner}.endpoint"',
+        EndpointText,
+        _read_endpoint,
+        {"type": "string"},
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listener that a route takes messages from, and the channel's own door in it (`POST /v1/appointments`)."""
+
+    listener: str
+    selector: str = ""
+
+
+def _read_doors(value: Any, plugins: Plugins) -> tuple[Door, ...]:
+    doors: list[Door] = []
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, Door):
+            doors.append(item)
+        elif isinstance(item, str) and item:
+            doors.append(Door(item))
+        elif isinstance(item, dict) and item:
+            for listener, selector in item.items():
+                if not isinstance(selector, str) or not selector:
+                    raise Finding(f"expected text, found {kind(selector)}", key=listener, of_key=False)
+                doors.append(Door(listener, selector))
+        else:
+            raise PydanticCustomError(
+                "kind", "expected {noun}, found {found}", {"noun": "a listener's name", "found": kind(item)}
+            )
+    if not doors:
+        raise PydanticCustomError(
+            "kind", "expected {noun}, found {found}", {"noun": "a listener", "found": "none"}
+        )
+    return tuple(doors)
+
+
+def _door_schemas(plugins: Plugins, schema_of: SchemaOf) -> list[dict[str, Any]]:
+    one = [
+        {"type": "string"},
+        {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+    ]
+    return [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}]
+
+
+Doors = Annotated[tuple[Door, ...], Picked(_read_doors, _door_schemas)]
+
+
+class Accept(StrictModel):
+    """Which messages a route takes from its listeners; what no route takes is the listener's `unmatched`."""
+
+    events: Annotated[tuple[Name, ...], *Many] = ()
+    """Types of domain events (CloudEvents `type`)."""
+
+    types: Annotated[tuple[str, ...], *Many] = ()
+    """Message types of other codecs."""
+
+
+class Supersede(StrictModel):
+    """A newer version of the same thing takes the place of an older one that is not delivered yet."""
+
+    version: Expr
+    """Expression that gives the version as a number."""
+
+    kind: Literal["keep_first", "own"] = "own"
+    """Whose kind the newer one goes out as: its own, or that of the first undelivered one (a change of something the
+    partner never heard of goes out as new)."""
+
+
+class Way(StrictModel):
+    """What a destination and a fallback have in common."""
+
+    endpoint: EndpointReference
+    """Where to: `partner.endpoint`, or `"{partner}.endpoint"` for the partner that the steps chose."""
+
+    steps: Steps = ()
+    """Steps on this destination's own copy."""
+
+    use: Annotated[tuple[Name, ...], *Many] = ()
+    """Profiles whose keys apply where they are not given here; the last one wins."""
+
+    timeout: Duration | None = None
+    """How long one attempt may take; the endpoint's own where it is not given."""
+
+    retry: Retry | None = None
+    """How long and how often to insist; the endpoint's own where it is not given, for a fallback 1 h."""
+
+
+class FallbackWay(Way):
+    """One further endpoint."""
+
+
+def _pick_fallback(value: Any, plugins: Plugins) -> FallbackWay:
+    if isinstance(value, FallbackWay):
+        return value
+    return FallbackWay.model_validate(
+        {"endpoint": value} if isinstance(value, str) else value, context=plugins
+    )
+
+
+class Fallback(StrictModel):
+    """Where a message goes when its endpoint does not take it: the same message, with the same id."""
+
+    after: Duration | None = None
+    """Take over after this time, too; without it, when the retry budget is spent, the endpoint is missing or
+    refuses."""
+
+    on: tuple[Annotated[str, matching("a code", "write 422 or unknown_recipient", "[A-Za-z0-9_]+")], ...] = ()
+    """Answers of the endpoint that are a reason to fall back although they would otherwise end the delivery."""
+
+    to: tuple[
+        Annotated[
+            FallbackWay,
+            Picked(_pick_fallback, lambda plugins, schema_of: [{"type": "string"}, schema_of(FallbackWay)]),
+        ],
+        ...,
+    ] = Field(min_length=1)
+    """Endpoints in the order in which they are tried."""
+
+
+class Destination(Way):
+    """An entry of `to:`; every one whose `when` holds is served."""
+
+    id: Name | None = None
+    """Its name in listings; needed only where a route names the same endpoint twice."""
+
+    when: Expr | None = None
+    """Serve it only where this holds."""
+
+    otherwise: Bool = False
+    """In `one_of`: serve it when nothing before it held."""
+
+    supersede: Supersede | None = None
+    """Let newer versions take the place of undelivered older ones."""
+
+    recall: Expr | None = None
+    """Where this holds, undelivered messages of the same ordering key are ended; this one is always sent."""
+
+    expire: Expr | None = None
+    """Time after which delivering it is of no use to anybody."""
+
+    priority: Literal["normal", "low"] = "normal"
+    """Low: served when nothing else is due for the endpoint."""
+
+    after: str = ""
+    """Another destination of this route that must be delivered first."""
+
+    fallback: Fallback | None = None
+    """Where it goes when the endpoint does not take it."""
+
+    @property
+    def name(self) -> str:
+        """The destination's name: its `id`, else its endpoint."""
+        return self.id or str(self.endpoint)
+
+
+class OneOf(StrictModel):
+    """The first destination that holds is served, and no other."""
+
+    one_of: tuple[Annotated[Destination, "destination"], ...] = Field(min_length=1)
+    """Destinations in the order in which they are asked; `otherwise: true` stands last."""
+
+
+class ToRoute(StrictModel):
+    """Hand the document, as it is now, to another route."""
+
+    route: Name
+    """The other route."""
+
+    when: Expr | None = None
+    """Only where this holds."""
+
+
+Entry: TypeAlias = Destination | OneOf | ToRoute
+
+
+def _pick_entry(value: Any, plugins: Plugins) -> Entry:
+    if isinstance(value, Destination | OneOf | ToRoute):
+        return value
+    if isinstance(value, str):
+        return Destination.model_validate({"endpoint": value}, context=plugins)
+    model: type[Destination | OneOf | ToRoute] = Destination
+    if isinstance(value, dict) and "endpoint" not in value:
+        model = OneOf if "one_of" in value else ToRoute if "route" in value else Destination
+    return model.model_validate(value, context=plugins)
+
+
+def _entry_schemas(plugins: Plugins, schema_of: SchemaOf) -> list[dict[str, Any]]:
+    return [{"type": "string"}, schema_of(Destination), schema_of(OneOf), schema_of(ToRoute)]
+
+
+class OnReject(StrictModel):
+    """What happens when the content of a message is at fault."""
+
+    alert: Name | None = None
+    """Who is told, once per path at fault."""
+
+    reply: Literal["AA"] | None = None
+    """Answer the sender positively all the same: the fault is ours to solve. The message waits where `lane` says."""
+
+    lane: Literal["park", "skip"] = "park"
+    """With `reply`: hold later messages of the same ordering key, or let them pass."""
+
+
+class OnDead(StrictModel):
+    """What happens when a delivery has failed for good."""
+
+    lane: Literal["park", "skip"] | None = None
+    """Hold later messages of the same ordering key, or let them pass; without it, they are held where the route says
+    `order_by`."""
+
+    alert: Name | None = None
+    """Who is told."""
+
+
+class RouteConfig(Labelled):
+    """A route; every route whose `from` and `accept` match a message runs, all in one commit with one reply."""
+
+    route: Name
+    """Its name."""
+
+    formerly: tuple[Name, ...] = ()
+    """Names it had before: what is stored under them belongs to it."""
+
+    doors: Doors = Field(alias="from")
+    """Listener, list of listeners, or `{listener: selector}` where the channel has doors of its own."""
+
+    accept: Accept = Accept()
+    """Which messages it takes; all, where it is not given."""
+
+    order_by: Annotated[tuple[Expr, ...], *Many] = ()
+    """Ordering key, read from the message as received: messages of one key are delivered in order. Several keys: all
+    of them are held."""
+
+    keys: dict[Name, Expr] = Field(default_factory=dict)
+    """Business keys that messages are found by."""
+
+    acknowledge: Literal["routed", "stored"] = "routed"
+    """When the sender is answered: once routed and stored, or as soon as the raw message is stored."""
+
+    dedupe: Dedupe | None = None
+    """How long copies are recognised; the listener's where it is not given."""
+
+    steps: Steps = ()
+    """What is done to the message, in order, before its destinations."""
+
+    to: tuple[Annotated[Entry, Picked(_pick_entry, _entry_schemas)], ...] = Field(min_length=1)
+    """Where it goes."""
+
+    on_reject: OnReject = OnReject()
+    """What happens when its content is at fault."""
+
+    on_dead: OnDead = OnDead()
+    """What happens when a delivery has failed for good."""
+
+    def destinations(self) -> Sequence[Destination]:
+        """Return all destinations, those within `one_of` too, in the order of the file."""
+        found: list[Destination] = []
+        for entry in self.to:
+            if isinstance(entry, Destination):
+                found.append(entry)
+            elif isinstance(entry, OneOf):
+                found.extend(entry.one_of)
+        return found
