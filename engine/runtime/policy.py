@@ -42,7 +42,8 @@ class EndpointPolicy:
     """How one endpoint may be used now.
 
     `rate` is messages per second (None: unlimited), `breaker_failures` consecutive endpoint-level failures open the
-    breaker for `breaker_open` seconds, after which one probe message goes out.
+    breaker for `breaker_open` seconds, after which one probe message goes out. `confirm_within` is how long a
+    partner that took a message and confirms later (`awaiting`) may take.
     """
 
     name: str
@@ -53,6 +54,7 @@ class EndpointPolicy:
     breaker_failures: int = 5
     breaker_open: float = 30.0
     maintenance: tuple[Maintenance, ...] = ()
+    confirm_within: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class DestinationPolicy:
     `retry` belongs to the first hop, `fallback_retry` to the hops by endpoint name. `fallback_after` is the time
     from accept after which the next hop takes over (None: only when the budget is spent or the endpoint refuses);
     `fallback_on` lists codes that make a failure endpoint-level although the table says otherwise.
-    `parks` says what a dead head does to its lane; `supersedes` and `keep_first` as in the route.
+    `parks` says what a dead head does to its lane; `supersedes` and `keep_first` as in the route. `recallable` False
+    says that the route has no `recall:`, which spares a look at what waits behind each head.
     """
 
     route: str
@@ -74,6 +77,7 @@ class DestinationPolicy:
     parks: bool = False
     supersedes: bool = False
     keep_first: bool = False
+    recallable: bool = True
     alert: str = ""
 
 
