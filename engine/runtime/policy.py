@@ -61,7 +61,8 @@ class EndpointPolicy:
 class DestinationPolicy:
     """How one destination of one route is served now.
 
-    `retry` belongs to the first hop, `fallback_retry` to the hops by endpoint name. `fallback_after` is the time
+    `retry` and `timeout` belong to the first hop, `fallback_retry` and `fallback_timeout` to the hops by endpoint
+    name; a timeout that is not given is the endpoint's own. `fallback_after` is the time
     from accept after which the next hop takes over (None: only when the budget is spent or the endpoint refuses);
     `fallback_on` lists codes that make a failure endpoint-level although the table says otherwise.
     `parks` says what a dead head does to its lane; `supersedes` and `keep_first` as in the route. `recallable` False
@@ -71,7 +72,9 @@ class DestinationPolicy:
     route: str
     destination: str
     retry: Retry = Retry()
+    timeout: float | None = None
     fallback_retry: dict[str, Retry] = field(default_factory=dict)
+    fallback_timeout: dict[str, float] = field(default_factory=dict)
     fallback_after: float | None = None
     fallback_on: frozenset[str] = frozenset()
     parks: bool = False
