@@ -50,8 +50,8 @@ _CAUSES: dict[int, tuple[type[Transient | Permanent | Rejected], str, str]] = {
     errno.ETIMEDOUT: (Transient, "absent", "the network share does not answer"),
     errno.EIO: (Transient, "io", "the disk failed"),
     errno.EROFS: (Permanent, "read_only", "it is mounted read-only"),
-    errno.EACCES: (Permanent, "permission", "the engine's user may not write there"),
-    errno.EPERM: (Permanent, "permission", "the engine's user may not write there"),
+    errno.EACCES: (Permanent, "permission", "the engine's user has no right to"),
+    errno.EPERM: (Permanent, "permission", "the engine's user has no right to"),
     errno.ENOTDIR: (Permanent, "no_folder", "it is not a folder"),
     errno.EISDIR: (Permanent, "no_file", "a folder bears the file's name"),
     errno.ENAMETOOLONG: (Permanent, "name", "the file name is too long"),
@@ -59,12 +59,14 @@ _CAUSES: dict[int, tuple[type[Transient | Permanent | Rejected], str, str]] = {
 }
 
 
-def consequence(error: OSError, folder: Path, *, sent: bool = False) -> PasserelleError:
+def consequence(
+    error: OSError, folder: Path, *, sent: bool = False, doing: str = "write to"
+) -> PasserelleError:
     """Turn a file system's error into what must happen next; the text names the folder, never a file."""
     kind, code, cause = _CAUSES.get(
         error.errno or 0, (Transient, "io", os.strerror(error.errno) if error.errno else type(error).__name__)
     )
-    text = f"cannot write to the folder {folder}: {cause}"
+    text = f"cannot {doing} the folder {folder}: {cause}"
     reply = Reply(errno.errorcode.get(error.errno or 0, type(error).__name__))
     if kind is Transient:
         return Transient(text, sent=sent, code=code, reply=reply)

@@ -1,0 +1,87 @@
+"""What users write for a folder that is read from or written to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from engine.config.models import (
+    Bool,
+    Count,
+    Duration,
+    EndpointConfig,
+    Exposure,
+    FilePath,
+    ListenerConfig,
+    matching,
+)
+
+FileName = Annotated[
+    str,
+    matching(
+        "a file name",
+        'write it with {id}, for example "{kind}-{id}.json"',
+        r"(?=.*\{id\})(?:[^/{}.]|\{(?:id|kind)\})(?:[^/{}]|\{(?:id|kind)\})*",
+    ),
+]
+
+
+class FileListener(ListenerConfig):
+    """Take the files of a folder, one message each; what was committed moves to `done`, what was refused to `bad`."""
+
+    type: ClassVar[str] = "file"
+
+    file: FilePath
+    """The folder to read from."""
+
+    match: Annotated[
+        str, matching("a pattern", 'write "RDV_*.json"; * ? and [] as in a shell', r"[^/\0]+")
+    ] = "*"
+    """Which file names to take, as in a shell; case matters. Hidden files, `*.tmp` and `*.part` are never taken."""
+
+    every: Duration = timedelta(seconds=1)
+    """How often to look."""
+
+    stable: Duration = timedelta(seconds=5)
+    """How long size and modification time must stand still before a file counts as whole. `0s` where senders rename
+    files into place."""
+
+    order: Literal["name", "mtime"] = "name"
+    """In which order files are taken: by name, or the one modified longest ago first."""
+
+    in_flight: Count = 16
+    """Most files handed in at once; `1` where no file may overtake one that has to be tried again."""
+
+    done: FilePath = Path("done")
+    """Where a file goes after its message was committed; relative to the folder, on the same file system."""
+
+    bad: FilePath = Path("bad")
+    """Where a refused file goes, with its reasons beside it in `NAME.reason.txt`; as `done`."""
+
+    create: Bool = True
+    """Whether to make the folders at start where they are missing; `false` for a mounted share."""
+
+    def exposure(self) -> Exposure | None:
+        """A folder is on this machine."""
+        return None
+
+
+class FileEndpoint(EndpointConfig):
+    """Write each message as a file that appears whole, under a name of its own."""
+
+    type: ClassVar[str] = "file"
+
+    file: FilePath
+    """The folder to write to."""
+
+    name: FileName | None = None
+    """File name with `{id}` (the message's id) and, if wanted, `{kind}`; `{id}` and the extension of the content
+    type where it is not given."""
+
+    create: Bool = True
+    """Whether to make the folder at start where it is missing; `false` for a mounted share."""
+
+    def exposure(self) -> Exposure | None:
+        """A folder is on this machine."""
+        return None
