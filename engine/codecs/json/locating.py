@@ -1,0 +1,127 @@
+"""Where in a JSON text something is wrong: its path and its offset, worked out only after it was refused.
+
+The fast scanner says neither; here the text is walked once, token by token, without recursion.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+MAX_DEPTH = 64
+# a string that never closes is matched to the end: a match that fails would be tried again at each of its quotes
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+Trail = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A character offset, and the keys and indexes that lead there from the root."""
+
+    offset: int
+    trail: Trail
+
+
+@dataclass(slots=True)
+class _Container:
+    """An object or a list that is open, and where in it the walk stands."""
+
+    at: str | int
+    keys: set[str] | None = None
+    expects_key: bool = False
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The state of one walk; `repeated` says that the key just read was in its object before."""
+
+    open: list[_Container] = field(default_factory=list)
+    repeated: bool = False
+
+    @property
+    def trail(self) -> Trail:
+        return tuple(container.at for container in self.open if container.at != "")
+
+
+def may_be_too_deep(raw: bytes) -> bool:
+    """Say whether `raw` can be nested deeper than `MAX_DEPTH`, in a few microseconds for what is not.
+
+    Few brackets settle it. Else strings are cut out and empty pairs removed layer by layer, which no depth resists
+    for longer than it is deep: the scanner's recursion is never tried on what this does not settle.
+    """
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return False
+    brackets = _STRING.sub(b"", raw).translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return bool(brackets)
+
+
+def first_too_deep(text: str) -> Place | None:
+    """Return where the nesting first exceeds `MAX_DEPTH`."""
+    for offset, walk in _walk(text):
+        if len(walk.open) > MAX_DEPTH:
+            return Place(offset, walk.trail)
+    return None
+
+
+def first_duplicate(text: str) -> Place:
+    """Return where a key first comes twice in its object; the text is otherwise well-formed and has one."""
+    for offset, walk in _walk(text):
+        if walk.repeated:
+            return Place(offset, walk.trail)
+    return Place(0, ())
+
+
+def trail_at(text: str, offset: int) -> Trail:
+    """Return the keys and indexes that lead to the value at, or around, `offset`."""
+    trail: Trail = ()
+    for start, walk in _walk(text):
+        if start >= offset:
+            break
+        trail = walk.trail
+    return trail
+
+
+def _walk(text: str) -> Iterator[tuple[int, _Walk]]:
+    """Yield the state after each token, with the token's offset."""
+    walk = _Walk()
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        walk.repeated = False
+        if token in "{[":
+            keys: set[str] | None = set() if token == "{" else None
+            walk.open.append(_Container("" if token == "{" else 0, keys, token == "{"))
+        elif token in "}]":
+            if walk.open:
+                walk.open.pop()
+        elif walk.open:
+            _within(walk, walk.open[-1], token)
+        yield match.start(), walk
+
+
+def _within(walk: _Walk, container: _Container, token: str) -> None:
+    if token == "," and isinstance(container.at, int):
+        container.at += 1
+    elif token == ",":
+        container.expects_key = True
+    elif container.expects_key and container.keys is not None and token.startswith('"'):
+        key = _key(token)
+        walk.repeated = key in container.keys
+        container.keys.add(key)
+        container.at = key
+        container.expects_key = False
+
+
+def _key(token: str) -> str:
+    try:
+        return str(json.loads(token, strict=False))
+    except ValueError:
+        return token[1:-1]

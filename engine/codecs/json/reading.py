@@ -1,0 +1,121 @@
+"""Bytes to JSON values, refusing whatever two readers could understand in two ways (RFC 8259, RFC 7493).
+
+Refused: duplicate keys, NaN and Infinity, lone surrogates, other encodings than UTF-8, nesting deeper than 64.
+A byte order mark is skipped (RFC 8259 8.1 lets a reader do so).
+"""
+
+from __future__ import annotations
+
+import re
+from json import JSONDecodeError, JSONDecoder
+from typing import Any, Never
+
+from engine.codecs.json.locating import (
+    MAX_DEPTH,
+    Place,
+    first_duplicate,
+    first_too_deep,
+    may_be_too_deep,
+    trail_at,
+)
+from engine.codecs.json.numbers import NumberOutOfRange, read_decimal, read_integer
+from engine.codecs.json.paths import dotted
+from engine.errors import MalformedMessage
+
+_BOM = b"\xef\xbb\xbf"
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+
+
+class _Duplicate(ValueError):
+    """Raised inside the scanner, which knows neither path nor offset; both are looked for afterwards."""
+
+
+class _NoNumber(ValueError):
+    """NaN or an infinity."""
+
+
+def read_json(raw: bytes) -> Any:
+    """Return the value: dict, list, str, int, Decimal, bool or None.
+
+    Raises:
+        MalformedMessage: with the byte offset and, where one is known, the path of what is wrong.
+    """
+    shift = len(_BOM) if raw.startswith(_BOM) else 0
+    text = _text(raw[shift:] if shift else raw, shift)
+    if may_be_too_deep(raw) and (place := first_too_deep(text)):
+        raise _malformed(f"nested deeper than {MAX_DEPTH}", text, place, shift)
+    # the C scanner reads plain integers fastest without a hook; only `-0` needs one, to keep its sign
+    scanner = _KEEPING_ZERO_SIGN if "-0" in text else _SCANNER
+    try:
+        value = scanner.decode(text)
+    except JSONDecodeError as error:
+        place = Place(error.pos, trail_at(text, error.pos))
+        raise _malformed(f"no JSON: {error.msg.lower()}", text, place, shift) from None
+    except _Duplicate:
+        raise _malformed("this key stands twice in one object", text, first_duplicate(text), shift) from None
+    except _NoNumber:
+        raise MalformedMessage("no JSON: NaN and Infinity are no numbers of JSON") from None
+    except NumberOutOfRange as error:
+        raise MalformedMessage(f"out of range: {error}") from None
+    except ValueError:  # int() refuses more digits than sys.get_int_max_str_digits()
+        raise MalformedMessage("out of range: a number has too many digits") from None
+    if "\\ud" in text or "\\uD" in text:
+        _refuse_lone_surrogates(text, shift)
+    return value
+
+
+def _text(raw: bytes, shift: int) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        other = "; it looks like UTF-16 or UTF-32" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        position = error.start + shift
+        message = f"no UTF-8 at byte {position}{other}: JSON is exchanged in UTF-8"
+        raise MalformedMessage(message, position=position) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Duplicate
+    return made
+
+
+def _no_constant(name: str) -> Never:
+    raise _NoNumber(name)
+
+
+_SCANNER = JSONDecoder(object_pairs_hook=_object, parse_float=read_decimal, parse_constant=_no_constant)
+_KEEPING_ZERO_SIGN = JSONDecoder(
+    object_pairs_hook=_object, parse_float=read_decimal, parse_constant=_no_constant, parse_int=read_integer
+)
+
+
+def _refuse_lone_surrogates(text: str, shift: int) -> None:
+    """Refuse `\\ud800` without its other half: no UTF-8 can carry it further (RFC 7493 2.1)."""
+    half: re.Match[str] | None = None
+    for escape in _ESCAPE.finditer(text):
+        code = int(escape[1], 16) if escape[1] else 0
+        is_low = 0xDC00 <= code <= 0xDFFF
+        if half is not None and is_low and half.end() == escape.start():
+            half = None
+            continue
+        if half is not None or is_low:
+            half = half or escape
+            break
+        if 0xD800 <= code <= 0xDBFF:
+            half = escape
+    if half is not None:
+        place = Place(half.start(), trail_at(text, half.start()))
+        raise _malformed("half of a surrogate pair is no character", text, place, shift)
+
+
+def _malformed(what: str, text: str, place: Place, shift: int) -> MalformedMessage:
+    line = text.count("\n", 0, place.offset) + 1
+    column = place.offset - (text.rfind("\n", 0, place.offset) + 1) + 1
+    position = len(text[: place.offset].encode()) + shift
+    return MalformedMessage(
+        f"{what}, at byte {position} (line {line}, column {column})",
+        position=position,
+        path=dotted(place.trail),
+    )
