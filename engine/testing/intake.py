@@ -59,6 +59,12 @@ class RecordingIntake:
             while len(self.messages) - self.running < count:
                 await self._changed.wait()
 
+    async def until_idle(self, *, seconds: float = 5) -> None:
+        """Return once every admission was given back; TimeoutError when one is kept for longer than `seconds`."""
+        with anyio.fail_after(seconds):
+            while self.outstanding:
+                await self._changed.wait()
+
     @property
     def control_ids(self) -> list[str]:
         """The control ids in order of arrival."""
@@ -76,7 +82,7 @@ class RecordingIntake:
         self.messages.append(message)
         self.running += 1
         self.most = max(self.most, self.running)
-        self._notify()
+        self.notify()
         try:
             await self._gate.wait()
             if isinstance(line, BaseException):
@@ -88,9 +94,10 @@ class RecordingIntake:
             return receipt
         finally:
             self.running -= 1
-            self._notify()
+            self.notify()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Wake whoever waits for a change."""
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -110,3 +117,4 @@ class _Share:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._intake.outstanding -= 1
+        self._intake.notify()
