@@ -1,0 +1,34 @@
+"""Fixtures that every room's tests may use: development certificates, and one broker for the whole run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.security.certificates import make_dev_certificates
+from tests.peers.rabbitmq import RabbitMQ, running_rabbitmq
+
+CLINICS = ("clinique-abc", "clinique-def", "clinique-ghi")
+
+
+@pytest.fixture(scope="session")
+def dev_certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `passerelle certs dev` makes it: ca, engine, and a pair and a `.whsec` per clinic. Read only."""
+    folder = tmp_path_factory.mktemp("certs")
+    make_dev_certificates(folder, CLINICS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stranger_certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same names from an authority that nobody trusts."""
+    folder = tmp_path_factory.mktemp("strangers")
+    make_dev_certificates(folder, CLINICS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_broker() -> Iterator[RabbitMQ]:
+    """One RabbitMQ for all tests that neither stop it nor count its queues; take names from `fresh_name`."""
+    with running_rabbitmq() as broker:
+        yield broker

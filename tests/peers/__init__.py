@@ -1,0 +1,1 @@
+"""Real servers for tests: each starts on private ports in a temporary folder and is stopped by its pid."""
