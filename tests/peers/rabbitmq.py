@@ -150,6 +150,7 @@ class RabbitMQ:
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             "HOME": str(folder),
             "LANG": "C.UTF-8",
+            "ERL_CRASH_DUMP": str(folder / "crash.dump"),
             "RUNNING_UNDER_SYSTEMD": "yes",  # no shell in between: the pid is the broker's own
             "RABBITMQ_NODENAME": f"r{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(self._node_port),
@@ -203,7 +204,7 @@ class RabbitMQ:
         """Quote the end of what the broker wrote: without it a failed start cannot be understood."""
         paths = [self.folder / "output.txt", self.folder / "rabbit.log"]
         return "\n".join(
-            f"{path}:\n{path.read_text(errors='replace')[-2000:]}" for path in paths if path.exists()
+            f"{path}:\n{path.read_text(errors='replace')[-6000:]}" for path in paths if path.exists()
         )
 
 
