@@ -103,7 +103,7 @@ def _read_doors(value: Any, plugins: Plugins) -> tuple[Door, ...]:
 
 
 def _door_schemas(plugins: Plugins, schema_of: SchemaOf) -> list[dict[str, Any]]:
-    one = [
+    one: list[dict[str, Any]] = [
         {"type": "string"},
         {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
     ]
@@ -289,8 +289,9 @@ class RouteConfig(Labelled):
     formerly: tuple[Name, ...] = ()
     """Names it had before: what is stored under them belongs to it."""
 
-    doors: Doors = Field(alias="from")
-    """Listener, list of listeners, or `{listener: selector}` where the channel has doors of its own."""
+    doors: Doors = Field((), alias="from")
+    """Listener, list of listeners, or `{listener: selector}` where the channel has doors of its own. Without it, only
+    other routes hand on to this one (`to: [{route: NAME}]`)."""
 
     accept: Accept = Accept()
     """Which messages it takes; all, where it is not given."""

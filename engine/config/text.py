@@ -7,6 +7,9 @@ from typing import Self
 
 from engine.errors import Problem
 
+CELL = "cell"
+"""Style of text that a cell of a CSV file gave: its value need not stand in the file as it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
@@ -24,7 +27,7 @@ class SourceFile:
 class Mark:
     """A place in a file: line and column from 1, length in characters on that line.
 
-    `style` is YAML's for a scalar: "" plain, `'`, `"`, `|` or `>`.
+    `style` is YAML's for a scalar ("" plain, `'`, `"`, `|` or `>`), or `CELL`.
     """
 
     source: SourceFile
@@ -52,7 +55,7 @@ class Mark:
         The whole scalar is returned where the value cannot be laid over its source: folded or many-line scalars,
         values that an insertion filled.
         """
-        if self.style in "|>" and self.style:
+        if self.style == "|":
             return self._inside_block(offset, length) or self
         raw = self.source.line(self.line)[self.column - 1 : self.column - 1 + self.length]
         places = _places(raw, self.style)
@@ -63,8 +66,6 @@ class Mark:
         return Mark(self.source, self.line, self.column + begin, places[end] - begin + 1, self.style)
 
     def _inside_block(self, offset: int, length: int) -> Mark | None:
-        if self.style == ">":
-            return None
         number = self.line + 1
         while number <= len(self.source.lines) and not self.source.line(number).strip():
             number += 1
@@ -83,8 +84,8 @@ def _places(raw: str, style: str) -> list[int] | None:
     """Return for each character of the value its offset in `raw`, None where that is not one to one."""
     if not style:
         return list(range(len(raw)))
-    if len(raw) < 2 or raw[-1] != style:
-        return None
+    if style not in ("'", '"') or len(raw) < 2 or raw[-1] != style:
+        return None  # folded, a cell, or over several lines
     if style == '"':
         return None if "\\" in raw else list(range(1, len(raw) - 1))
     places: list[int] = []

@@ -1,0 +1,30 @@
+"""Checks what no single model can see: names, files, dates, expressions, and what the routes are together."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from engine.config.check_app import check_app
+from engine.config.check_routes import check_routes
+from engine.config.check_texts import check_texts
+from engine.config.findings import Findings
+from engine.config.loaded import Loaded
+from engine.errors import Problem
+
+
+def check(loaded: Loaded, *, now_ms: int) -> list[Problem]:
+    """Return all errors and warnings about a configuration that is valid by its models.
+
+    `now_ms` (UTC milliseconds) is when dated exceptions are judged, in the engine's time zone.
+    """
+    problems: list[Problem] = []
+    findings = Findings(loaded.tree, problems)
+    check_app(loaded, findings, _today(now_ms, loaded.app.engine.zone))
+    check_routes(loaded, findings, problems)
+    check_texts(loaded, problems)
+    return problems
+
+
+def _today(now_ms: int, zone: str) -> date:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(zone)).date()
