@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -13,15 +14,16 @@ from engine.config.loaded import Loaded
 from engine.errors import Problem
 
 
-def check(loaded: Loaded, *, now_ms: int) -> list[Problem]:
+def check(loaded: Loaded, *, now_ms: int, unread: Collection[str] = ()) -> list[Problem]:
     """Return all errors and warnings about a configuration that is valid by its models.
 
-    `now_ms` (UTC milliseconds) is when dated exceptions are judged, in the engine's time zone.
+    `now_ms` (UTC milliseconds) is when dated exceptions are judged, in the engine's time zone. `unread` names routes
+    that exist but are wrong themselves.
     """
     problems: list[Problem] = []
     findings = Findings(loaded.tree, problems)
     check_app(loaded, findings, _today(now_ms, loaded.app.engine.zone))
-    check_routes(loaded, findings, problems)
+    check_routes(loaded, findings, problems, unread=unread)
     check_texts(loaded, problems)
     return problems
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded, LoadedRoute
@@ -15,8 +15,13 @@ _CHOSEN = "{partner}."
 """How an endpoint begins whose partner a `partner` step chose."""
 
 
-def check_routes(loaded: Loaded, findings: Findings, problems: list[Problem]) -> None:
-    """Check every route, and what they are together; `findings` is about config.yaml."""
+def check_routes(
+    loaded: Loaded, findings: Findings, problems: list[Problem], *, unread: Collection[str]
+) -> None:
+    """Check every route, and what they are together; `findings` is about config.yaml.
+
+    `unread` names routes that exist but are wrong themselves, so that they can be referred to.
+    """
     names: dict[str, LoadedRoute] = {}
     for route in loaded.routes:
         own = Findings(route.tree, problems)
@@ -24,12 +29,12 @@ def check_routes(loaded: Loaded, findings: Findings, problems: list[Problem]) ->
         if first is not route:
             place = first.tree.keys_at["route"]
             own.error(("route",), f'a second route "{route.name}"', f"the first is {first.file}:{place.line}")
-        _RouteCheck(loaded, route.config, own).run()
+        _RouteCheck(loaded, route.config, own, unread).run()
     _check_former(loaded.routes, problems)
     _check_loops(loaded.routes, problems)
     _check_overlaps(loaded.routes, problems)
     taken = {door.listener for route in loaded.routes for door in route.config.doors}
-    for name in loaded.app.listen:
+    for name in () if unread else loaded.app.listen:
         if name not in taken:
             findings.warning(("listen", name), f'no route takes messages from "{name}"')
 
@@ -37,8 +42,11 @@ def check_routes(loaded: Loaded, findings: Findings, problems: list[Problem]) ->
 class _RouteCheck:
     """One route against the configuration."""
 
-    def __init__(self, loaded: Loaded, route: RouteConfig, findings: Findings) -> None:
+    def __init__(
+        self, loaded: Loaded, route: RouteConfig, findings: Findings, unread: Collection[str]
+    ) -> None:
         self._loaded = loaded
+        self._unread = unread
         self._route = route
         self._findings = findings
         self._shorts = {short for partner in loaded.partners.values() for short in partner.endpoints}
@@ -69,7 +77,7 @@ class _RouteCheck:
             for route in self._loaded.routes
             for entry in route.config.to
         )
-        if not self._route.doors and not called:
+        if not self._route.doors and not called and not self._unread:
             self._findings.error(("route",), "nothing ever reaches this route", "say `from: LISTENER`")
 
     def _door_at(self, index: int) -> Location:
@@ -99,7 +107,7 @@ class _RouteCheck:
         elif isinstance(entry, OneOf):
             self._one_of((*at, "one_of"), entry.one_of)
         else:
-            known = {route.name for route in self._loaded.routes}
+            known = {*self._unread, *(route.name for route in self._loaded.routes)}
             self._findings.reference((*at, "route"), entry.route, known, "route")
 
     def _one_of(self, at: Location, choices: Sequence[Destination]) -> None:

@@ -137,15 +137,15 @@ class _Composer:
                     at.problem("a key must be text", help="quote text that begins with { or [")
                 )
                 continue
-            self._check_key(str(key), at, node)
-            if str(key) not in node:
+            if self._takes(str(key), at, node):
                 node.put(str(key), at, value)
                 parts.append(traps.Part(key, value))
         if node.flow:
             return traps.mend_mapping(node, parts, self._end(event), self._problems)
         return node
 
-    def _check_key(self, key: str, at: Mark, node: MapNode) -> None:
+    def _takes(self, key: str, at: Mark, node: MapNode) -> bool:
+        """Tell whether `key` may stand in `node`; a problem is added where it may not."""
         if key in node:
             first = node.keys_at[key].line
             self._problems.append(
@@ -157,6 +157,9 @@ class _Composer:
             )
         elif "${" in key:
             self._problems.append(at.problem("nothing can be inserted into a key", help="write the key out"))
+        else:
+            return True
+        return False
 
     def _sequence(self, start: Any, depth: int) -> Node:
         node = ListNode(self._mark(start), flow=bool(start.flow_style))

@@ -50,6 +50,7 @@ class Inserter:
         filled: list[str] = []
         public: list[str] = []
         at = 0
+        known = len(self._problems)
         for found in _INSERTION.finditer(text):
             before = text[at : found.start()]
             at = found.end()
@@ -62,7 +63,9 @@ class Inserter:
             public += before, shown
         filled.append(text[at:])
         public.append(text[at:])
-        return Text("".join(filled), text.mark, Filling(str(text), "".join(public)))
+        return Text(
+            "".join(filled), text.mark, Filling(str(text), "".join(public), len(self._problems) > known)
+        )
 
     def _value(self, text: Text, found: re.Match[str]) -> tuple[str, str]:
         """Return what one insertion stands for, and how that may be shown."""

@@ -45,7 +45,7 @@ def load_configuration(
     loaded = room.configuration(path, env)
     if loaded is None:
         raise ConfigurationError(_in_order(room.problems))
-    room.problems += check(loaded, now_ms=_now(now_ms))
+    room.problems += check(loaded, now_ms=_now(now_ms), unread=room.unread)
     return replace(loaded, warnings=_settled(room.problems))
 
 
@@ -67,17 +67,18 @@ def load_route(
 
 
 class _Loading:
-    """One load: the problems and the files met so far."""
+    """One load: the problems met so far, and the names of routes that could not be read."""
 
     def __init__(self, root: Path, environ: Mapping[str, str], plugins: Plugins) -> None:
         self.problems: list[Problem] = []
+        self.unread: set[str] = set()
         self._root = root
         self._plugins = plugins
         self._inserter = Inserter(root, environ, self.problems)
         self._gatherer = Gatherer(root, self._inserter, self.problems)
 
     def configuration(self, path: Path, env: str | None) -> Loaded | None:
-        """Return everything, None where a part of it could not be read or validated."""
+        """Return everything that could be read and validated, None where that is not enough to check names."""
         tree = self._gatherer.configuration(path, env)
         if tree is None:
             return None
@@ -89,7 +90,7 @@ class _Loading:
         patterns = tree.get("routes")
         files = self._gatherer.matches(ROUTES) if patterns is None else self._gatherer.files(patterns)
         routes = [self.route(file, tree) for file in files]
-        if app is None or any(problem.severity == "error" for problem in self.problems):
+        if app is None:
             return None
         return Loaded(
             root=self._root,
@@ -114,6 +115,7 @@ class _Loading:
         expand_steps(tree, lists if isinstance(lists, MapNode) else MapNode(tree.mark), self.problems)
         config = validate(RouteConfig, tree, self._plugins, self.problems)
         if config is None:
+            self.unread.add(str(tree.get("route", "")))
             return None
         version = route_version(config, tree, app, self._root)
         text = "\n".join((*tree.mark.source.lines, ""))

@@ -98,10 +98,14 @@ def _places(raw: str, style: str) -> list[int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What became of a scalar with insertions: `written` as in the file, `public` with only `${env:}` filled."""
+    """What became of a scalar with insertions: `written` as in the file, `public` with only `${env:}` filled.
+
+    `failed` says that one could not be filled, which was told: nothing more is to be said about the value.
+    """
 
     written: str
     public: str
+    failed: bool = False
 
 
 class Text(str):

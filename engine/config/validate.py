@@ -45,8 +45,20 @@ def validate(model: type[Model], tree: Node, plugins: Plugins, problems: list[Pr
 
 def explain(error: ValidationError, tree: Node) -> list[Problem]:
     """Translate pydantic's findings about `tree` into problems, in the order of the file."""
-    found = [_problem(item, tree) for item in error.errors(include_url=False)]
-    return sorted(found, key=lambda problem: (problem.file, problem.line, problem.column))
+    items = error.errors(include_url=False)
+    told = [_problem(item, tree) for item in items if not _follows(item, items, tree)]
+    return sorted(told, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _follows(item: Any, items: Sequence[Any], tree: Node) -> bool:
+    """Tell whether a finding only follows from another: the list is short because its items are wrong."""
+    written = find(tree, item["loc"])
+    if isinstance(written, Text) and written.filling and written.filling.failed:
+        return True
+    depth = len(item["loc"])
+    return item["type"] == "too_short" and any(
+        other["loc"][:depth] == item["loc"] and len(other["loc"]) > depth for other in items
+    )
 
 
 def _problem(item: Any, tree: Node) -> Problem:
@@ -63,7 +75,7 @@ def _problem(item: Any, tree: Node) -> Problem:
     value = item["input"]
     if kind_of_error == "literal_error":
         allowed = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-        return mark.problem(_told(value, "one of its words"), help=_choice(value, allowed))
+        return mark.problem(_told(value, f'a value of "{location[-1]}"'), help=_choice(value, allowed))
     if kind_of_error in _SHAPES:
         return mark.problem(f"expected {_SHAPES[kind_of_error]}, found {kind(value)}")
     if kind_of_error in _PARSES:
