@@ -113,8 +113,11 @@ class Step(Protocol):
 class Mapper(Protocol):
     """A compiled mapping in the room `engine.mapping`; pure and synchronous."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
 
     def apply(self, document: Document, scope: Scope) -> Document:
         """Return a new document of the mapper's target codec; Rejected names the source path at fault."""
