@@ -248,6 +248,7 @@ def _check_overlaps(routes: Sequence[LoadedRoute], problems: list[Problem]) -> N
                 if other is not route and selector == other_selector and (what := _both_accept(route, other)):
                     told = f'"{other.name}" takes {what} from the same door: both run'
                     Findings(route.tree, problems).warning(("from",), told)
+                    break
 
 
 def _both_accept(one: LoadedRoute, other: LoadedRoute) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.codecs.json.schema import Schema, SchemaInvalid
 from engine.config.compose import compose_file
 from engine.config.gather import printed
 from engine.config.loaded import Loaded, LoadedRoute
@@ -15,7 +14,7 @@ from engine.config.nodes import Location, MapNode, Node, locate, locate_key
 from engine.config.plugins import Plugins
 from engine.config.shipped import find_mapper, find_schema, folders, mapper_names
 from engine.config.suggest import did_you_mean, hint
-from engine.config.uses import Use, uses
+from engine.config.uses import Use
 from engine.errors import ExpressionError, NotFound, Problem
 from engine.mapping.one_way import MappingProblem, compile_one_way
 from engine.spi import Document, Scope
@@ -44,9 +43,8 @@ class _Texts:
 
     def check_route(self, route: LoadedRoute) -> None:
         """Check one route for every codec that its listeners read."""
-        found = list(uses(route.config))
         for name in sorted(self._codecs(route)):
-            for use in found:
+            for use in route.uses:
                 self._check(use, route.tree, name)
         for index, event in enumerate(route.config.accept.events):
             meant = did_you_mean(event, self._events) if self._events and event not in self._events else ""
@@ -120,6 +118,8 @@ class _Texts:
             told = f'there is no schema "{use.text}"'
             self._problems.append(mark.problem(told, help=hint(use.text, self._events)))
             return
+        from engine.codecs.json.schema import Schema, SchemaInvalid  # heavy, and most routes have none
+
         try:
             Schema(json.loads(path.read_text(encoding="utf-8")))
         except (SchemaInvalid, OSError, ValueError, AttributeError) as error:

@@ -171,10 +171,10 @@ class _Composer:
 
     def _mark(self, event: Any) -> Mark:
         start, end = event.start_mark, event.end_mark
-        same_line = start.line == end.line
-        last = end.column if same_line else len(self._source.line(start.line + 1))
+        line, column = start.line + 1, start.column
+        last = end.column if end.line + 1 == line else len(self._source.line(line))
         style = getattr(event, "style", None) or ""
-        return Mark(self._source, start.line + 1, start.column + 1, max(0, last - start.column), style)
+        return Mark(self._source, line, column + 1, last - column if last > column else 0, style)
 
     def _end(self, event: Any) -> tuple[int, int]:
         return event.end_mark.line + 1, event.end_mark.column

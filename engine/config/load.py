@@ -17,6 +17,7 @@ from engine.config.plugins import Plugins, installed
 from engine.config.route import RouteConfig
 from engine.config.settings import AppConfig
 from engine.config.step_lists import expand_steps
+from engine.config.uses import uses
 from engine.config.validate import validate
 from engine.config.version import route_version
 from engine.errors import ConfigurationError, Problem
@@ -117,9 +118,10 @@ class _Loading:
         if config is None:
             self.unread.add(str(tree.get("route", "")))
             return None
-        version = route_version(config, tree, app, self._root)
+        found = tuple(uses(config))
+        version = route_version(config, found, tree=tree, app=app, root=self._root)
         text = "\n".join((*tree.mark.source.lines, ""))
-        return LoadedRoute(config, path, printed(path), text, version, tree)
+        return LoadedRoute(config, path, printed(path), text, version, tree, found)
 
 
 def _now(now_ms: int | None) -> int:

@@ -12,6 +12,7 @@ from engine.config.plugins import Plugins
 from engine.config.route import RouteConfig
 from engine.config.settings import AppConfig
 from engine.config.text import shown
+from engine.config.uses import Use
 from engine.errors import Problem
 
 
@@ -32,7 +33,7 @@ class LoadedRoute:
     """One route with its file.
 
     `text` is the file as it was read, kept while rows refer to this version; `version` is the hash of what the route
-    comes to (`engine.config.version`).
+    comes to (`engine.config.version`); `uses` are the expressions and names that it holds.
     """
 
     config: RouteConfig
@@ -41,6 +42,7 @@ class LoadedRoute:
     text: str
     version: str
     tree: MapNode
+    uses: tuple[Use, ...]
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -23,58 +24,72 @@ class Use:
     location: Location
 
 
-def uses(value: Any, location: Location = ()) -> Iterator[Use]:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the type of a field says about texts in it: of the value itself, of keys, of values or items."""
+
+    what: str = ""
+    keys: _Plan | None = None
+    items: _Plan | None = None
+
+
+_NOTHING = _Plan()
+
+
+def uses(model: BaseModel, location: Location = ()) -> Iterator[Use]:
     """Give every use below a model, in the order of its fields."""
-    if not isinstance(value, BaseModel):
-        yield from _of_value(value, None, location)
-        return
-    for name, field in type(value).model_fields.items():
-        annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-        yield from _of_value(getattr(value, name), annotation, (*location, field.alias or name))
+    for name, key, plan in _fields(type(model)):
+        value = getattr(model, name)
+        if value is not None:
+            yield from _of_value(value, plan, (*location, key))
 
 
-def _of_value(value: Any, annotation: Any, location: Location) -> Iterator[Use]:
-    if isinstance(value, BaseModel):
-        yield from uses(value, location)
-    elif isinstance(value, Expression):
-        yield Use("expression", value, location)
-    elif isinstance(value, Template):
-        yield Use("template", value, location)
-    elif isinstance(value, str):
-        what = _written(annotation)
+def _of_value(value: Any, plan: _Plan, location: Location) -> Iterator[Use]:
+    if isinstance(value, str):
+        what = _of_text(value) or plan.what
         if what:
             yield Use(what, value, location)
+    elif isinstance(value, BaseModel):
+        yield from uses(value, location)
     elif isinstance(value, dict):
-        for_key, for_value = _inner(annotation, 2)
         for key, child in value.items():
-            yield from _of_value(key, for_key, (*location, key, "[key]"))
-            yield from _of_value(child, for_value, (*location, key))
+            if plan.keys:
+                yield from _of_value(key, plan.keys, (*location, key, "[key]"))
+            yield from _of_value(child, plan.items or _NOTHING, (*location, key))
     elif isinstance(value, list | tuple):
-        for_item = _inner(annotation, 1)[0]
         for index, child in enumerate(value):
-            yield from _of_value(child, for_item, (*location, index))
+            yield from _of_value(child, plan.items or _NOTHING, (*location, index))
 
 
-def _written(annotation: Any) -> str:
-    """Return what a text of this type is for, "" where it is only text."""
-    for choice in _choices(annotation):
-        if get_origin(choice) is Annotated:
-            for mark in choice.__metadata__:
-                if isinstance(mark, Written):
-                    return mark.what
-    return ""
+def _of_text(value: str) -> str:
+    """Return what a text is by its own type."""
+    if isinstance(value, Expression):
+        return "expression"
+    return "template" if isinstance(value, Template) else ""
 
 
-def _inner(annotation: Any, count: int) -> tuple[Any, ...]:
-    """Return the types of keys and values, or of items; None for each where they are not known."""
-    for choice in _choices(annotation):
-        plain = get_args(choice)[0] if get_origin(choice) is Annotated else choice
-        if get_origin(plain) in (dict, list, tuple):
-            given = tuple(argument for argument in get_args(plain) if argument is not Ellipsis)
-            if len(given) >= count:
-                return given
-    return (None,) * count
+@cache
+def _fields(model: type[BaseModel]) -> tuple[tuple[str, str, _Plan], ...]:
+    """Return the attribute, the key and the plan of each field that may hold a use."""
+    found = []
+    for name, field in model.model_fields.items():
+        annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        found.append((name, field.alias or name, _plan(annotation)))
+    return tuple(found)
 
 
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+def _plan(annotation: Any) -> _Plan:
+    if get_origin(annotation) is Annotated:
+        for mark in annotation.__metadata__:
+            if isinstance(mark, Written):
+                return _Plan(mark.what)
+        return _plan(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        plans = [_plan(choice) for choice in get_args(annotation)]
+        return next((plan for plan in plans if plan != _NOTHING), _NOTHING)
+    arguments = [_plan(argument) for argument in get_args(annotation) if argument is not Ellipsis]
+    if get_origin(annotation) is dict and len(arguments) == 2:
+        return _Plan(keys=arguments[0] if arguments[0] != _NOTHING else None, items=arguments[1])
+    if get_origin(annotation) in (list, tuple) and arguments:
+        return _Plan(items=arguments[0])
+    return _NOTHING

@@ -5,26 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from engine.config.nodes import ListNode, MapNode, Node
 from engine.config.route import RouteConfig
 from engine.config.shipped import find_mapper, find_schema
 from engine.config.text import Text
-from engine.config.uses import Use, uses
+from engine.config.uses import Use
 
 _LENGTH = 16
 """Hex digits shown and stored: 64 bits."""
 _TABLE = re.compile(r"\btable\(\s*['\"]([^'\"]+)['\"]")
 
 
-def route_version(config: RouteConfig, tree: MapNode, app: MapNode, root: Path) -> str:
+def route_version(
+    config: RouteConfig, found: Sequence[Use], *, tree: MapNode, app: MapNode, root: Path
+) -> str:
     """Return the version of a route whose step lists are expanded in `tree`; `app` is the tree of config.yaml.
 
     Comments, order of keys, credentials and `${file:}` do not count; whatever changes what partners receive does.
     """
-    found = list(uses(config))
     content = {
         "route": _public(tree),
         "profiles": _named(app.get("profiles"), _profiles(config)),
