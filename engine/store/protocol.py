@@ -22,7 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from engine.errors import PasserelleError
 from engine.model import NOTHING, Body, Delivery, Disposition, Fault, Hop, Message, Result, State
+
+
+class StoreRefused(PasserelleError):
+    """This place or file can hold no store: a network file system, settings that do not stick, a newer schema."""
+
 
 # --------------------------------------------------------------------------- what is written
 
@@ -33,7 +39,9 @@ class NewDelivery:
 
     `lane` is the ordering key as text ("" = a lane of its own), namespaced; together with the chain's first
     endpoint it makes the lane. `state` is normally PENDING; FILTERED, DEAD and HELD are stored as given, with
-    `reason`. `kind` "route" in `destination` "" marks a message that is still to be routed.
+    `reason`; a DEAD one that `parks` stops its lane. `kind` "route" in `destination` "" marks a message that is still
+    to be routed. `message_id` is the id that travels, for a part that leaves as a message of its own ("" = the
+    message's).
     """
 
     route: str
@@ -53,11 +61,16 @@ class NewDelivery:
     kind: str = ""
     part: int = 0
     parks: bool = False
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Content made from a message: `role` as a hop names it (`rendered`, `rendered:mail`, `rendered:as:<kind>`)."""
+    """Content made from a message: `role` as a hop names it (`rendered`, `rendered:mail`).
+
+    `<role>:as:<kind>` is what a hop with that role sends once its delivery took over `kind` (`Settlement.pass_kind`):
+    the store then puts that role into the hop, so a body is always asked for by the role that its hop names.
+    """
 
     role: str
     body: Body
@@ -143,9 +156,10 @@ class LaneEffect(enum.IntEnum):
 class Settlement:
     """The change of one delivery after an attempt or a decision; compare-and-set on `revision`.
 
-    `spawn` and `renderings` serve a delivery of kind route: what its message became, in the same commit.
+    `spawn`, `renderings` and `keys` serve a delivery of kind route: what its message became, in the same commit.
     `pass_kind` hands this kind on to the next of the lane (supersede with kind: keep_first).
-    `attempts` etc. are the new values, not differences.
+    `attempts` etc. are the new values, not differences. A terminal state always leaves the lane: KEEP then is FREE.
+    PARK is for DEAD. A delivery that left its lane without an end (AWAITING with FREE) may be sent again beside it.
     """
 
     delivery: int
@@ -164,6 +178,7 @@ class Settlement:
     pass_kind: str = ""
     spawn: Sequence[NewDelivery] = ()
     renderings: Sequence[Rendering] = ()
+    keys: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +435,9 @@ class Records(Protocol):
     ) -> Record:
         """Write; `revision` 0 = must be new, None = whatever is there; Conflict otherwise. Journalled when `action`."""
 
-    async def delete(self, kind: str, name: str, *, at_ms: int, actor: str = "", action: str = "") -> bool: ...
+    async def delete(
+        self, kind: str, name: str, *, at_ms: int, actor: str = "", action: str = ""
+    ) -> bool: ...
 
 
 class Roster(Protocol):

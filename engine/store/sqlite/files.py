@@ -1,0 +1,79 @@
+"""Body files: content above the inline limit, written and synced before the row that names it is committed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from engine.errors import StoreFailed, StoreUnavailable
+from engine.model import Body
+from engine.store.sqlite.disk import sync_folder
+from engine.store.sqlite.failure import FULL_ERRNOS
+
+_CHUNK = 1024 * 1024
+
+
+class BodyFiles:
+    """A folder of immutable files, `ab/abcdef...`; every method blocks and belongs in a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+    def keep(self, body: Body) -> str:
+        """Write a body, sync file and folder, and return its path relative to the folder.
+
+        Raises:
+            StoreUnavailable: the disk is full.
+            StoreFailed: the disk refused a write or an fsync.
+        """
+        token = secrets.token_hex(16)
+        relative = f"{token[:2]}/{token}"
+        target = self.folder / relative
+        draft = target.with_suffix(".new")
+        try:
+            if not target.parent.exists():
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                sync_folder(self.folder)
+            _write(draft, body)
+            draft.rename(target)
+            sync_folder(target.parent)
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink()
+            if error.errno in FULL_ERRNOS:
+                raise StoreUnavailable("the disk is full") from error
+            raise StoreFailed(f"a body file could not be written: {error.strerror}") from error
+        return relative
+
+    def drop(self, paths: Collection[str]) -> None:
+        """Remove files whose rows are gone, or never came; what is not there is no error."""
+        for path in paths:
+            with suppress(FileNotFoundError):
+                (self.folder / path).unlink()
+
+    def sweep(self, known: Collection[str]) -> int:
+        """Remove what no row names: the leftovers of a crash between file and commit. Return how many."""
+        orphans = [path for path in self._all() if path not in known]
+        self.drop(orphans)
+        return len(orphans)
+
+    def _all(self) -> Iterator[str]:
+        for path in self.folder.glob("??/*"):
+            yield f"{path.parent.name}/{path.name}"
+
+
+def _write(path: Path, body: Body) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        if body.data is not None:
+            file.write(body.data)
+        elif body.path is not None:
+            with body.path.open("rb") as source:
+                shutil.copyfileobj(source, file, _CHUNK)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,155 @@
+"""What an operator does to one delivery, as it runs inside a group's transaction."""
+
+from __future__ import annotations
+
+from engine.errors import Conflict, NotFound
+from engine.model import Delivery, State
+from engine.store.protocol import Operation, Verb
+from engine.store.sqlite import lanes
+from engine.store.sqlite.rows import STATES, Rows
+from engine.store.sqlite.settling import Standing, standing_of
+from engine.store.sqlite.statements import statements
+from engine.store.sqlite.transaction import Transaction
+
+_SQL = statements("settle")
+_BUSY = statements("accept")["lane-busy"]
+
+
+def operate(tx: Transaction, *, rows: Rows, operation: Operation) -> Delivery:
+    """Carry out an operator's action and return the delivery; for a resend the new one.
+
+    Raises:
+        NotFound: there is no such delivery, or its content was purged.
+        Conflict: its state does not allow the action.
+    """
+    standing = standing_of(tx, operation.delivery)
+    sequence = _ACTIONS[operation.verb](tx, rows, operation, standing)
+    tx.note(
+        operation.verb.value,
+        message=standing.message,
+        delivery=sequence,
+        actor=operation.actor,
+        detail=operation.reason,
+        at_ms=operation.at_ms,
+    )
+    delivery = rows.delivery(sequence)
+    if delivery is None:
+        raise NotFound(f"there is no delivery {sequence}")
+    return delivery
+
+
+def _release(tx: Transaction, rows: Rows, operation: Operation, standing: Standing) -> int:
+    """Reopen at the same place: behind what is earlier in the lane, before what is later."""
+    sequence = operation.delivery
+    if standing.state == State.DEAD:
+        if not standing.open:
+            raise Conflict(f"dead letter {sequence} was closed: resend it instead")
+        if standing.overtaken and not operation.out_of_order:
+            raise Conflict(f"a later delivery of the lane of {sequence} was delivered")
+    elif standing.state != State.PARKED:
+        raise _not(operation, standing, "dead or parked")
+    _require_content(rows, sequence)
+    cursor = tx.cursor
+    lane = standing.lane
+    blocked = False
+    if lane is not None:
+        cursor.execute(_SQL["unpark"], (lane, sequence))
+        blocked = bool(cursor.execute(_SQL["stands-before"], (lane, sequence)).fetchall()[0][0])
+        if not blocked:
+            cursor.execute(_SQL["block-behind"], (lane, sequence))
+    hops = tx.names.hops(standing.chain)
+    endpoint = hops[0][0] if hops else standing.endpoint
+    cursor.execute(_SQL["release"], (sequence, operation.at_ms, endpoint, lane is not None, blocked))
+    tx.moved(standing.route, (standing.endpoint, standing.state), (endpoint, int(State.PENDING)))
+    return sequence
+
+
+def _discard(tx: Transaction, rows: Rows, operation: Operation, standing: Standing) -> int:
+    """Close a dead letter for good; its lane goes on."""
+    if standing.state != State.DEAD or not standing.open:
+        raise _not(operation, standing, "an open dead letter")
+    lanes.close(tx, standing.lane, operation.delivery)
+    if standing.lane is not None:
+        lanes.advance(tx, standing.lane)
+    return operation.delivery
+
+
+def _resend(tx: Transaction, rows: Rows, operation: Operation, standing: Standing) -> int:
+    """Owe the same bytes once more, as a new delivery at the end of the lane."""
+    if standing.state < State.DELIVERED:
+        raise _not(operation, standing, "ended")
+    if standing.state == State.FILTERED:
+        raise _not(operation, standing, "rendered")
+    _require_content(rows, operation.delivery)
+    lane = standing.lane
+    blocked = lane is not None and bool(tx.cursor.execute(_BUSY, (lane,)).fetchall()[0][0])
+    hops = tx.names.hops(standing.chain)
+    endpoint = hops[0][0] if hops else standing.endpoint
+    tx.delivery += 1
+    tx.cursor.execute(
+        _SQL["copy"],
+        (
+            operation.delivery,
+            tx.delivery,
+            endpoint,
+            blocked,
+            lane is not None,
+            operation.at_ms,
+            operation.new_id or None,
+        ),
+    )
+    tx.created(standing.route, endpoint, State.PENDING)
+    return tx.delivery
+
+
+def _retry(tx: Transaction, rows: Rows, operation: Operation, standing: Standing) -> int:
+    """Make a waiting delivery due now; its place and its revision stay."""
+    if standing.state >= State.IN_FLIGHT:
+        raise _not(operation, standing, "waiting")
+    tx.cursor.execute(_SQL["nudge"], (operation.delivery, operation.at_ms))
+    return operation.delivery
+
+
+def _hold(tx: Transaction, rows: Rows, operation: Operation, standing: Standing) -> int:
+    """Keep a waiting delivery from being sent, and its lane behind it."""
+    if standing.state >= State.IN_FLIGHT:
+        raise _not(operation, standing, "waiting")
+    return _hold_as(tx, operation, standing, State.HELD)
+
+
+def _unhold(tx: Transaction, rows: Rows, operation: Operation, standing: Standing) -> int:
+    """Let a held or parked delivery go on, now."""
+    if standing.state not in (State.HELD, State.PARKED):
+        raise _not(operation, standing, "held or parked")
+    return _hold_as(tx, operation, standing, State.PENDING)
+
+
+def _hold_as(tx: Transaction, operation: Operation, standing: Standing, state: State) -> int:
+    reason = operation.reason if state is State.HELD else None
+    tx.cursor.execute(_SQL["hold"], (operation.delivery, int(state), operation.at_ms, reason))
+    tx.moved(standing.route, (standing.endpoint, standing.state), (standing.endpoint, int(state)))
+    return operation.delivery
+
+
+_ACTIONS = {
+    Verb.RELEASE: _release,
+    Verb.DISCARD: _discard,
+    Verb.RESEND: _resend,
+    Verb.RETRY_NOW: _retry,
+    Verb.HOLD: _hold,
+    Verb.UNHOLD: _unhold,
+}
+
+
+def _require_content(rows: Rows, sequence: int) -> None:
+    """Raise NotFound where retention took what would have to be sent."""
+    delivery = rows.delivery(sequence)
+    if delivery is None or not delivery.chain:
+        return
+    if rows.find(delivery.message, delivery.chain[0].rendering, delivery.part) is None:
+        raise NotFound(f"the content of delivery {sequence} was purged")
+
+
+def _not(operation: Operation, standing: Standing, wanted: str) -> Conflict:
+    word = STATES[standing.state].word
+    return Conflict(f"{operation.verb.value}: delivery {operation.delivery} is {word}, not {wanted}")

@@ -1,0 +1,133 @@
+"""Rows as the rest of the engine sees them: deliveries and bodies read through one connection."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import StoreCorrupt
+from engine.model import Body, Delivery, State
+from engine.store.protocol import DeliveryRow
+from engine.store.sqlite.cursor import Runs
+from engine.store.sqlite.names import Names
+from engine.store.sqlite.statements import statements
+
+_SQL = statements("content")
+_DELIVERY = statements("queue")["delivery"]
+
+SUPERSEDES, RECALLS, FALLBACK = 1, 2, 4
+"""Bits of deliveries.flags."""
+
+STATES = {int(state): state for state in State}
+
+Row = Sequence[Any]
+
+
+def lane_of(lane: bytes | None, sequence: int) -> bytes:
+    """Return what names a lane outside of the store: its digest, or the sequence for a lane of its own."""
+    return sequence.to_bytes(8, "big") if lane is None else lane
+
+
+def delivery_of(row: Row, names: Names, body: Body | None = None) -> Delivery:
+    """Return the delivery in a row of the fragment `delivery` (queue.sql)."""
+    texts = names.texts
+    flags = row[21]
+    return Delivery(
+        row[0],
+        row[1],
+        row[2],
+        texts[row[3]],
+        texts[row[4]],
+        texts[row[5]],
+        lane_of(row[6], row[0]),
+        names.chain(row[7]),
+        row[8],
+        STATES[row[9]],
+        row[10],
+        row[11],
+        row[12],
+        row[13],
+        row[14],
+        row[15],
+        row[16],
+        row[17],
+        row[18],
+        row[19],
+        row[20],
+        flags & SUPERSEDES > 0,
+        flags & RECALLS > 0,
+        flags & FALLBACK > 0,
+        texts[row[22]],
+        row[23] or "",
+        body,
+        row[24],
+    )
+
+
+def delivery_row_of(row: Row, names: Names) -> DeliveryRow:
+    """Return the archive's view of such a row."""
+    return DeliveryRow(delivery_of(row, names), bool(row[25]), row[26], bool(row[27]), row[24])
+
+
+class Rows:
+    """Reads single deliveries and bodies through a cursor: the writer's inside its transaction, or a reader's."""
+
+    def __init__(self, cursor: Runs, names: Names, folder: Path) -> None:
+        self._cursor = cursor
+        self._names = names
+        self._folder = folder
+
+    def delivery(self, sequence: int) -> Delivery | None:
+        """Return a delivery without its body, None when there is none."""
+        rows = self._cursor.execute(_DELIVERY, (sequence,)).fetchall()
+        return delivery_of(rows[0], self._names) if rows else None
+
+    def with_body(self, delivery: Delivery) -> Delivery:
+        """Fill in the body of the current hop where it is inline and sound; else leave it to the archive."""
+        if not delivery.chain:
+            return delivery
+        row = self.find(delivery.message, delivery.chain[delivery.hop].rendering, delivery.part)
+        if row is None or row[5] is None or hashlib.sha256(row[5]).digest() != row[4]:
+            return delivery
+        return replace(delivery, body=self.handle(row))
+
+    def find(self, message: int, role: str, part: int) -> Row | None:
+        """Return the row (fragment `body`) of content by role, with its bytes; None when there is none."""
+        number = self._names.find("role", role)
+        if number is None:
+            return None
+        cursor = self._cursor
+        rows = (
+            cursor.execute(_SQL["body"], (message, number, part)).fetchall()
+            or cursor.execute(_SQL["body-late"], (message, number, part)).fetchall()
+        )
+        if not rows:
+            return None
+        row: Row = rows[0]
+        if row[3] is None:
+            return row
+        shared = self.by_id(row[3])
+        if shared is None:
+            raise StoreCorrupt(f"content {row[0]} refers to content {row[3]}, which is gone")
+        return (row[0], row[1], *shared[2:])
+
+    def by_id(self, number: int) -> Row | None:
+        """Return a row of content by its number."""
+        rows = self._cursor.execute(_SQL["body-by-id"], (number,)).fetchall()
+        return rows[0] if rows else None
+
+    def evidence(self, delivery: int, number: int) -> Row | None:
+        """Return the row of an attempt's evidence; None when it has none."""
+        rows = self._cursor.execute(_SQL["evidence"], (delivery, number)).fetchall()
+        return self.by_id(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def handle(self, row: Row) -> Body:
+        """Return the handle on a row of content, not yet compared with its digest."""
+        content_type = self._names.texts[row[1]]
+        if row[6] is not None:
+            return Body(row[2], row[4], None, self._folder / row[6], content_type)
+        data = b"" if row[5] is None else row[5]
+        return Body(len(data), row[4], data, None, content_type)

@@ -1,0 +1,103 @@
+-- name: standing
+-- What a change of one delivery must know; read and written in one transaction by the only writer.
+SELECT d.revision, d.state, d.chain, d.endpoint, d.route, d.destination, d.lane, d.holds, d.blocked, d.message,
+       d.generation, d.open, d.overtaken, d.attempts, d.hop_attempts, d.unknown, d.part, m.partner, m.received
+FROM deliveries AS d CROSS JOIN messages AS m WHERE d.seq = ?1 AND m.seq = d.message
+
+-- name: settle
+-- The revision was compared in this transaction, by the only writer: no other change can lie between.
+UPDATE deliveries
+SET state = ?, reason = ?, due = ?, deadline = ?, hop = ?, hop_ms = ?, attempts = ?, hop_attempts = ?, unknown = ?,
+    endpoint = ?, holds = ?, open = ?, settled = ?, revision = revision + 1
+WHERE seq = ?
+
+-- name: lane-next
+-- The first that stands in the lane, if it waits and no dead letter before it has stopped the lane. One probe each.
+SELECT f.seq
+FROM (SELECT d.seq, d.blocked FROM deliveries AS d INDEXED BY deliveries_lane
+      WHERE d.lane = ?1 AND d.holds = 1 ORDER BY d.seq LIMIT 1) AS f
+WHERE f.blocked = 1 AND NOT EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ?1 AND p.delivery < f.seq)
+
+-- name: lane-head
+-- The first that stands in the lane, whatever its state.
+SELECT d.seq FROM deliveries AS d INDEXED BY deliveries_lane
+WHERE d.lane = ?1 AND d.holds = 1 ORDER BY d.seq LIMIT 1
+
+-- name: unblock
+-- The predecessor's settlement and this are one commit: the lane never stands without a head.
+UPDATE deliveries SET blocked = 0 WHERE seq = ?
+
+-- name: block-behind
+-- A released dead letter comes before these again.
+UPDATE deliveries SET blocked = 1 WHERE lane = ?1 AND holds = 1 AND seq > ?2 AND blocked = 0
+
+-- name: park
+-- What stands behind `delivery` in the lane waits until this row is gone.
+INSERT OR IGNORE INTO parked (lane, delivery) VALUES (?, ?)
+
+-- name: unpark
+-- Release, discard or recall of the dead letter.
+DELETE FROM parked WHERE lane = ? AND delivery = ?
+
+-- name: overtake
+-- Open dead letters are few and have an index of their own: mostly one empty probe.
+UPDATE deliveries SET overtaken = 1 WHERE lane = ? AND open = 1 AND seq < ?
+
+-- name: open-in-lane
+-- The dead letters of this lane, route and destination that still need a human.
+SELECT d.seq, d.message FROM deliveries AS d INDEXED BY deliveries_open
+WHERE d.lane = ? AND d.open = 1 AND d.route = ? AND d.destination = ? AND d.seq < ?
+
+-- name: close
+-- The dead letter stays dead and asks for nobody any more.
+UPDATE deliveries SET open = 0, revision = revision + 1 WHERE seq = ?
+
+-- name: nudge
+-- Only the time moves: the owner may hold this head, so its revision stays.
+UPDATE deliveries SET due = min(due, ?2) WHERE seq = ?1
+
+-- name: pass-kind
+-- The next of the lane takes over what the superseded one meant, and the renderings that go with it.
+UPDATE deliveries SET kind = ?2, chain = ?3, revision = revision + 1 WHERE seq = ?1
+
+-- name: attempt-add
+-- A generation counts its attempts anew; the same number again replaces what recovery had guessed.
+INSERT OR REPLACE INTO attempts (delivery, generation, number, endpoint, started, took, result, code, remark, evidence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: attempt-known
+-- Whether this attempt was already settled or counted.
+SELECT EXISTS (SELECT 1 FROM attempts WHERE delivery = ? AND generation = ? AND number = ?)
+
+-- name: recover
+-- An attempt whose end nobody saw: counted once, and the row becomes due again.
+UPDATE deliveries
+SET state = CASE WHEN state < 2 THEN 1 ELSE state END, unknown = unknown + 1, attempts = max(attempts, ?2),
+    hop_attempts = hop_attempts + 1, revision = revision + 1
+WHERE seq = ?1
+
+-- name: release
+-- The same row at the same place, from the start of its chain.
+UPDATE deliveries
+SET state = 0, reason = NULL, due = ?2, deadline = expire, hop = 0, hop_ms = 0, attempts = 0, hop_attempts = 0,
+    endpoint = ?3, holds = ?4, blocked = ?5, open = 0, overtaken = 0, settled = 0, generation = generation + 1,
+    revision = revision + 1
+WHERE seq = ?1
+
+-- name: hold
+-- Hold and unhold keep the place in the lane.
+UPDATE deliveries SET state = ?2, due = ?3, deadline = NULL, reason = ?4, revision = revision + 1 WHERE seq = ?1
+
+-- name: copy
+-- The same duty once more, as a delivery of its own behind everything else.
+INSERT INTO deliveries (seq, message, part, route, version, destination, chain, endpoint, state, blocked, holds, open,
+                        overtaken, flags, overtakes, due, accepted, hop, hop_ms, revision, generation, attempts,
+                        hop_attempts, unknown, kind, settled, lane, deadline, expire, ordinal, own_id, reason)
+SELECT ?2, message, part, route, version, destination, chain, ?3, 0, ?4, ?5, 0, 0, flags & 4, 0, ?6, ?6, 0, 0, 0, 0, 0,
+       0, 0, kind, 0, lane, NULL, NULL, ordinal, COALESCE(?7, own_id), NULL
+FROM deliveries WHERE seq = ?1
+
+-- name: stands-before
+-- Whether something earlier stands in the lane, or has stopped it.
+SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND holds = 1 AND seq < ?2)
+    OR EXISTS (SELECT 1 FROM parked WHERE lane = ?1 AND delivery < ?2)

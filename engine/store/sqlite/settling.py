@@ -1,0 +1,232 @@
+"""Settle, as it runs inside a group's transaction: the row, its attempt, its lane, and what a route made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.errors import Conflict, NotFound
+from engine.model import Body, Delivery, Hop, Result, State
+from engine.store.protocol import AttemptRow, LaneEffect, Settled, Settlement
+from engine.store.sqlite import lanes
+from engine.store.sqlite.accepting import PAYLOAD, Brought, add_deliveries, add_keys
+from engine.store.sqlite.contents import Content, add_contents, of_evidence
+from engine.store.sqlite.rows import STATES, Rows
+from engine.store.sqlite.statements import statements
+from engine.store.sqlite.transaction import Transaction
+
+_SQL = statements("settle")
+_STANDING = _SQL["standing"]
+_SETTLE = _SQL["settle"]
+_ATTEMPT_ADD = _SQL["attempt-add"]
+_OVERTAKE = _SQL["overtake"]
+
+
+class Standing(NamedTuple):
+    """A delivery's row as a change of it must know it (settle.sql, `standing`)."""
+
+    revision: int
+    state: int
+    chain: int
+    endpoint: int
+    route: int
+    destination: int
+    lane: bytes | None
+    holds: int
+    blocked: int
+    message: int
+    generation: int
+    open: int
+    overtaken: int
+    attempts: int
+    hop_attempts: int
+    unknown: int
+    part: int
+    partner: int
+    received: int
+
+
+def standing_of(tx: Transaction, delivery: int) -> Standing:
+    """Return the row of a delivery; NotFound."""
+    found = tx.cursor.execute(_STANDING, (delivery,)).fetchall()
+    if not found:
+        raise NotFound(f"there is no delivery {delivery}")
+    return Standing(*found[0])
+
+
+def settle(
+    tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content], folder: Path
+) -> Settled:
+    """Change a delivery whose revision is still the one that was read."""
+    sequence = settlement.delivery
+    before = standing_of(tx, sequence)
+    if before.revision != settlement.revision:
+        raise Conflict(f"delivery {sequence} is at revision {before.revision}, not {settlement.revision}")
+    if before.state >= State.DELIVERED:
+        raise Conflict(f"delivery {sequence} has ended: {STATES[before.state].word}")
+    state = settlement.state
+    terminal = state >= State.DELIVERED
+    leaves = terminal or settlement.lane is not LaneEffect.KEEP
+    hops = tx.names.hops(before.chain)
+    endpoint = hops[settlement.hop][0] if hops else before.endpoint
+    tx.cursor.execute(
+        _SETTLE,
+        (
+            int(state),
+            settlement.reason or None,
+            settlement.due_ms,
+            settlement.deadline_ms,
+            settlement.hop,
+            settlement.hop_ms,
+            settlement.attempts,
+            settlement.hop_attempts,
+            settlement.unknown,
+            endpoint,
+            before.holds and not leaves,
+            state is State.DEAD,
+            tx.now_ms if terminal else 0,
+            sequence,
+        ),
+    )
+    tx.moved(before.route, (before.endpoint, before.state), (endpoint, int(state)))
+    if settlement.attempt is not None:
+        add_attempt(tx, sequence, before, settlement.attempt)
+    detail = f"{state.word}: {settlement.reason}" if settlement.reason else state.word
+    tx.note("settle", message=before.message, delivery=sequence, detail=detail)
+    following = _leave_lane(tx, settlement, before) if leaves and before.lane is not None else None
+    ready = _spawn(tx, rows, settlement, before, contents, folder)
+    return Settled(before.revision + 1, _next(tx, rows, following, settlement.pass_kind), ready)
+
+
+def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: AttemptRow) -> None:
+    """Write an attempt and the partner's answer."""
+    cursor, names = tx.cursor, tx.names
+    evidence = None
+    if attempt.evidence:
+        tx.body += 1
+        evidence = tx.body
+        bucket = names.bucket_id(cursor, before.partner, PAYLOAD, before.received)
+        add_contents(
+            cursor,
+            names,
+            [of_evidence(attempt.evidence)],
+            first=evidence,
+            message=before.message,
+            bucket=bucket,
+        )
+    cursor.execute(
+        _ATTEMPT_ADD,
+        (
+            delivery,
+            before.generation,
+            attempt.number,
+            names.id(cursor, "endpoint", attempt.endpoint),
+            attempt.started_ms,
+            attempt.took_ms,
+            int(attempt.result),
+            attempt.code,
+            attempt.remark or None,
+            evidence,
+        ),
+    )
+
+
+def recover(tx: Transaction, *, in_send: Sequence[tuple[int, int]], at_ms: int) -> list[int]:
+    """Count an unknown outcome for each (delivery, attempt number) that was in a send, once per attempt."""
+    changed = []
+    for sequence, number in in_send:
+        try:
+            before = standing_of(tx, sequence)
+        except NotFound:
+            continue  # the flight file outlived a store that was restored from an older copy
+        known = tx.cursor.execute(_SQL["attempt-known"], (sequence, before.generation, number)).fetchall()
+        if before.state >= State.DELIVERED or known[0][0]:
+            continue
+        endpoint = tx.names.texts[before.endpoint]
+        lost = AttemptRow(
+            endpoint, number, at_ms, 0, Result.UNKNOWN, "crash", "the process ended in the send"
+        )
+        add_attempt(tx, sequence, before, lost)
+        tx.cursor.execute(_SQL["recover"], (sequence, number))
+        after = State.RETRYING if before.state < State.IN_FLIGHT else before.state
+        tx.moved(before.route, (before.endpoint, before.state), (before.endpoint, int(after)))
+        tx.note(
+            "recover", message=before.message, delivery=sequence, detail=f"attempt {number}: unknown outcome"
+        )
+        changed.append(sequence)
+    return changed
+
+
+# --------------------------------------------------------------------------- the lane
+
+
+def _leave_lane(tx: Transaction, settlement: Settlement, before: Standing) -> int | None:
+    lane = before.lane
+    assert lane is not None  # the caller asked
+    if settlement.lane is LaneEffect.PARK and settlement.state is State.DEAD:
+        lanes.park(tx, lane, settlement.delivery)
+    if settlement.state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
+        tx.cursor.execute(_OVERTAKE, (lane, settlement.delivery))
+    return lanes.advance(tx, lane) if before.holds else None
+
+
+def _next(tx: Transaction, rows: Rows, following: int | None, kind: str) -> Delivery | None:
+    if following is None:
+        return None
+    if kind:
+        _pass_kind(tx, following, kind)
+    delivery = rows.delivery(following)
+    return rows.with_body(delivery) if delivery is not None else None
+
+
+def _pass_kind(tx: Transaction, following: int, kind: str) -> None:
+    """Give the next of the lane the kind, and on each hop the rendering `<role>:as:<kind>` where there is one.
+
+    The chain of that row is replaced, so that whoever asks for the body of a hop gets the right one.
+    """
+    names, cursor = tx.names, tx.cursor
+    standing = standing_of(tx, following)
+    numbers = cursor.execute(_ROLES, (standing.message, standing.part)).fetchall()
+    roles = {names.texts[number] for (number,) in numbers}
+    chain = tuple(
+        Hop(hop.endpoint, alike) if (alike := f"{hop.rendering}:as:{kind}") in roles else hop
+        for hop in names.chain(standing.chain)
+    )
+    number = names.chain_id(cursor, chain)
+    cursor.execute(_SQL["pass-kind"], (following, names.id(cursor, "kind", kind), number))
+
+
+_ROLES = statements("content")["roles"]
+
+
+# --------------------------------------------------------------------------- what a delivery of kind route became
+
+
+def _spawn(
+    tx: Transaction,
+    rows: Rows,
+    settlement: Settlement,
+    before: Standing,
+    contents: Sequence[Content],
+    folder: Path,
+) -> list[Delivery]:
+    if settlement.keys:
+        add_keys(tx, before.message, before.received, settlement.keys)
+    if contents:
+        first = tx.body + 1
+        tx.body += len(contents)
+        bucket = tx.names.bucket_id(tx.cursor, before.partner, PAYLOAD, before.received)
+        add_contents(
+            tx.cursor, tx.names, contents, first=first, message=before.message, bucket=bucket, late=1
+        )
+    if not settlement.spawn:
+        return []
+    origin = rows.delivery(settlement.delivery)
+    if origin is None:
+        raise NotFound(f"there is no delivery {settlement.delivery}")
+    brought = Brought(
+        before.message, origin.message_id, origin.accepted_ms, Body(0, b"", b""), contents, folder
+    )
+    ready, _ = add_deliveries(tx, rows, settlement.spawn, brought)
+    return ready

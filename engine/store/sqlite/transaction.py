@@ -1,0 +1,206 @@
+"""One group's transaction: its cursor, sequences, journal rows and counts, sealed by the root of the chain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from apsw import Connection
+
+from engine.model import Disposition, State
+from engine.store.sqlite.cursor import Runs
+from engine.store.sqlite.digests import Digests
+from engine.store.sqlite.names import Names
+from engine.store.sqlite.statements import statements
+
+_SQL = statements("ledger")
+_DAY_MS = 86_400_000
+
+GENESIS = hashlib.sha256(b"passerelle").digest()
+"""What the first commit's root is chained to."""
+
+Row = tuple[int, int, int | None, int | None, str | None, str | None, int | None]
+"""A journal row: sequence, action, message, delivery, actor, detail, time where it is not the commit's."""
+
+
+class Mark(NamedTuple):
+    """Where a transaction stood before one of its operations."""
+
+    message: int
+    delivery: int
+    body: int
+    rows: int
+    names: int
+    window: int
+    counts: dict[tuple[int, int, int], int]
+    totals: dict[str, int]
+    days: dict[tuple[int, int, int], int]
+
+
+class Transaction:
+    """What operations write through; one per writer, begun, sealed, and adopted or abandoned for each group.
+
+    Sequences are given here and not by the database, so that rows of several tables refer to each other without a
+    question. `now_ms` is the group's time: every row of a group bears the same.
+    """
+
+    def __init__(self, connection: Connection, names: Names, digests: Digests) -> None:
+        self.connection = connection
+        self.cursor: Runs = connection.cursor()
+        self.names = names
+        self.digests = digests
+        self.now_ms = 0
+        self.commit = 0
+        self.root = b""
+        self.message = self.delivery = self.body = 0
+        self._journal = 0
+        self.rows: list[Row] = []
+        """The group's journal rows so far."""
+        self._counts: dict[tuple[int, int, int], int] = {}
+        self._totals: dict[str, int] = {}
+        self._days: dict[tuple[int, int, int], int] = {}
+        self.dedup_day = self.key_month = 0
+        self.window_ms = 0
+        self._sealed = b""
+        self._clean = Mark(0, 0, 0, 0, 0, 0, {}, {}, {})
+
+    def load(self) -> None:
+        """Take up where the database stands."""
+        cursor = self.cursor
+        self.names.load(self.connection)
+        positions = cursor.execute(_SQL["positions"]).fetchall()[0]
+        self.message, self.delivery, self.body, self._journal, self.commit = positions
+        found = cursor.execute(_SQL["root"], (self.commit,)).fetchall()
+        self.root = found[0][0] if found else GENESIS
+        window = cursor.execute(_SQL["meta"], ("dedup_window",)).fetchall()
+        self.window_ms = window[0][0] if window else 0
+        self.dedup_day = self.key_month = 0
+
+    # ---------------------------------------------------------------- life of a group
+
+    def begin(self, now_ms: int) -> None:
+        """Start a group."""
+        self.cursor.execute("BEGIN IMMEDIATE")
+        self.now_ms = now_ms
+        self._clean = self.mark()
+
+    def seal(self) -> None:
+        """Write what the group adds up to: counts, journal rows, and the commit's root over them."""
+        if not self.rows:
+            return
+        cursor = self.cursor
+        cursor.executemany(_SQL["journal-add"], self.rows)
+        if self._counts:
+            cursor.executemany(_SQL["count"], [(*key, n) for key, n in self._counts.items() if n])
+        if self._totals:
+            cursor.executemany(_SQL["total"], list(self._totals.items()))
+        if self._days:
+            cursor.executemany(_SQL["day"], [(*key, n) for key, n in self._days.items()])
+        last = self.rows[-1][0]
+        self._sealed = chain_root(self.root, self.commit + 1, self.now_ms, self.rows)
+        cursor.execute(_SQL["commit-add"], (self.commit + 1, self.now_ms, last, self._sealed))
+
+    def adopt(self) -> None:
+        """The commit returned: what it wrote is where the next group starts."""
+        if self.rows:
+            self.commit += 1
+            self.root = self._sealed
+            self._journal = self.rows[-1][0]
+        self._forget()
+        self.names.settle()
+
+    def abandon(self) -> None:
+        """Nothing of the group is durable: go back to where it began."""
+        self.undo(self._clean)
+        self._forget()
+
+    def mark(self) -> Mark:
+        """Return the place that `undo` goes back to when one operation fails alone."""
+        return Mark(
+            self.message,
+            self.delivery,
+            self.body,
+            len(self.rows),
+            self.names.mark(),
+            self.window_ms,
+            dict(self._counts),
+            dict(self._totals),
+            dict(self._days),
+        )
+
+    def undo(self, mark: Mark) -> None:
+        """Go back in memory as the savepoint did in the database."""
+        self.message, self.delivery, self.body = mark.message, mark.delivery, mark.body
+        del self.rows[mark.rows :]
+        self.names.undo(mark.names)
+        self._counts, self._totals, self._days = dict(mark.counts), dict(mark.totals), dict(mark.days)
+        self.window_ms = mark.window
+        self.dedup_day = self.key_month = 0  # written again by the next that needs them
+
+    def _forget(self) -> None:
+        self.rows = []
+        self._counts = {}
+        self._totals = {}
+        self._days = {}
+
+    # ---------------------------------------------------------------- what operations add
+
+    def within(self, window_ms: int) -> None:
+        """Remember the longest window of the duplicate check: keys are kept for as long."""
+        if window_ms > self.window_ms:
+            self.cursor.execute(_SQL["meta-set"], ("dedup_window", window_ms))
+            self.window_ms = window_ms
+
+    def note(
+        self,
+        action: str,
+        *,
+        message: int | None = None,
+        delivery: int | None = None,
+        actor: str = "",
+        detail: str = "",
+        at_ms: int | None = None,
+    ) -> None:
+        """Add a journal row."""
+        self.rows.append(
+            (
+                self._journal + len(self.rows) + 1,
+                self.names.id(self.cursor, "action", action),
+                message,
+                delivery,
+                actor or None,
+                detail or None,
+                None if at_ms == self.now_ms else at_ms,
+            )
+        )
+
+    def created(self, route: int, endpoint: int, state: State) -> None:
+        """Count a new delivery."""
+        key = (route, endpoint, int(state))
+        self._counts[key] = self._counts.get(key, 0) + 1
+        self._totals["created"] = self._totals.get("created", 0) + 1
+
+    def moved(self, route: int, before: tuple[int, int], after: tuple[int, int]) -> None:
+        """Count a delivery that went from one (endpoint, state) to another."""
+        if before != after:
+            counts = self._counts
+            counts[route, *before] = counts.get((route, *before), 0) - 1
+            counts[route, *after] = counts.get((route, *after), 0) + 1
+
+    def arrived(self, partner: int, received_ms: int, disposition: Disposition) -> None:
+        """Count a message at the door."""
+        key = (received_ms // _DAY_MS, partner, int(disposition))
+        self._days[key] = self._days.get(key, 0) + 1
+        word = disposition.word
+        self._totals[word] = self._totals.get(word, 0) + 1
+
+
+def chain_root(before: bytes, commit: int, at_ms: int, rows: Sequence[Row]) -> bytes:
+    """Return the root of a commit: SHA-256 over the root before it and the JSON array of number, time and rows.
+
+    The text is ASCII without blanks, `[commit,at,[[seq,action,message,delivery,actor,detail,at],...]]`.
+    """
+    text = json.dumps([commit, at_ms, rows], separators=(",", ":"))
+    return hashlib.sha256(before + text.encode("ascii")).digest()
