@@ -1,0 +1,254 @@
+"""Compiles the routes of a configuration, each for every codec that its messages may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+from engine.config.loaded import LoadedRoute
+from engine.config.nodes import Location, locate
+from engine.config.route import Destination, EndpointText, Fallback, FallbackWay, RouteConfig, ToRoute
+from engine.config.route import OneOf as OneOfConfig
+from engine.errors import ConfigurationError, ExpressionError, NotFound, Problem
+from engine.runtime.accept import Accept
+from engine.runtime.board import CompiledRoute
+from engine.runtime.outlet import Outlet, Value, Way
+from engine.runtime.program import Entry, OneOf, Onward, Program, Rejection
+from engine.runtime.supplies import Supplies
+from engine.runtime.tracing import Trace, build_steps
+from engine.runtime.workshop import Workshop
+from engine.spi import Scope
+
+DEFAULT_CODEC = "json"
+"""What a listener reads where it does not say; `check` reads it so, too."""
+
+POSSIBLE_CODECS = ("text", "opaque")
+"""What a listener may read besides, by each message's content type, where it does not say and the route fits."""
+
+_CHOSEN = "{partner}."
+
+
+class Compiler:
+    """Compiles routes of one configuration; each once per codec, however many lead to it."""
+
+    def __init__(self, supplies: Supplies) -> None:
+        self._supplies = supplies
+        self._routes = {route.name: route for route in supplies.loaded.routes}
+        self._programs: dict[tuple[str, str], Program] = {}
+
+    def route(self, name: str) -> CompiledRoute:
+        """Compile one route.
+
+        Raises:
+            ConfigurationError: it does not compile for a codec that its doors say.
+        """
+        loaded = self._routes[name]
+        wanted, possible = self._codecs(loaded.config)
+        programs = {codec: self.program(name, codec) for codec in wanted}
+        for codec in possible:
+            try:
+                programs[codec] = self.program(name, codec)
+            except ConfigurationError:
+                continue  # its paths are not those of this format: such a message is refused
+        return CompiledRoute(name, loaded.version, programs)
+
+    def program(self, name: str, codec: str) -> Program:
+        """Compile one route for one codec; ConfigurationError."""
+        found = self._programs.get((name, codec))
+        if found is None:
+            found = _RouteCompiler(self, self._supplies, self._routes[name], codec).program()
+            self._programs[name, codec] = found
+        return found
+
+    def _codecs(self, route: RouteConfig) -> tuple[list[str], Sequence[str]]:
+        listeners = self._supplies.loaded.app.listen
+        said = {listeners[door.listener].codec for door in route.doors if door.listener in listeners}
+        wanted = sorted({codec or DEFAULT_CODEC for codec in said} or {DEFAULT_CODEC})
+        possible = POSSIBLE_CODECS if None in said and not route.accept.events else ()
+        return wanted, [codec for codec in possible if codec not in wanted]
+
+
+class _RouteCompiler:
+    """One route for one codec."""
+
+    def __init__(self, compiler: Compiler, supplies: Supplies, route: LoadedRoute, codec: str) -> None:
+        self._compiler = compiler
+        self._supplies = supplies
+        self._loaded = route
+        self._config = route.config
+        self._codec = codec
+        self._number = 0
+
+    def program(self) -> Program:
+        config = self._config
+        start = Trace(self._codec, self._codec)
+        at_door = Workshop(self._supplies, self._codec, source=self._codec)
+        order_by = []
+        for index, text in enumerate(config.order_by):
+            with self._placed("order_by", index):
+                order_by.append(at_door.expression(text))
+        keys = []
+        for name, text in config.keys.items():
+            with self._placed("keys", name):
+                keys.append((name, at_door.expression(text)))
+        steps, trace = build_steps(config.steps, start, self._supplies, partial(self._placed, "steps"))
+        on_reject = config.on_reject
+        return Program(
+            name=config.route,
+            version=self._loaded.version,
+            codec=self._codec,
+            accept=self._accept(),
+            order_by=tuple(order_by),
+            keys=tuple(keys),
+            steps=steps,
+            entries=tuple(self._entry(("to", index), entry, trace) for index, entry in enumerate(config.to)),
+            phi_of=self._supplies.directory.phi,
+            stored=config.acknowledge == "stored",
+            dedupe_ms=None if config.dedupe is None else milliseconds(config.dedupe.window),
+            rejection=Rejection(
+                positive=on_reject.reply is not None,
+                parks=on_reject.lane == "park",
+                alert=on_reject.alert or "",
+            ),
+            parks=parks(config),
+        )
+
+    def _accept(self) -> Accept:
+        accept = self._config.accept
+        if accept.types:
+            with self._placed("accept", "types"):
+                raise NotFound(f"{self._codec} messages have no types: say `events`, or leave it out")
+        schemas = {}
+        for index, kind in enumerate(accept.events):
+            with self._placed("accept", "events", index):
+                schema = self._supplies.event_schema(kind)
+            if schema is not None:
+                schemas[kind] = schema
+        return Accept(accept.events, schemas)
+
+    def _entry(self, at: Location, entry: Destination | OneOfConfig | ToRoute, trace: Trace) -> Entry:
+        if isinstance(entry, Destination):
+            return self._outlet(at, entry, trace)
+        if isinstance(entry, OneOfConfig):
+            choices = enumerate(entry.one_of)
+            return OneOf(
+                tuple(self._outlet((*at, "one_of", index), choice, trace) for index, choice in choices)
+            )
+        workshop = Workshop(self._supplies, trace.codec, source=self._codec)
+        with self._placed(*at, "route"):
+            program = self._compiler.program(entry.route, trace.codec)
+        with self._placed(*at, "when"):
+            when = None if entry.when is None else workshop.expression(entry.when)
+        return Onward(program, when)
+
+    def _outlet(self, at: Location, destination: Destination, trace: Trace) -> Outlet:
+        self._number += 1
+        role = f":{self._number}" if destination.steps else ""
+        workshop = Workshop(self._supplies, trace.codec, source=self._codec)
+        with self._placed(*at, "when"):
+            when = None if destination.when is None else workshop.expression(destination.when)
+        placed = partial(self._placed, *at, "steps")
+        steps, own = build_steps(destination.steps, trace, self._supplies, placed)
+        after = Workshop(self._supplies, own.codec, source=self._codec)
+        supersede = destination.supersede
+        with self._placed(*at, "recall"):
+            recall = None if destination.recall is None else after.expression(destination.recall)
+        fallback = destination.fallback
+        return Outlet(
+            name=destination.name,
+            ways=(
+                self._way(at, destination.endpoint, after, own, role),
+                *self._fallbacks((*at, "fallback", "to"), fallback, own, role or f":{self._number}", role),
+            ),
+            when=when,
+            steps=steps,
+            own=bool(destination.steps),
+            version=self._value(
+                (*at, "supersede", "version"), supersede.version if supersede else None, after
+            ),
+            recall=recall,
+            expire=self._value((*at, "expire"), destination.expire, after),
+            after_ms=None if fallback is None or fallback.after is None else milliseconds(fallback.after),
+            parks=parks(self._config),
+            kinds=self._config.accept.events if supersede and supersede.kind == "keep_first" else (),
+        )
+
+    def _fallbacks(
+        self, at: Location, fallback: Fallback | None, trace: Trace, number: str, shared: str
+    ) -> Iterator[Way]:
+        for index, way in enumerate(fallback.to if fallback else ()):
+            place: Location = (*at, index)
+            self._check_single(place, way)
+            steps, own = build_steps(way.steps, trace, self._supplies, partial(self._placed, *place, "steps"))
+            role = f"{number}.{index + 1}" if way.steps else shared
+            workshop = Workshop(self._supplies, trace.codec, source=self._codec)
+            made = self._way(place, way.endpoint, workshop, own, role)
+            yield Way(made.endpoint, role, made.exposure, steps, untouched=made.untouched)
+
+    def _way(self, at: Location, endpoint: EndpointText, workshop: Workshop, trace: Trace, role: str) -> Way:
+        with self._placed(*at, "endpoint"):
+            if endpoint.startswith(_CHOSEN):
+                return Way(_chosen(endpoint.short), role, trace.exposure, untouched=not trace.changed)
+            named = workshop.template(endpoint)
+            return Way(named.render, role, trace.exposure, untouched=not trace.changed)
+
+    def _check_single(self, at: Location, way: FallbackWay) -> None:
+        for index, step in enumerate(way.steps):
+            if "split" in step:
+                with self._placed(*at, "steps", index):
+                    raise NotFound("a fallback takes over one message: split it before")
+
+    def _value(self, at: Location, text: str | None, workshop: Workshop) -> Value | None:
+        if not text:
+            return None
+        with self._placed(*at):
+            return Value(workshop.expression(text), text.removeprefix("source.").removeprefix("msg."))
+
+    @contextmanager
+    def _placed(self, *location: str | int) -> Iterator[None]:
+        """Tell what does not compile at the place where it was written."""
+        try:
+            yield
+        except ExpressionError as error:
+            mark = locate(self._loaded.tree, location).inside(error.offset, error.length)
+            raise ConfigurationError([mark.problem(str(error), help=error.help)]) from error
+        except NotFound as error:
+            raise ConfigurationError([locate(self._loaded.tree, location).problem(str(error))]) from error
+
+
+def parks(config: RouteConfig) -> bool:
+    """Say whether a dead letter stops its lane: as the route says, else where it orders its messages."""
+    if config.on_dead.lane is None:
+        return bool(config.order_by)
+    return config.on_dead.lane == "park"
+
+
+def milliseconds(duration: timedelta) -> int:
+    """Return a duration in whole milliseconds."""
+    return round(duration / timedelta(milliseconds=1))
+
+
+def compile_routes(supplies: Supplies) -> dict[str, CompiledRoute]:
+    """Compile every route of a configuration; ConfigurationError holds the problems of all of them."""
+    compiler = Compiler(supplies)
+    routes: dict[str, CompiledRoute] = {}
+    problems: list[Problem] = []
+    for loaded in supplies.loaded.routes:
+        try:
+            routes[loaded.name] = compiler.route(loaded.name)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return routes
+
+
+def _chosen(short: str) -> Callable[[Scope], str]:
+    """Return what names an endpoint of the partner that a step chose; it names none while there is no partner."""
+
+    def endpoint(scope: Scope) -> str:
+        return f"{scope.partner['name']}.{short}" if scope.partner else f".{short}"
+
+    return endpoint

@@ -1,0 +1,213 @@
+"""The way in: from a message at a door to a durable decision and its reply, in one commit.
+
+Decoding, steps and mapping are CPU work, so they run before the commit and the reply can be honest (route before the
+reply). Nothing is answered from memory: the reply's bytes are rendered first, and written by the channel only after
+the store said that message, deliveries, renderings, reply and journal row are on disk (G1).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from engine.clock import Clock
+from engine.errors import (
+    BudgetExceeded,
+    CommitUnknown,
+    NotFound,
+    StoreUnavailable,
+    Transient,
+    Unmatched,
+)
+from engine.model import Delivery, Disposition, Fault, Message, Receipt, Verdict
+from engine.runtime.board import Board, Current, Door
+from engine.runtime.budget import RETRY_AFTER, Budget
+from engine.runtime.detours import Detours
+from engine.runtime.flight import Flight
+from engine.runtime.keeping import kept_headers
+from engine.runtime.plan import Blame, Plan, Planner
+from engine.spi import Admission, Counters, Exchange
+from engine.store.protocol import Acceptance, Accepted, Refusal, Store
+
+_log = logging.getLogger(__name__)
+
+_COLLIDED = Fault("", "this id was used for another message", "collision")
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What all doors share: the store, what is current, and who is told of what came in.
+
+    `offer` gives deliveries that are due now to the dispatcher. `unsettled` tells it that something was committed
+    which it was not given, so that it looks at the store. `blame` hears of every fault that somebody may be told of.
+    """
+
+    store: Store
+    current: Current
+    planner: Planner
+    budget: Budget
+    flight: Flight
+    detours: Detours
+    clock: Clock
+    counters: Counters
+    offer: Callable[[Sequence[Delivery]], None]
+    unsettled: Callable[[], None]
+    blame: Callable[[Blame], None]
+
+    def intake(self, listener: str) -> IntakeFor:
+        """Return the intake that the listener of that name hands its messages to."""
+        return IntakeFor(listener, self)
+
+
+class IntakeFor:
+    """The intake of one listener; implements `spi.Intake`."""
+
+    def __init__(self, listener: str, reception: Reception) -> None:
+        self.listener = listener
+        self._room = reception
+
+    def admit(self, partner: str | None, size: int, selector: str = "") -> Admission:
+        """Ask for a share of the bytes in flight, before the body is read.
+
+        Raises:
+            BudgetExceeded: too much is in flight, or the doors are shut.
+            Unmatched: no route listens at this selector, and the listener refuses what nobody takes.
+        """
+        door = self._room.current.board.doors.get(self.listener)
+        if door is None:
+            raise BudgetExceeded("this listener is being taken away", retry_after=RETRY_AFTER, code="shut")
+        if not door.filters and not door.at(selector):
+            raise Unmatched("no route takes messages here")
+        return self._room.budget.take(size)
+
+    async def __call__(self, message: Message, exchange: Exchange) -> Receipt:
+        """Decide, commit, and return the reply to write."""
+        room = self._room
+        began = room.clock.monotonic()
+        await room.detours.review()
+        board = room.current.board
+        door = board.doors.get(self.listener)
+        if door is None:
+            raise Transient("this listener is being taken away", retry_after=RETRY_AFTER, code="shut")
+        message = _identified(message, door, board)
+        plan = self._plan(message, door, board)
+        if plan.disposition is Disposition.REFUSED:
+            receipt = await self._refuse(message, plan, exchange)
+        else:
+            receipt = await self._accept(message, plan, door, exchange)
+        room.counters.count("messages", listener=self.listener, disposition=receipt.disposition.word)
+        room.counters.observe("accept_seconds", room.clock.monotonic() - began, listener=self.listener)
+        return receipt
+
+    def _plan(self, message: Message, door: Door, board: Board) -> Plan:
+        room = self._room
+        sha256 = message.body.sha256
+        if room.flight.poisonous(sha256):
+            _log.error(
+                "this body ended the process twice while it was routed: it is kept as it came",
+                extra={"action": "poison", "message_id": message.id, "listener": self.listener},
+            )
+            return room.planner.poisoned(message, door)
+        with room.flight.routing(sha256):
+            return room.planner.plan(message, door, board)
+
+    async def _accept(self, message: Message, plan: Plan, door: Door, exchange: Exchange) -> Receipt:
+        room = self._room
+        message = _numbered(message, plan)
+        collided = b""
+        if door.refuses_collisions:
+            collided = exchange.reply(Verdict(Disposition.COLLISION, message.id, (_COLLIDED,)))
+        acceptance = Acceptance(
+            message=message,
+            disposition=plan.disposition,
+            reply=exchange.reply(Verdict(plan.disposition, message.id)),
+            deliveries=plan.deliveries,
+            renderings=plan.renderings,
+            keys=plan.keys,
+            headers=kept_headers(message),
+            dedup_window_ms=plan.dedupe_ms,
+            collision="refuse" if door.refuses_collisions else "accept",
+            collision_reply=collided,
+        )
+        room.detours.entering(plan.detours)
+        try:
+            accepted = await room.store.accept(acceptance)
+        except CommitUnknown:
+            return await self._looked_up(message)
+        finally:
+            room.detours.entered(plan.detours)
+        return self._accepted(message, plan, accepted)
+
+    def _accepted(self, message: Message, plan: Plan, accepted: Accepted) -> Receipt:
+        room = self._room
+        due = (*accepted.ready, *accepted.nudged)
+        if due:
+            room.offer(due)
+        if accepted.disposition is not Disposition.DUPLICATE:
+            for blame in plan.blames:
+                room.blame(blame)
+        if plan.poison:  # it is a dead letter now, and somebody knows
+            room.flight.forget(message.body.sha256)
+        return Receipt(accepted.disposition, accepted.message_id, accepted.reply)
+
+    async def _looked_up(self, message: Message) -> Receipt:
+        """Find out what became of a commit that nobody can vouch for, before any reply.
+
+        Raises:
+            Transient: nothing of it is durable, so the sender may come again.
+            CommitUnknown: the store cannot say that either.
+        """
+        room = self._room
+        try:
+            row = await room.store.message(message.id)
+        except NotFound:
+            raise StoreUnavailable("the commit was lost", retry_after=RETRY_AFTER, code="store") from None
+        except Transient as error:
+            raise CommitUnknown("the outcome of the commit is not known") from error
+        reply = await room.store.body(row.sequence, "reply")
+        room.unsettled()
+        if reply is None:
+            raise CommitUnknown("the message is durable, but its reply cannot be read")
+        return Receipt(row.disposition, row.id, reply.read())
+
+    async def _refuse(self, message: Message, plan: Plan, exchange: Exchange) -> Receipt:
+        """Journal a refusal with its faults, then answer it: never kept as a duplicate, since content may be mended."""
+        room = self._room
+        faults = tuple(plan.faults)
+        reply = exchange.reply(Verdict(Disposition.REFUSED, message.id, faults))
+        await room.store.refuse(Refusal(message, reply, faults, plan.route))
+        for blame in plan.blames:
+            room.blame(blame)
+        for fault in faults:
+            _log.warning(
+                "refused",
+                extra={
+                    "action": "refuse",
+                    "message_id": message.id,
+                    "listener": self.listener,
+                    "partner": message.partner,
+                    "route": plan.route,
+                    "path": fault.path,
+                    "code": fault.code,
+                },
+            )
+        return Receipt(Disposition.REFUSED, message.id, reply)
+
+
+def _identified(message: Message, door: Door, board: Board) -> Message:
+    """Return the message with its partner: the one that the channel or the certificate proved, else the listener's."""
+    if message.partner is not None:
+        return message
+    proved = None
+    if message.peer is not None and message.peer.certificate is not None:
+        proved = board.directory.identify(message.peer.certificate)
+    partner = proved or door.partner
+    return message if partner is None else replace(message, partner=partner)
+
+
+def _numbered(message: Message, plan: Plan) -> Message:
+    """Return the message with the id that its sender gave it, where only the content knows that."""
+    if message.control_id or not plan.control_id:
+        return message
+    return replace(message, control_id=plan.control_id)

@@ -1,0 +1,130 @@
+"""What one route writes for one message: the content of its deliveries, each rendered once however many share it.
+
+Roles: `rendered` is the document after the route's steps, `rendered:2` that of the second destination's own steps,
+`rendered:2.1` that of its first fallback's. `rendered:as:KIND` is the same content under another event type, for a
+newer version that takes the place of an undelivered older one. Where several routes take one message, the later ones
+write `rendered@ROUTE...`. `raw` are the bytes as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engine.codecs import codec
+from engine.errors import Rejected
+from engine.model import Body, Hop, Message, State
+from engine.runtime.flow import Flowed
+from engine.spi import Document
+from engine.store.protocol import NewDelivery, Rendering
+
+RAW = "raw"
+RENDERED = "rendered"
+ROUTING = "route"
+"""Kind of a delivery that stands for a message still to be routed."""
+
+POISON = "poison"
+"""Reason of a delivery whose body made the process die while it was routed."""
+
+_EVENT_TYPE = "application/cloudevents+json"
+
+
+def routing_endpoint(route: str) -> str:
+    """Return the name under which a route's own deliveries wait: no partner bears it, since it holds a colon."""
+    return f"{ROUTING}:{route}"
+
+
+class Parts:
+    """Numbers the parts of one message over all its routes, and gives each that leaves on its own an id of its own.
+
+    Part 0 is the message itself, under its own id.
+    """
+
+    def __init__(self, new_id: Callable[[], str]) -> None:
+        self._new_id = new_id
+        self._ids = [""]
+
+    def numbers(self, first: int, count: int) -> list[int]:
+        """Number the documents that one became: the first keeps its number, the others get fresh ones."""
+        if count < 2:
+            return [first] * count
+        known = len(self._ids)
+        self._ids.extend(self._new_id() for _ in range(count - 1))
+        return [first, *range(known, len(self._ids))]
+
+    def id(self, part: int) -> str:
+        """Return the id under which a part travels, "" for the message's own."""
+        return self._ids[part]
+
+
+@dataclass(slots=True)
+class Paper:
+    """Collects the renderings of one message in one route.
+
+    `phi_of` gives what an endpoint may carry, None for one that does not exist. `rerun` runs the route's steps again
+    with the event type replaced. `kind` is the message's own event type. `raw` says that the route began with the
+    message as it came.
+    """
+
+    route: str
+    route_version: str
+    message: Message
+    kind: str
+    now_ms: int
+    base: str
+    phi_of: Callable[[str], str | None]
+    rerun: Callable[[str], list[Flowed]]
+    parts: Parts
+    raw: bool = True
+    renderings: dict[tuple[str, int], Rendering] = field(default_factory=dict)
+    _reruns: dict[str, list[Flowed]] = field(default_factory=dict)
+
+    @property
+    def raw_goes_on(self) -> bool:
+        """Whether the bytes may go on as they came: a binary-mode CloudEvent has its attributes in headers."""
+        return self.raw and "ce-specversion" not in self.message.headers
+
+    def as_kind(self, kind: str) -> list[Flowed]:
+        """Return the route's documents under another event type; none where its steps refuse that."""
+        found = self._reruns.get(kind)
+        if found is None:
+            try:
+                found = self.rerun(kind)
+            except Rejected:
+                found = []  # it then goes out under its own type
+            self._reruns[kind] = found
+        return found
+
+    def write(self, role: str, document: Document, part: int, *, mapped: bool, kind: str = "") -> str:
+        """Render a document once and return the role under which it is stored.
+
+        Raises:
+            Rejected: the document cannot be written in its codec.
+        """
+        name = f"{self.base}{role}:as:{kind}" if kind else self.base + role
+        if (name, part) not in self.renderings:
+            writer = codec(document.codec)
+            content_type = writer.content_type
+            if document.envelope is not None and document.codec == "json":
+                content_type = _EVENT_TYPE
+            elif not mapped and document.codec == self.message.codec and self.message.content_type:
+                content_type = self.message.content_type
+            body = Body.of(writer.encode(document), content_type)
+            self.renderings[name, part] = Rendering(name, body, content_type, part)
+        return name
+
+    def filtered(self, destination: str, part: int, reason: str) -> NewDelivery:
+        """Return the row of a part that goes nowhere, so that every part is accounted for (G2)."""
+        return NewDelivery(
+            route=self.route,
+            route_version=self.route_version,
+            destination=destination,
+            chain=(Hop(routing_endpoint(self.route), RAW),),
+            lane="",
+            due_ms=self.now_ms,
+            state=State.FILTERED,
+            reason=reason,
+            kind=self.kind,
+            part=part,
+            message_id=self.parts.id(part),
+        )

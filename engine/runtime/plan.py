@@ -1,0 +1,286 @@
+"""What one message becomes: decode it, choose its routes, run each, and put the results together; pure CPU work.
+
+Nothing is lost on the way. What one route refuses while another takes it, what is to be routed later, and what made
+our own code fail is a delivery of kind route: the duty to bring the message through that route.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from engine.clock import Clock
+from engine.codecs import codec
+from engine.errors import Rejected
+from engine.model import Disposition, Fault, Hop, Message, State
+from engine.runtime.accept import unmatched
+from engine.runtime.board import Board, CompiledRoute, Door
+from engine.runtime.opening import opening
+from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, Parts, routing_endpoint
+from engine.runtime.program import Program, Routed, Setting
+from engine.spi import Counters, Document, Scope
+from engine.store.protocol import NewDelivery, Rendering
+
+FIRST_RETRY_MS = 1_000
+"""How long after an unnamed exception a message is routed again for the first time."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """A fault that somebody is told of; `alert` names the rule, "" for none."""
+
+    route: str
+    path: str
+    alert: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be committed for one message; a refused one has `faults` and nothing else.
+
+    `route` is who refused it. `control_id` is the sender's id where the content holds it. `detours` are the ordered
+    routes that have a delivery of kind route among `deliveries`. `poison` says that the body is kept unread.
+    """
+
+    disposition: Disposition = Disposition.ACCEPTED
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    renderings: list[Rendering] = field(default_factory=list)
+    keys: list[tuple[str, str]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    blames: list[Blame] = field(default_factory=list)
+    route: str = ""
+    control_id: str = ""
+    dedupe_ms: int = 0
+    detours: set[str] = field(default_factory=set)
+    poison: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A message that one route takes but does not route now: why, and in which order.
+
+    `error` is filled where its content is at fault.
+    """
+
+    state: State = State.PENDING
+    reason: str = ""
+    lane: str = ""
+    keys: Sequence[tuple[str, str]] = ()
+    parks: bool = False
+    error: Rejected | None = None
+
+
+Outcome = Routed | Later
+
+
+class Planner:
+    """Makes plans; `behind` says that older messages of an ordered route still wait to be routed."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        counters: Counters,
+        behind: Callable[[str], bool],
+    ) -> None:
+        self._clock = clock
+        self._new_id = new_id
+        self._counters = counters
+        self._behind = behind
+
+    def plan(self, message: Message, door: Door, board: Board) -> Plan:
+        """Decide about a message at a door; never raises for what is in it."""
+        routes = door.at(message.selector)
+        if not routes:
+            return _unwanted(door, _NO_ROUTE)
+        try:
+            document = codec(message.codec).decode(message)
+        except Rejected as error:
+            return _refused([(_any(route), error) for route in routes])
+        except Exception:  # noqa: BLE001  a bug of ours: the bytes are kept, and decoded again later
+            self._bug(message, routes[0].name)
+            later = Later(reason="bug")
+            return self._together(door, [(_any(route), later) for route in routes])
+        readers = [program for route in routes if (program := route.program(message.codec))]
+        if not readers:
+            return _refused([(_any(route), _UNREADABLE) for route in routes])
+        taking = [program for program in readers if program.accept.takes(document)]
+        if not taking:
+            return _unwanted(door, unmatched(program.accept for program in readers), readers[0])
+        return self._run(taking, message, document, door, board)
+
+    def poisoned(self, message: Message, door: Door) -> Plan:
+        """Return the plan for a body in whose routing the process died: kept as it came, never touched again."""
+        dead = Later(State.DEAD, POISON)
+        plan = self._together(door, [(_any(route), dead) for route in door.at(message.selector)])
+        plan.poison = True
+        return plan
+
+    def reroute(self, program: Program, message: Message, document: Document, board: Board) -> Routed:
+        """Run one route for a message that was accepted before.
+
+        Raises:
+            Rejected: the content is at fault.
+        """
+        program.accept.check(document)
+        lane = _default_lane(message, board.doors.get(message.listener))
+        setting = Setting(Parts(self._new_id), lane=lane, base=f"{RENDERED}@{program.name}")
+        return program.route(document, self._opening(message, document, board), message, setting)
+
+    def _run(
+        self, taking: Sequence[Program], message: Message, document: Document, door: Door, board: Board
+    ) -> Plan:
+        parts = Parts(self._new_id)
+        outcomes: list[tuple[Program, Outcome]] = []
+        for program in taking:
+            base = f"{RENDERED}@{program.name}" if outcomes else RENDERED
+            setting = Setting(parts, lane=_default_lane(message, door), base=base)
+            scope = self._opening(message, document, board)
+            outcomes.append((program, self._outcome(program, message, document, scope, setting)))
+        refusals = [
+            (program, found.error)
+            for program, found in outcomes
+            if isinstance(found, Later) and found.error and not program.rejection.positive
+        ]
+        if len(refusals) == len(outcomes):
+            return _refused(refusals)
+        plan = self._together(door, outcomes)
+        if document.envelope:  # a CloudEvent is one by its source and id (CloudEvents 1.0.2 3.1.1)
+            event = str(document.envelope.get("id", ""))
+            plan.control_id = f"{document.envelope.get('source', '')} {event}"
+            plan.keys.append(("event", event))
+        return plan
+
+    def _outcome(
+        self, program: Program, message: Message, document: Document, scope: Scope, setting: Setting
+    ) -> Outcome:
+        try:
+            program.accept.check(document)
+            if program.stored:
+                return _waiting(program, scope, setting)
+            routed = program.route(document, scope, message, setting)
+            # an older one waits: behind it, but only now, so that a fault is still refused at the door
+            return _waiting(program, scope, setting) if self._behind(program.name) else routed
+        except Rejected as error:
+            where = _where_possible(program, scope, setting)
+            parks = program.rejection.positive and program.rejection.parks
+            return replace(where, state=State.DEAD, reason=error.code, parks=parks, error=error)
+        except Exception:  # noqa: BLE001  a bug of ours: insisted on, never lost
+            self._bug(message, program.name)
+            return replace(_where_possible(program, scope, setting), reason="bug")
+
+    def _together(self, door: Door, outcomes: Sequence[tuple[Program, Outcome]]) -> Plan:
+        plan = Plan()
+        for program, found in outcomes:
+            own = door.dedupe_ms if program.dedupe_ms is None else program.dedupe_ms
+            plan.dedupe_ms = max(plan.dedupe_ms, own)
+            plan.keys.extend(found.keys)
+            if isinstance(found, Routed):
+                plan.deliveries.extend(found.deliveries)
+                plan.renderings.extend(found.renderings)
+                if found.keyless:
+                    self._counters.count("empty_order_keys", route=program.name)
+                continue
+            plan.deliveries.append(self._duty(program, found))
+            if found.error:
+                plan.blames.extend(_blames(program, found.error))
+            if program.order_by and not program.stored:
+                plan.detours.add(program.name)
+        if plan.deliveries and all(row.state is State.FILTERED for row in plan.deliveries):
+            plan.disposition = Disposition.FILTERED
+        return plan
+
+    def _duty(self, program: Program, later: Later) -> NewDelivery:
+        """Return the duty to bring the message through a route later."""
+        now_ms = self._clock.now_ms()
+        return NewDelivery(
+            route=program.name,
+            route_version=program.version,
+            destination="",
+            chain=(Hop(routing_endpoint(program.name), RAW),),
+            lane=later.lane,
+            due_ms=now_ms + (FIRST_RETRY_MS if later.reason == "bug" else 0),
+            state=later.state,
+            reason=later.reason,
+            kind=ROUTING,
+            parks=later.parks,
+        )
+
+    def _opening(self, message: Message, document: Document, board: Board) -> Scope:
+        return opening(message, document, board, now_ms=self._clock.now_ms(), new_id=self._new_id)
+
+    def _bug(self, message: Message, route: str) -> None:
+        self._counters.count("bugs", where="routing")
+        _log.exception(
+            "routing failed by a bug: the message is stored and routed again later",
+            extra={"action": "route", "message_id": message.id, "route": route},
+        )
+
+
+_NO_ROUTE = Rejected(
+    "no route takes messages here",
+    faults=(Fault("", "no route takes messages here", "unmatched"),),
+    code="unmatched",
+)
+_UNREADABLE = Rejected(
+    "no route here reads this content type",
+    faults=(Fault("", "no route here reads this content type", "content_type"),),
+    code="content_type",
+)
+
+
+def _any(route: CompiledRoute) -> Program:
+    """Return a program of the route for what all of them have in common."""
+    return next(iter(route.programs.values()))
+
+
+def _default_lane(message: Message, door: Door | None) -> str:
+    return f"{message.partner or ''}/{message.listener}" if door is not None and door.ordered else ""
+
+
+def _waiting(program: Program, scope: Scope, setting: Setting) -> Later:
+    lane = program.lane(scope) if program.order_by else setting.lane
+    return Later(lane=lane, keys=program.business_keys(scope), parks=program.parks)
+
+
+def _where_possible(program: Program, scope: Scope, setting: Setting) -> Later:
+    """Return where a message waits that failed; without an ordering key where that is what failed."""
+    try:
+        return _waiting(program, scope, setting)
+    except Exception:  # noqa: BLE001  whatever fails here has been told already: this is the second run
+        return Later(parks=program.parks)
+
+
+def _unwanted(door: Door, error: Rejected, program: Program | None = None) -> Plan:
+    """Return the plan for what no route takes: the listener says whether that is a fault."""
+    if door.filters:
+        return Plan(Disposition.FILTERED, dedupe_ms=door.dedupe_ms)
+    plan = Plan(Disposition.REFUSED, faults=list(error.faults))
+    if program is not None:
+        plan.route = program.name
+        plan.blames = _blames(program, error)
+    return plan
+
+
+def _refused(refusals: Sequence[tuple[Program, Rejected]]) -> Plan:
+    """Return the plan for what every route refuses; a fault that several found is told to the sender once."""
+    faults = {(fault.path, fault.text): fault for _, error in refusals for fault in _faults(error)}
+    return Plan(
+        Disposition.REFUSED,
+        faults=list(faults.values()),
+        blames=[blame for program, error in refusals for blame in _blames(program, error)],
+        route=refusals[0][0].name,
+    )
+
+
+def _faults(error: Rejected) -> tuple[Fault, ...]:
+    return error.faults or (Fault("", str(error), error.code),)
+
+
+def _blames(program: Program, error: Rejected) -> list[Blame]:
+    paths = dict.fromkeys(fault.path for fault in _faults(error))
+    return [Blame(program.name, path, program.rejection.alert) for path in paths]

@@ -1,0 +1,208 @@
+"""One route, compiled for one codec: from a decoded message to its deliveries and their content, by pure CPU work."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import Rejected
+from engine.model import Fault, Message
+from engine.runtime.accept import Accept, kind_of
+from engine.runtime.flow import Flowed, branch, run
+from engine.runtime.outlet import Outlet, with_kind
+from engine.runtime.paper import RENDERED, Paper, Parts
+from engine.spi import Document, Scope, Step
+from engine.steps.contract import Compiled
+from engine.store.protocol import NewDelivery, Rendering
+
+KEY_SEPARATOR = "\x1f"
+"""Joins the values of several ordering keys: ASCII's unit separator, which no identifier holds."""
+
+MAX_DELIVERIES = 10_000
+"""Most deliveries of one message in one route: a message must not become an unbounded commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Destinations of which the first that holds is served, and no other."""
+
+    outlets: tuple[Outlet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Another route that gets the document as it is now."""
+
+    program: Program
+    when: Compiled | None = None
+
+
+Entry = Outlet | OneOf | Onward
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What happens when the content is at fault.
+
+    `positive` answers the sender well all the same: the message waits as a dead letter of its route, and `parks` its
+    ordering key. `alert` names who is told.
+    """
+
+    positive: bool = False
+    parks: bool = False
+    alert: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What a route makes of one message.
+
+    `deliveries` has at least one row: what goes nowhere is a FILTERED one. `keyless` says that the route orders its
+    messages and this one's key was empty.
+    """
+
+    deliveries: tuple[NewDelivery, ...]
+    renderings: tuple[Rendering, ...]
+    keys: tuple[tuple[str, str], ...]
+    keyless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What surrounds one run of a route.
+
+    `parts` numbers the parts of the whole message, of which this run gets number `part`. `lane` is the door's default
+    ordering key, for routes that have none. `base` begins the renderings' roles. `raw` says that the document is the
+    message as it came.
+    """
+
+    parts: Parts
+    lane: str = ""
+    base: str = RENDERED
+    part: int = 0
+    raw: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled route; immutable, so that a reload replaces it as a whole.
+
+    `stored` says that the sender is answered before the message is routed. `dedupe_ms` is the route's own duplicate
+    window, None where the listener's holds. `phi_of` says what an endpoint may carry, None for an unknown one.
+    """
+
+    name: str
+    version: str
+    codec: str
+    accept: Accept
+    order_by: tuple[Compiled, ...]
+    keys: tuple[tuple[str, Compiled], ...]
+    steps: tuple[Step, ...]
+    entries: tuple[Entry, ...]
+    phi_of: Callable[[str], str | None]
+    stored: bool = False
+    dedupe_ms: int | None = None
+    rejection: Rejection = Rejection()
+    parks: bool = False
+
+    def lane(self, scope: Scope) -> str:
+        """Return the ordering key of the message as received, "" for a lane of its own."""
+        scope.msg = scope.source
+        values = [_text(key.evaluate(scope)) for key in self.order_by]
+        return KEY_SEPARATOR.join(values) if any(values) else ""
+
+    def route(self, document: Document, scope: Scope, message: Message, setting: Setting) -> Routed:
+        """Run the steps and serve the destinations; `document` is never changed.
+
+        Raises:
+            Rejected: the content is at fault; each fault names its path.
+        """
+        lane = self.lane(scope) if self.order_by else setting.lane
+        before = branch(scope)
+        paper = Paper(
+            route=self.name,
+            route_version=self.version,
+            message=message,
+            kind=kind_of(document),
+            now_ms=scope.now_ms,
+            base=setting.base,
+            phi_of=self.phi_of,
+            rerun=lambda other: self._rerun(other, document, before),
+            parts=setting.parts,
+            raw=setting.raw,
+        )
+        keys = self.business_keys(scope)
+        made: list[NewDelivery] = []
+        renderings: list[Rendering] = []
+        came = run(self.steps, document, scope)
+        if not came:
+            made.append(paper.filtered("", setting.part, "steps"))
+        numbers = setting.parts.numbers(setting.part, len(came))
+        for position, (flowed, part) in enumerate(zip(came, numbers, strict=True)):
+            known = len(made)
+            made.extend(self._serve(flowed, position, part, lane, paper))
+            for routed in self._hand_on(flowed, message, setting, part):
+                made.extend(routed.deliveries)
+                renderings.extend(routed.renderings)
+                keys.extend(routed.keys)
+            if len(made) == known:
+                made.append(paper.filtered("", part, "when"))
+            if len(made) > MAX_DELIVERIES:
+                raise _too_many()
+        return Routed(
+            deliveries=tuple(made),
+            renderings=(*paper.renderings.values(), *renderings),
+            keys=tuple(keys),
+            keyless=bool(self.order_by) and not lane,
+        )
+
+    def _serve(
+        self, flowed: Flowed, position: int, part: int, lane: str, paper: Paper
+    ) -> Iterator[NewDelivery]:
+        for entry in self.entries:
+            if isinstance(entry, Outlet):
+                if entry.wants(flowed[1]):
+                    yield from entry.serve(flowed, position, part, lane, paper)
+            elif isinstance(entry, OneOf):
+                chosen = next((outlet for outlet in entry.outlets if outlet.wants(flowed[1])), None)
+                if chosen is not None:
+                    yield from chosen.serve(flowed, position, part, lane, paper)
+
+    def _hand_on(self, flowed: Flowed, message: Message, setting: Setting, part: int) -> Iterator[Routed]:
+        document, scope = flowed
+        for entry in self.entries:
+            if isinstance(entry, Onward) and (entry.when is None or entry.when.evaluate(scope)):
+                base = f"{setting.base}>{entry.program.name}" + (f".{part}" if part else "")
+                onward = Setting(parts=setting.parts, base=base, part=part, raw=False)
+                received = branch(scope)
+                received.source = document.root  # what it is handed is what it receives
+                yield entry.program.route(document, received, message, onward)
+
+    def business_keys(self, scope: Scope) -> list[tuple[str, str]]:
+        """Return (name, value) for everything that the message as received is found by; empty values are left out."""
+        scope.msg = scope.source
+        pairs: list[tuple[str, str]] = []
+        for name, expression in self.keys:
+            found = expression.evaluate(scope)
+            values = found if isinstance(found, list | tuple) else (found,)
+            pairs.extend((name, text) for value in values if (text := _text(value)))
+        return pairs
+
+    def _rerun(self, kind: str, document: Document, scope: Scope) -> list[Flowed]:
+        """Run the steps again as if the event were of another type; `scope` is as it was before the steps."""
+        other = copy.copy(document)
+        other.envelope = {**(document.envelope or {}), "type": kind}
+        fresh = branch(scope)
+        fresh.meta = with_kind(scope.meta, kind)
+        return run(self.steps, other, fresh)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _too_many() -> Rejected:
+    text = f"would become more than {MAX_DELIVERIES} deliveries"
+    return Rejected(text, faults=(Fault("", text, "too_many"),), code="too_many")

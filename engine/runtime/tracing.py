@@ -1,0 +1,68 @@
+"""Follows what a list of steps does to a document before there is one: its codec, what it may hold, if it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.runtime.flow import READING, guard
+from engine.runtime.outlet import Exposure
+from engine.runtime.supplies import MAPPED_CODEC, Supplies, names_read
+from engine.runtime.workshop import Workshop
+from engine.spi import Step
+from engine.steps import step_type
+
+_KEEPING = READING | {"split", "remove"}
+"""Steps that add nothing to a document."""
+
+_CONTENT = frozenset({"msg", "source", "vars", "memory"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known of the document at one place of a route.
+
+    `source` and `codec` name the formats of the message and of the document now; `exposure` is the most that it may
+    hold; `changed` says that a step may have written to it.
+    """
+
+    source: str
+    codec: str
+    exposure: Exposure = Exposure.FULL
+    changed: bool = False
+
+
+def build_steps(
+    configs: Sequence[dict[str, Any]], at: Trace, supplies: Supplies, placed: Callable[[int], Any]
+) -> tuple[tuple[Step, ...], Trace]:
+    """Compile steps in order and return them with what is known after them.
+
+    `placed` gives a context manager for the step of an index, which turns errors into problems at its place.
+    """
+    named: list[tuple[str, Step]] = []
+    for index, step in enumerate(configs):
+        for name, config in step.items():
+            with placed(index):
+                workshop = Workshop(supplies, at.codec, source=at.source)
+                named.append((name, step_type(name).build(config, workshop)))
+                at = _after(name, config, at, supplies)
+    return guard(named), at
+
+
+def _after(name: str, config: Any, at: Trace, supplies: Supplies) -> Trace:
+    if name in READING:
+        return at
+    if name == "map":
+        free = supplies.mapper(config.mapper, at.codec).content_free
+        exposure = Exposure.NOTHING if free else Exposure.MINIMAL
+        return replace(at, codec=MAPPED_CODEC, exposure=exposure, changed=True)
+    if name in _KEEPING or (name == "set" and _adds_nothing(config, at, supplies)):
+        return replace(at, changed=True)
+    return replace(at, exposure=max(at.exposure, Exposure.MINIMAL), changed=True)
+
+
+def _adds_nothing(config: Any, at: Trace, supplies: Supplies) -> bool:
+    workshop = Workshop(supplies, at.codec, source=at.source)
+    made = [workshop.template(text) for text in config.values.values()]
+    return not any(names_read(template.names, template.paths) & _CONTENT for template in made)
