@@ -38,7 +38,12 @@ install_packages() {
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq || say "apt-get update failed; trying with the package lists at hand"
-    apt-get install -y -qq --no-install-recommends "$@" >&2 || fail "apt-get could not install: $*"
+    log=$(mktemp)
+    if ! apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        fail "apt-get could not install: $*"
+    fi
+    rm -f "$log"
     if [ "$made_policy" = yes ]; then
         rm -f "$policy"
         trap - EXIT INT TERM

@@ -106,7 +106,7 @@ class Emr:
     @property
     def url(self) -> str:
         """Where it listens, or will; without a path."""
-        return f"{'https' if self._context else 'http'}://localhost:{self.port}"
+        return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Listen; what was received before is kept."""

@@ -55,7 +55,7 @@ class RabbitMQ:
     def url(self) -> str:
         """Where a client connects, credentials included."""
         scheme = "amqps" if self.tls else "amqp"
-        return f"{scheme}://{USER}:{PASSWORD}@{'localhost' if self.tls else '127.0.0.1'}:{self.port}/"
+        return f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{self.port}/"
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -152,7 +152,8 @@ class RabbitMQ:
             "LANG": "C.UTF-8",
             "ERL_CRASH_DUMP": str(folder / "crash.dump"),
             "RUNNING_UNDER_SYSTEMD": "yes",  # no shell in between: the pid is the broker's own
-            "RABBITMQ_NODENAME": f"r{self.port}@localhost",
+            "RABBITMQ_NODENAME": f"r{self.port}@127.0.0.1",  # no name to resolve: a bare system may lack /etc/hosts
+            "RABBITMQ_USE_LONGNAME": "true",
             "RABBITMQ_DIST_PORT": str(self._node_port),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
@@ -194,7 +195,7 @@ class RabbitMQ:
                 if self.tls is None:
                     plain.sendall(_HEADER)
                     return plain.recv(1) == b"\x01"
-                with client_context(self.tls).wrap_socket(plain, server_hostname="localhost") as secure:
+                with client_context(self.tls).wrap_socket(plain, server_hostname="127.0.0.1") as secure:
                     secure.sendall(_HEADER)
                     return secure.recv(1) == b"\x01"
         except (ConnectionError, TimeoutError, ssl.SSLError):

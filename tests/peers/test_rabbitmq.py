@@ -90,8 +90,9 @@ async def test_a_missing_broker_is_a_failure_that_says_what_to_install(
 
 async def test_a_broker_that_cannot_start_quotes_its_log(tmp_path: Path) -> None:
     absent = TlsFiles(tmp_path / "absent.pem", tmp_path / "absent.key", tmp_path / "absent-ca.pem")
-    broker = RabbitMQ(tmp_path, tls=absent)
-    with pytest.raises(BrokerFailed, match=r"(?s)ended while starting.*failed_to_prepare_configuration"):
+    with (
+        contextlib.closing(RabbitMQ(tmp_path, tls=absent)) as broker,
+        pytest.raises(BrokerFailed, match=r"(?s)ended while starting.*failed_to_prepare_configuration"),
+    ):
         await broker.start()
-    broker.close()
     assert processes_that_mention(str(tmp_path)) == []

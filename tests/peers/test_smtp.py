@@ -19,7 +19,7 @@ async def send(server: MailServer, certs: Path | None, **options: object) -> Non
     context = client_context(TlsFiles(ca=certs / "ca.pem")) if certs else None
     await aiosmtplib.send(
         message,
-        hostname="localhost",
+        hostname="127.0.0.1",
         port=server.port,
         start_tls=certs is not None,
         tls_context=context,

@@ -227,7 +227,7 @@ async def test_the_cause_is_found_inside_the_error_of_an_http_client(certs: Path
     ):
         with pytest.raises(aiohttp.ClientConnectorError) as caught:
             await session.get(
-                f"https://localhost:{opened.port}/", ssl=client_context(files_of(certs, "engine"))
+                f"https://127.0.0.1:{opened.port}/", ssl=client_context(files_of(certs, "engine"))
             )
     assert explain_tls_error(caught.value) == "the peer's certificate is not signed by our CA"
 
