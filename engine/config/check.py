@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from engine.config.check_app import check_app
+from engine.config.check_phi import check_phi
 from engine.config.check_routes import check_routes
 from engine.config.check_texts import check_texts
 from engine.config.findings import Findings
@@ -25,6 +26,7 @@ def check(loaded: Loaded, *, now_ms: int, unread: Collection[str] = ()) -> list[
     check_app(loaded, findings, _today(now_ms, loaded.app.engine.zone))
     check_routes(loaded, findings, problems, unread=unread)
     check_texts(loaded, problems)
+    check_phi(loaded, problems)
     return problems
 
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.codecs import codec
 from engine.config.compose import compose_file
 from engine.config.gather import printed
 from engine.config.loaded import Loaded, LoadedRoute
-from engine.config.nodes import Location, MapNode, Node, locate, locate_key
-from engine.config.plugins import Plugins
+from engine.config.nodes import ListNode, Location, MapNode, Node, find, locate
 from engine.config.shipped import find_mapper, find_schema, folders, mapper_names
 from engine.config.suggest import did_you_mean, hint
+from engine.config.text import Mark
 from engine.config.uses import Use
-from engine.errors import ExpressionError, NotFound, Problem
+from engine.errors import ExpressionError, Problem
+from engine.expressions import Expression, Template, compile_expression, compile_template
 from engine.mapping.one_way import MappingProblem, compile_one_way
-from engine.spi import Document, Scope
+from engine.spi import Document
 
-_DEFAULT_CODEC = "json"
+DEFAULT_CODEC = "json"
 """What a listener reads where it does not say."""
+MAPPED_CODEC = "json"
+"""What a one-way mapper makes."""
+NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
+"""Names that exist while a message is routed."""
 
 
 def check_texts(loaded: Loaded, problems: list[Problem]) -> None:
@@ -30,83 +37,110 @@ def check_texts(loaded: Loaded, problems: list[Problem]) -> None:
         room.check_route(route)
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How one text was understood: fully bracketed, each path as its codec reads it."""
+
+    mark: Mark
+    text: str
+    understood: str
+
+
+def explanations(loaded: Loaded, route: LoadedRoute) -> Iterator[Explanation]:
+    """Explain the expressions and templates of a route that was checked, in the order of its keys."""
+    for name in sorted(codecs_of(loaded, route)):
+        for use in route.uses:
+            if use.what in ("expression", "template"):
+                made = _compiled(use, _codec_at(route.tree, use.location, name), loaded.app.tables)
+                if made is not None:
+                    yield Explanation(locate(route.tree, use.location), use.text, made.explain())
+
+
+def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:
+    """Return the codecs of the listeners that a route takes messages from."""
+    listeners = loaded.app.listen
+    doors = [listeners[door.listener] for door in route.config.doors if door.listener in listeners]
+    return {listener.codec or DEFAULT_CODEC for listener in doors} or {DEFAULT_CODEC}
+
+
 class _Texts:
-    """Compiles each text once per codec, however many routes share it."""
+    """Compiles what routes hold; each mapper and schema once per codec, however many routes share it."""
 
     def __init__(self, loaded: Loaded, problems: list[Problem]) -> None:
         self._loaded = loaded
         self._problems = problems
-        self._plugins: Plugins = loaded.plugins
         self._mappers: set[tuple[str, str]] = set()
         self._schemas: set[str] = set()
         self._events = {path.stem for path in _event_schemas(loaded.root)}
 
     def check_route(self, route: LoadedRoute) -> None:
         """Check one route for every codec that its listeners read."""
-        for name in sorted(self._codecs(route)):
+        for name in sorted(codecs_of(self._loaded, route)):
             for use in route.uses:
                 self._check(use, route.tree, name)
         for index, event in enumerate(route.config.accept.events):
-            meant = did_you_mean(event, self._events) if self._events and event not in self._events else ""
+            meant = did_you_mean(event, self._events) if event not in self._events else ""
             if meant:
                 mark = locate(route.tree, ("accept", "events", index))
-                self._problems.append(
-                    mark.problem(
-                        f'no schema describes the event "{event}"',
-                        help=f'did you mean "{meant}"?',
-                        severity="warning",
-                    )
-                )
+                told = f'no schema describes the event "{event}"'
+                self._problems.append(mark.problem(told, help=f'did you mean "{meant}"?', severity="warning"))
 
-    def _codecs(self, route: LoadedRoute) -> set[str]:
-        listeners = self._loaded.app.listen
-        doors = [listeners[door.listener] for door in route.config.doors if door.listener in listeners]
-        return {listener.codec or _DEFAULT_CODEC for listener in doors} or {_DEFAULT_CODEC}
-
-    def _check(self, use: Use, tree: Node, codec_name: str) -> None:
+    def _check(self, use: Use, tree: MapNode, source: str) -> None:
+        name = _codec_at(tree, use.location, source)
         if use.what == "mapper":
-            self._mapper(use, tree, codec_name)
+            self._mapper(use, tree, name)
         elif use.what == "schema":
             self._schema(use, tree)
         else:
-            self._compile(use, tree, codec_name)
+            self._compile(use, tree, name, self._loaded.app.tables, source=source)
 
-    def _compile(self, use: Use, tree: Node, codec_name: str) -> None:
+    def _compile(
+        self, use: Use, tree: Node, name: str, tables: Collection[str], *, source: str = ""
+    ) -> Template | Expression | None:
+        """Compile one text for documents of the codec `name`; `source` is the codec of what was received."""
         try:
-            self._plugins.compile(use.what, use.text, codec_name)
-        except (ExpressionError, NotFound) as error:
-            self._problems.append(_told(error, tree, use.location))
+            made = _compiled(use, name, tables)
+            if made is not None and "source" in made.names and source not in ("", name):
+                raise ExpressionError(
+                    f"source is {source}, and the document here is {name}",
+                    offset=max(0, use.text.find("source")),
+                    length=len("source"),
+                    help="keep what is needed of it before `map`",
+                )
+            return made
+        except ExpressionError as error:
+            mark = locate(tree, use.location).inside(error.offset, error.length)
+            self._problems.append(mark.problem(str(error), help=error.help))
+            return None
 
-    def _mapper(self, use: Use, tree: Node, codec_name: str) -> None:
+    def _mapper(self, use: Use, tree: Node, name: str) -> None:
         path = find_mapper(self._loaded.root, use.text)
         if path is None:
             told, help = f'there is no mapper "{use.text}"', hint(use.text, mapper_names(self._loaded.root))
             self._problems.append(locate(tree, use.location).problem(told, help=help))
-        elif (use.text, codec_name) not in self._mappers:
-            self._mappers.add((use.text, codec_name))
-            self._check_mapper(path, use.text, codec_name)
+        elif (use.text, name) not in self._mappers:
+            self._mappers.add((use.text, name))
+            self._check_mapper(path, use.text, name)
 
-    def _check_mapper(self, path: Path, name: str, codec_name: str) -> None:
+    def _check_mapper(self, path: Path, mapper: str, name: str) -> None:
         tree = compose_file(path, printed(path), self._problems)
         if not isinstance(tree, MapNode):
             return
+        own = tree.get("tables")
+        tables = {*self._loaded.app.tables, *(own if isinstance(own, MapNode) else ())}
 
-        def template(text: str, trail: Location) -> Any:
-            self._compile(Use("template", text, trail), tree, codec_name)
+        def template(text: str, trail: Location) -> _Unused:
+            self._compile(Use("template", text, trail), tree, name, tables)
             return _Unused()
 
         try:
-            mapper = compile_one_way(tree, template=template, make=_make)
+            made = compile_one_way(tree, template=template, make=_make)
         except MappingProblem as error:
-            locating = locate_key if error.length == 0 else locate
-            mark = locating(tree, error.trail)
-            self._problems.append(
-                (mark.inside(error.offset, error.length) if error.length else mark).problem(str(error))
-            )
+            self._problems.append(locate(tree, error.trail).problem(str(error)))
             return
-        if mapper.name != name:
-            told = f'this file is the mapper "{name}"'
-            self._problems.append(locate(tree, ("mapper",)).problem(told, help=f"write `mapper: {name}`"))
+        if made.name != mapper:
+            told = f'this file is the mapper "{mapper}"'
+            self._problems.append(locate(tree, ("mapper",)).problem(told, help=f"write `mapper: {mapper}`"))
 
     def _schema(self, use: Use, tree: Node) -> None:
         if use.text in self._schemas:
@@ -126,25 +160,45 @@ class _Texts:
             self._problems.append(mark.problem(f'the schema "{use.text}" cannot be used: {error}'))
 
 
+def _compiled(use: Use, name: str, tables: Collection[str]) -> Template | Expression | None:
+    """Compile one text; None for a path, which explains itself. Raises ExpressionError."""
+    reader = codec(name)
+    if use.what == "expression":
+        return compile_expression(use.text, reader, names=NAMES, tables=tables)
+    if use.what == "template":
+        return compile_template(use.text, reader, names=NAMES, tables=tables)
+    reader.path(use.text)
+    return None
+
+
+def _codec_at(tree: MapNode, location: Location, source: str) -> str:
+    """Return the codec of the document at a place of a route: a `map` before it makes another one."""
+    before: list[tuple[Location, int | None]] = [(("steps",), None)] if location[0] == "to" else []
+    for index, step in enumerate(location):
+        if step == "steps" and isinstance(number := location[index + 1], int):
+            before.append((location[: index + 1], number))
+        elif step == "fallback":
+            before.append(((*location[:index], "steps"), None))
+    return MAPPED_CODEC if any(_maps(find(tree, place), number) for place, number in before) else source
+
+
+def _maps(steps: Node | None, until: int | None) -> bool:
+    """Tell whether one of the first `until` steps (None: all) is a `map`."""
+    given: Sequence[Node] = steps if isinstance(steps, ListNode) else []
+    return any(isinstance(step, MapNode) and "map" in step for step in given[:until])
+
+
 class _Unused:
     """Stands for a compiled template: a mapper is built here to be checked, never to be applied."""
 
     names: frozenset[str] = frozenset()
 
-    def evaluate(self, scope: Scope) -> str:
+    def evaluate(self, scope: Any) -> str:
         raise NotImplementedError("this mapper was built to be checked")
 
 
 def _make(root: Any) -> Document:
     raise NotImplementedError("this mapper was built to be checked")
-
-
-def _told(error: ExpressionError | NotFound, tree: Node, location: Location) -> Problem:
-    """Return what cannot be compiled, under the very characters."""
-    mark = locate(tree, location)
-    if isinstance(error, ExpressionError):
-        return mark.inside(error.offset, error.length).problem(str(error), help=error.help)
-    return mark.problem(str(error))
 
 
 def _event_schemas(root: Path) -> Iterable[Path]:

@@ -13,7 +13,6 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Vali
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from engine.codecs import codec
 from engine.config.models import ConnectionConfig, EndpointConfig, ListenerConfig, explained, keys_of
 from engine.config.reading import kind
 from engine.config.suggest import did_you_mean, hint
@@ -37,17 +36,12 @@ _ROLES: Mapping[Role, type[BaseModel]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """The channels and steps that a configuration may name; the context that models are validated in.
-
-    `compile(what, text, codec)` compiles an `expression`, a `template` or a `path` for documents of a codec; raises
-    ExpressionError with the place inside the text, NotFound for a name that nothing bears.
-    """
+    """The channels and steps that a configuration may name; the context that models are validated in."""
 
     channel_names: Callable[[], Sequence[str]]
     channel_type: Callable[[str], ChannelType]
     step_names: Callable[[], Sequence[str]]
     step_type: Callable[[str], StepType]
-    compile: Callable[[str, str, str], object]
 
     def models(self, role: Role) -> dict[str, type[BaseModel]]:
         """Return the model of every channel that can be used in `role`, by its name."""
@@ -60,13 +54,7 @@ def installed() -> Plugins:
     from engine.registry import channel_names, channel_type
     from engine.steps import step_names, step_type
 
-    return Plugins(channel_names, channel_type, step_names, step_type, _compile)
-
-
-def _compile(what: str, text: str, name: str) -> object:
-    if what == "path":
-        return codec(name).path(text)
-    return None
+    return Plugins(channel_names, channel_type, step_names, step_type)
 
 
 SchemaOf = Callable[[type[BaseModel]], JsonSchemaValue]

@@ -59,8 +59,10 @@ class Mark:
             return self._inside_block(offset, length) or self
         raw = self.source.line(self.line)[self.column - 1 : self.column - 1 + self.length]
         places = _places(raw, self.style)
-        if places is None or offset >= len(places):
+        if places is None or offset > len(places) or not places:
             return self
+        if offset == len(places):  # what is missing at the end: just after the last character
+            return Mark(self.source, self.line, self.column + places[-1] + 1, 1, self.style)
         end = min(offset + max(1, length), len(places)) - 1
         begin = places[offset]
         return Mark(self.source, self.line, self.column + begin, places[end] - begin + 1, self.style)

@@ -146,5 +146,4 @@ def plugins() -> Plugins:
         channel_type=channel_type,
         step_names=real.step_names,
         step_type=real.step_type,
-        compile=real.compile,
     )

@@ -1,4 +1,4 @@
-"""Fifty broken files: each is refused with exactly these problems, at exactly these places, and no others."""
+"""Broken files: each is refused with exactly these problems, at exactly these places, and no others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from tests.config.project import ENV, NOW_MS, make_project, problems_of, write
 from tests.config.sample_plugins import plugins
 
 FOLDER = Path(__file__).parent / "broken"
-PLACES = {"route": "routes/broken.yaml", "config": "config.yaml", "partner": "partners/broken.yaml"}
+PLACES = {
+    "route": "routes/broken.yaml",
+    "config": "config.yaml",
+    "partner": "partners/broken.yaml",
+    "mapper": "mappings/notification.yaml",
+}
 """Where a broken file stands in the sample project, by the first word of its name."""
 
 BROKEN: dict[str, list[tuple[int, int, str]]] = {
@@ -98,6 +103,14 @@ BROKEN: dict[str, list[tuple[int, int, str]]] = {
         (5, 48, '"${vault:x}" cannot be inserted'),
         (5, 68, '"absent.txt" cannot be read: No such file or directory'),
     ],
+    "mapper-unknown-key": [
+        (3, 1, 'unknown key "documnt"'),
+    ],
+    "mapper-wrong": [
+        (1, 9, 'this file is the mapper "notification"'),
+        (4, 21, "the expression ends too early"),
+        (5, 18, 'there is no table "titel"'),
+    ],
     "partner-twice": [
         (1, 10, '"clinique-abc" is given twice'),
     ],
@@ -118,6 +131,13 @@ BROKEN: dict[str, list[tuple[int, int, str]]] = {
         (5, 45, '"30" has no unit'),
         (5, 66, '"5m..2s" does not grow: the first delay is above zero and at most the second'),
         (5, 79, '"-1h" is not a duration'),
+    ],
+    "route-bad-expressions": [
+        (3, 12, 'unknown name "mesg"'),
+        (5, 30, "the expression ends too early"),
+        (6, 25, 'there is no table "unit"'),
+        (11, 19, 'unexpected "="'),
+        (12, 21, "this text is never closed"),
     ],
     "route-bad-path-text": [
         (4, 20, "this [ is never closed"),
@@ -182,6 +202,9 @@ BROKEN: dict[str, list[tuple[int, int, str]]] = {
     ],
     "route-text-after-quote": [
         (4, 11, "text goes on after its closing quote"),
+    ],
+    "route-too-much-content": [
+        (7, 21, '"clinique-abc.mail" gets the whole message, and its `phi` forbids it'),
     ],
     "route-two-documents": [
         (4, 1, "a second document begins here"),

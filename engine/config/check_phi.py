@@ -1,0 +1,131 @@
+"""Refuses destinations that would get more of a message than their endpoint may carry.
+
+The runtime never puts such an endpoint into a chain: what leads nowhere else is dead on arrival. So it is told here,
+as far as it can be seen from the configuration alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.codecs import codec
+from engine.config.check_texts import MAPPED_CODEC
+from engine.config.compose import compose_file
+from engine.config.findings import Findings
+from engine.config.loaded import Loaded
+from engine.config.nodes import Location, MapNode, leaves
+from engine.config.route import Destination, OneOf, RouteConfig, Way
+from engine.config.shipped import find_mapper
+from engine.config.uses import uses
+from engine.errors import ExpressionError, Problem
+from engine.expressions import compile_template
+
+_LEVELS = {"none": 0, "minimal": 1, "full": 2}
+_GETS = {1: "what a mapper takes from the message", 2: "the whole message"}
+_CONTENT = frozenset({"msg", "source", "vars", "it", "reply", "memory"})
+"""Names through which content reaches a template."""
+
+
+def check_phi(loaded: Loaded, problems: list[Problem]) -> None:
+    """Check every destination and fallback of every route."""
+    levels = _Levels(loaded)
+    for route in loaded.routes:
+        _Check(levels, Findings(route.tree, problems)).route(route.config)
+
+
+class _Levels:
+    """What endpoints may be given and what mappers give, each looked up once."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._root = loaded.root
+        self._mappers: dict[str, int] = {}
+        self._able: dict[tuple[str, str], int] = {}
+        self._everywhere: dict[str, dict[int, list[str]]] = {}
+        for name, partner in loaded.partners.items():
+            for short, endpoint in partner.endpoints.items():
+                level = _LEVELS[endpoint.phi]
+                self._able[name, short] = level
+                self._everywhere.setdefault(short, {}).setdefault(level, []).append(name)
+
+    def of_endpoints(self, way: Way) -> Mapping[int, Sequence[str]]:
+        """Return the partners that a way may lead to, by how much of a message their endpoint may be given."""
+        if way.endpoint.partner is None:
+            return self._everywhere.get(way.endpoint.short, {})
+        level = self._able.get((way.endpoint.partner, way.endpoint.short))
+        return {} if level is None else {level: [way.endpoint.partner]}
+
+    def of_steps(self, steps: Sequence[Mapping[str, Any]]) -> int:
+        """Return the least that a document can hold of the message after these steps."""
+        level = _LEVELS["full"]
+        for step in steps:
+            for name, config in step.items():
+                if name == "map":
+                    level = self._of_mapper(config.mapper)
+                elif name == "set" and any(
+                    _tells(use.text) for use in uses(config) if use.what == "template"
+                ):
+                    level = max(level, _LEVELS["minimal"])
+        return level
+
+    def _of_mapper(self, name: str) -> int:
+        if name not in self._mappers:
+            path = find_mapper(self._root, name)
+            self._mappers[name] = _LEVELS["minimal" if path is None or _reads_content(path) else "none"]
+        return self._mappers[name]
+
+
+class _Check:
+    """One route."""
+
+    def __init__(self, levels: _Levels, findings: Findings) -> None:
+        self._levels = levels
+        self._findings = findings
+
+    def route(self, route: RouteConfig) -> None:
+        """Check every way that the route's messages may take."""
+        for index, entry in enumerate(route.to):
+            if isinstance(entry, Destination):
+                self._destination(("to", index), entry, route.steps)
+            elif isinstance(entry, OneOf):
+                for number, choice in enumerate(entry.one_of):
+                    self._destination(("to", index, "one_of", number), choice, route.steps)
+
+    def _destination(
+        self, at: Location, destination: Destination, before: Sequence[Mapping[str, Any]]
+    ) -> None:
+        steps = [*before, *destination.steps]
+        self._way(at, destination, steps)
+        for index, way in enumerate(destination.fallback.to if destination.fallback else ()):
+            self._way((*at, "fallback", "to", index), way, [*steps, *way.steps])
+
+    def _way(self, at: Location, way: Way, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Compare what one endpoint gets with what it may; among several, some must be able to take it."""
+        gets = self._levels.of_steps(steps)
+        endpoints = self._levels.of_endpoints(way)
+        able = any(names for level, names in endpoints.items() if level >= gets)
+        unable = [name for level, names in endpoints.items() if level < gets for name in names]
+        if not unable:
+            return
+        told = f'"{unable[0]}.{way.endpoint.short}" gets {_GETS[gets]}, and its `phi` forbids it'
+        help = "map it to less, or raise `phi` of the endpoint"
+        if able:
+            others = f" (and {len(unable) - 1} others)" if len(unable) > 1 else ""
+            self._findings.warning((*at, "endpoint"), told + others, help)
+        else:
+            self._findings.error((*at, "endpoint"), told, help)
+
+
+def _reads_content(path: Path) -> bool:
+    tree = compose_file(path, path.name, [])
+    document = tree.get("document") if isinstance(tree, MapNode) else None
+    return document is None or any(_tells(text) for _, text in leaves(document))
+
+
+def _tells(text: str) -> bool:
+    """Tell whether a template reads the message; one that does not compile is told of elsewhere."""
+    try:
+        return not _CONTENT.isdisjoint(compile_template(text, codec(MAPPED_CODEC)).names)
+    except ExpressionError:
+        return False
