@@ -32,8 +32,11 @@ class Getter(Protocol):
 class CompiledPath(Protocol):
     """A path compiled once by its codec; `text` is as people wrote it."""
 
-    text: str
-    get: Getter
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def get(self) -> Getter: ...
 
     def set(self, root: Any, value: Any) -> None:
         """Write `value` in place, making what is missing on the way; Rejected where the path cannot be."""
