@@ -1,0 +1,107 @@
+"""One HTTP request as a listener reads it: head, counted body, and the share of memory it holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from channels._http.replies import Answer
+from engine.model import Body
+from engine.spi import Admission
+
+_SINGLE = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-type",
+        b"expect",
+        b"host",
+        b"idempotency-key",
+        b"traceparent",
+        b"webhook-id",
+        b"webhook-signature",
+        b"webhook-timestamp",
+    }
+)
+
+
+class Request:
+    """A request that is read piece by piece; `headers` has names in lower case, both sides as bytes.
+
+    `answer` is filled as soon as the request is refused; what is still to come of its body is then not kept.
+    """
+
+    # Defaults stand on the class: one request in ten thousand a second sets only what it has.
+    method = b""
+    url = b""
+    version = ""
+    fault = ""
+    size = 0
+    keep_alive = True
+    received = False
+    partner: str | None = None
+    selector = ""
+    codec = ""
+    control_id = ""
+    answer: Answer | None = None
+    admission: Admission | None = None
+    headers: Mapping[bytes, bytes] = MappingProxyType({})
+    _first = b""
+    _chunks: bytearray | None = None
+    _digest: hashlib._Hash | None = None
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[bytes, bytes]] = []
+
+    def read_lines(self) -> None:
+        """Make `headers` of the lines: repeated ones are joined, or a fault where a second one is ambiguous."""
+        self.headers = {name.lower(): value for name, value in self.lines}
+        if len(self.headers) == len(self.lines):
+            return
+        headers: dict[bytes, bytes] = {}
+        for name, value in self.lines:
+            lowered = name.lower()
+            before = headers.get(lowered)
+            if before is not None and (lowered in _SINGLE or lowered.startswith(b"ce-")):
+                self.fault = f"more than one {lowered.decode('latin-1')} header"
+            headers[lowered] = value if before is None else before + b", " + value
+        self.headers = headers
+
+    def text(self, name: bytes) -> str:
+        """Return a header's value as text, "" where there is none."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def add_body(self, chunk: bytes) -> None:
+        """Keep a piece of the body; the digest of a long one is computed while it arrives."""
+        self.size += len(chunk)
+        if self._chunks is not None and self._digest is not None:
+            self._chunks += chunk
+            self._digest.update(chunk)
+        elif self._first:
+            self._chunks = bytearray(self._first)
+            self._chunks += chunk
+            self._digest = hashlib.sha256(self._chunks)
+        else:
+            self._first = chunk
+
+    def body(self) -> Body:
+        """Return what arrived."""
+        if self._chunks is None or self._digest is None:
+            return Body.of(self._first)
+        return Body(self.size, self._digest.digest(), bytes(self._chunks))
+
+    def content(self) -> bytes:
+        """Return the raw bytes, for a signature over them."""
+        return self._first if self._chunks is None else bytes(self._chunks)
+
+    def forget(self) -> None:
+        """Drop what was kept of the body."""
+        self._first = b""
+        self._chunks = None
+
+    def release(self) -> None:
+        """Give the admitted share of memory back; a second call does nothing."""
+        if self.admission is not None:
+            self.admission.__exit__(None, None, None)
+            self.admission = None

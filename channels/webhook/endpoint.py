@@ -1,0 +1,94 @@
+"""What an endpoint of type `webhook` can be told."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from channels.webhook.keys import Signing
+from engine.config.models import EndpointConfig, HttpUrl, Network, Reading, Url, matching
+from engine.security.secrets import Secret
+
+_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "idempotency-key",
+        "keep-alive",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+    }
+)
+
+
+def _header_value(text: str) -> Secret:
+    if not re.fullmatch(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?", text):
+        raise ValueError("a header's value is visible ASCII")
+    return Secret(str(text))
+
+
+HeaderName = Annotated[
+    str, matching("a header's name", "write x-tenant", r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+]
+HeaderValue = Annotated[
+    Secret,
+    Reading("a header's value", "write text, or refer to a secret: ${cred:name}", Secret, _header_value),
+]
+
+
+class WebhookEndpoint(EndpointConfig):
+    """Posts each message to a URL; the partner's answer decides what happens next."""
+
+    type: ClassVar[str] = "webhook"
+
+    webhook: HttpUrl
+    """Where to post: `https://dme.example/hooks/appointments`. Redirects are never followed."""
+
+    sign: Signing | None = None
+    """Keys to sign with, by Standard Webhooks; without them only the id is sent."""
+
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """Further headers of every request, such as `x-api-key: ${cred:clinic}`; shown nowhere."""
+
+    allow_addresses: tuple[Network, ...] = ()
+    """Networks that may be connected to although they are loopback, link-local or metadata addresses.
+
+    Loopback needs no mention where the URL itself names it.
+    """
+
+    @field_validator("webhook")
+    @classmethod
+    def _plain_url(cls, value: Url) -> Url:
+        rest = value.partition("://")[2]
+        if "@" in rest.partition("/")[0]:
+            raise ValueError("no user or password belongs in a URL: use headers")
+        if "#" in value or not value.isascii():
+            raise ValueError("a webhook's URL is ASCII and has no fragment")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _not_ours(cls, value: dict[str, Secret]) -> dict[str, Secret]:
+        for name in value:
+            if name.lower() in _OURS:
+                raise ValueError(f"the header {name} is written by the engine")
+        return value
+
+    @model_validator(mode="after")
+    def _tls_agrees(self) -> Self:
+        if self.tls is not None and self.webhook.scheme == "http":
+            raise ValueError("an endpoint with a TLS profile has an https:// URL")
+        return self
