@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.codecs import codec as codec_named
 from engine.errors import ExpressionError
-from engine.expressions.emitting import compile_detached, compile_text, compile_value
+from engine.expressions.emitting import compile_storable, compile_text, compile_value
 from engine.expressions.explaining import explained
 from engine.expressions.failures import failure
 from engine.expressions.nodes import Node, paths
@@ -30,7 +30,6 @@ NAMES: Mapping[str, str] = {
 }
 """Every name that has paths, and where it exists."""
 
-_DOCUMENTS = frozenset({"msg", "source", "it"})
 _BRACE = re.compile(r"\{\{|\}\}|[{}]")
 MAX_TEMPLATE = 64 * 1024
 
@@ -60,8 +59,9 @@ class Expression:
 class Template:
     """A compiled template; pure, and safe to use from any thread.
 
-    `render` gives the text. `evaluate` gives the bare value, detached from the message, where the whole template is
-    one `{expression}`, else the text. `constant` is the text of a template without expressions, else None.
+    `render` gives the text. `evaluate` gives the bare value, times as text, where the whole template is one
+    `{expression}`, else the text; a list or an object is the message's own: copy it before changing it.
+    `constant` is the text of a template without expressions, else None.
     """
 
     text: str
@@ -84,18 +84,19 @@ def compile_expression(
     codec: Codec,
     *,
     names: Collection[str] = tuple(NAMES),
+    source: Codec | None = None,
     reply: Codec | None = None,
     tables: Collection[str] | None = None,
 ) -> Expression:
-    """Compile a bare expression for documents of `codec`.
+    """Compile a bare expression; the scope holds documents' roots, `msg` and `it` of `codec`.
 
-    `names` are those that exist where the expression stands; `reply` is the codec of `reply`, else `codec`;
-    `tables` are the known tables, unchecked when None.
+    `names` are those that exist where the expression stands; `source` and `reply` are the codecs of those names where
+    they are not `codec`; `tables` are the known tables, unchecked when None.
 
     Raises:
         ExpressionError: with offset and length within `text`.
     """
-    node, _ = parse(text, _vocabulary(codec, names, reply, tables))
+    node, _ = parse(text, _vocabulary(codec, names, tables, source=source, reply=reply))
     nodes = (node,)
     return Expression(text, _names(nodes), _paths(nodes), compile_value(node, _failing(text, nodes)), nodes)
 
@@ -105,6 +106,7 @@ def compile_template(
     codec: Codec,
     *,
     names: Collection[str] = tuple(NAMES),
+    source: Codec | None = None,
     reply: Codec | None = None,
     tables: Collection[str] | None = None,
 ) -> Template:
@@ -113,26 +115,29 @@ def compile_template(
     Raises:
         ExpressionError: with offset and length within `text`.
     """
-    parts = tuple(_parts(text, _vocabulary(codec, names, reply, tables)))
+    parts = tuple(_parts(text, _vocabulary(codec, names, tables, source=source, reply=reply)))
     nodes = tuple(part for part in parts if not isinstance(part, str))
     failing = _failing(text, nodes)
     if not nodes:
         constant = "".join(part for part in parts if isinstance(part, str))
         return Template(text, frozenset(), (), constant, lambda _: constant, lambda _: constant, parts)
     render = compile_text(list(parts), failing)
-    evaluate = compile_detached(nodes[0], failing) if len(parts) == 1 else render
+    evaluate = compile_storable(nodes[0], failing) if len(parts) == 1 else render
     return Template(text, _names(nodes), _paths(nodes), None, render, evaluate, parts)
 
 
 def _vocabulary(
-    codec: Codec, names: Collection[str], reply: Codec | None, tables: Collection[str] | None
+    codec: Codec,
+    names: Collection[str],
+    tables: Collection[str] | None,
+    *,
+    source: Codec | None,
+    reply: Codec | None,
 ) -> Vocabulary:
+    documents = {"msg": codec, "it": codec, "source": source or codec, "reply": reply or codec}
     plain = codec_named("json")  # what is no document is a plain mapping, which JSON's paths read
-    readers = {
-        name: (reply or codec) if name == "reply" else codec if name in _DOCUMENTS else plain
-        for name in names
-    }
     elsewhere = {name: f"it is {where}" for name, where in NAMES.items() if name not in names}
+    readers = {name: documents.get(name, plain) for name in names}
     return Vocabulary(readers, elsewhere, {} if tables is None else {"table": tables})
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.expressions import operators
 from engine.expressions.instants import ordering_key
-from engine.expressions.kinds import as_text, bounded, detached
+from engine.expressions.kinds import as_text, bounded, storable
 from engine.expressions.nodes import (
     Binary,
     Call,
@@ -41,7 +41,6 @@ FAILURES = (
 )
 """What a value that does not fit can raise; anything else is a bug and must show as one."""
 
-_DOCUMENTS = frozenset({"msg", "source", "reply"})
 _PARTNERS = frozenset({"partner", "sender"})
 _COMPARISONS = {
     "==": "equal",
@@ -75,10 +74,12 @@ def compile_value(node: Node, failed: Failed) -> Evaluate:
     return _function(emitter.value(node), emitter.bound, failed)
 
 
-def compile_detached(node: Node, failed: Failed) -> Evaluate:
-    """Return the function that evaluates `node` to a value that shares nothing with the message."""
+def compile_storable(node: Node, failed: Failed) -> Evaluate:
+    """Return the function that evaluates `node` to a value that a document may hold: times become texts."""
+    if isinstance(node, Path):  # what a document holds already, most templates; nothing to be done
+        return compile_value(node, failed)
     emitter = _Emitter()
-    return _function(emitter.detached(node), emitter.bound, failed)
+    return _function(emitter.storable(node), emitter.bound, failed)
 
 
 def compile_text(parts: list[str | Node], failed: Failed) -> Evaluate:
@@ -93,7 +94,7 @@ class _Emitter:
     def __init__(self) -> None:
         self.bound: dict[str, Any] = {
             **_OPERATORS,
-            "detached": detached,
+            "storable": storable,
             "as_text": as_text,
             "bounded": bounded,
         }
@@ -135,9 +136,9 @@ class _Emitter:
                 values.append(ast.FormattedValue(_at(self._bound_call("as_text", part), part), -1))
         return _call("bounded", ast.JoinedStr(values))
 
-    def detached(self, node: Node) -> ast.expr:
-        """Return the syntax of a value that shares nothing with the message."""
-        return _at(self._bound_call("detached", node), node)
+    def storable(self, node: Node) -> ast.expr:
+        """Return the syntax of a value in which times are texts."""
+        return _at(self._bound_call("storable", node), node)
 
     def _bound_call(self, name: str, *arguments: Node) -> ast.expr:
         return _call(name, *(self.value(argument) for argument in arguments))
@@ -154,8 +155,6 @@ class _Emitter:
 
     def _path(self, node: Path) -> ast.expr:
         held: ast.expr = ast.Attribute(_name("scope"), node.root, ast.Load())
-        if node.root in _DOCUMENTS:
-            held = ast.Attribute(held, "root", ast.Load())
         if node.path is not None:
             return _call(self._bind(node.path.get), held)
         # a partner reads as its name, as in "{partner}.emr"

@@ -41,8 +41,6 @@ def _reason(error: Exception) -> str:
     """Say what is wrong; Python's own texts may quote a value, so only ours are passed on."""
     if isinstance(error, Unsuited):
         return str(error)
-    if isinstance(error, AttributeError):
-        return "there is nothing to read from here"
     return "the values do not fit here"
 
 

@@ -72,19 +72,10 @@ def rfc3339(moment: datetime) -> str:
 _NO_OFFSET = timedelta(0)
 
 
-def detached(value: Any) -> Any:
-    """Return a value as a document may keep it: a time as text, an object or a list copied.
-
-    Without the copy, what a mapper wrote into a new document would change with the document it was read from.
-    """
-    kind = type(value)
-    if kind in _IMMUTABLE:
-        return value
-    if kind is dict or isinstance(value, Mapping):
-        return {key: item if type(item) in _IMMUTABLE else detached(item) for key, item in value.items()}
+def storable(value: Any) -> Any:
+    """Return a value as a document may hold it: times as text, also in lists; what the message holds is passed on."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
     if isinstance(value, (list, tuple)):
-        return [detached(item) for item in value]
-    return rfc3339(value) if isinstance(value, datetime) else value
-
-
-_IMMUTABLE = frozenset({str, int, bool, type(None), Decimal})
+        return [storable(item) for item in value]
+    return value

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.codecs.json import read_json, write_json
 from engine.codecs.json.locating import MAX_DEPTH
+from engine.codecs.json.quick import UNREAD, read_quickly
 from engine.errors import MalformedMessage, Rejected
 from tests.codecs.values import json_values, spelled
 
@@ -56,6 +57,36 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         assert error.position is None or 0 <= error.position <= len(raw)
     else:
         assert spelled(read_json(write_json(value))) == spelled(value)
+
+
+@given(json_values().map(write_json) | st.binary(max_size=30))
+def test_the_quick_way_reads_what_the_careful_way_reads_or_nothing(raw: bytes) -> None:
+    quickly = read_quickly(raw)
+    if quickly is not UNREAD:
+        careful = read_json(b"\xef\xbb\xbf" + raw)  # the mark keeps the quick way out
+        assert spelled(quickly) == spelled(careful)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":1,"a":1}',
+        b"[1.5]",
+        b"[1e16]",
+        b"[-0]",
+        b"[" + b"9" * 30 + b"]",
+        b'["\\ud800"]',
+        b"[1 ]",
+        b"NaN",
+        b"\xff",
+    ],
+)
+def test_the_quick_way_leaves_what_it_cannot_keep(raw: bytes) -> None:
+    assert read_quickly(raw) is UNREAD
+
+
+def test_the_quick_way_is_taken_for_what_machines_send() -> None:
+    assert read_quickly(b'{"a":[1,true,null,"\xc3\xa9"]}') == {"a": [1, True, None, "\u00e9"]}
 
 
 def test_key_order_is_kept() -> None:

@@ -117,6 +117,8 @@ def test_a_long_list_of_faults_is_cut() -> None:
         ({"$ref": "file:///etc/hostname"}, ()),
         ({"$schema": "http://json-schema.org/draft-07/schema#"}, ("$schema",)),
         ({"format": "no-such-format"}, ("format",)),
+        ([], ()),
+        ("text", ()),
     ],
 )
 def test_a_schema_that_is_none_is_refused_where_it_is_wrong(definition: Any, trail: tuple[str, ...]) -> None:

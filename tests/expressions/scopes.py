@@ -22,10 +22,9 @@ APPOINTMENT = b"""{
 def scope(**changes: Any) -> Scope:
     """Return a fresh scope at 2026-11-02T14:00:00.250Z."""
     count = itertools.count(1)
-    source = CODEC.document(read_json(APPOINTMENT))
     made = Scope(
-        msg=source.copy(),
-        source=source,
+        msg=read_json(APPOINTMENT),
+        source=read_json(APPOINTMENT),
         meta={"id": "0" * 20, "event": {"type": "appointment-booked"}},
         now_ms=1_793_628_000_250,
         vars={"doctor": {"clinic": "clinique-abc"}, "amount": Decimal("2.50")},

@@ -8,7 +8,7 @@ Source: CloudEvents 1.0.2; JSON format 3; HTTP binding 3.1 and 3.2.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,8 +28,9 @@ _TIME = re.compile(
 )
 _URI_REFERENCE = re.compile(r"[^\s<>\"{}|\\^`\x00-\x1f\x7f]+")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:" + _URI_REFERENCE.pattern)
-_JSON_TYPE = re.compile(r"[\w.+-]+/([\w.-]+\+)?json", re.ASCII)
+_JSON_TYPE = re.compile(r"[\w.+-]+/([\w.-]+\+)?json\s*(;.*)?", re.ASCII | re.IGNORECASE)
 _DATA = frozenset({"data", "data_base64"})
+_Rule = tuple[Callable[[str], object], str]
 
 
 def event_of(root: Any, headers: Mapping[str, str], content_type: str) -> JsonDocument:
@@ -107,28 +108,30 @@ def _faults(envelope: Mapping[str, Any]) -> list[Fault]:
 
 def _wrong(name: str, value: Any) -> str:
     """Say what is wrong with one attribute, "" for nothing."""
-    if not _NAME.fullmatch(name):
-        return "an attribute's name has lower-case letters and digits only"
     if name in _MUST:
         fits, text = _MUST[name]
-        return "" if isinstance(value, str) and fits.fullmatch(value) else f"must be {text}"
+        return "" if isinstance(value, str) and fits(value) else f"must be {text}"
+    if not _NAME.fullmatch(name):
+        return "an attribute's name has lower-case letters and digits only"
     if not isinstance(value, str | int):  # a bool is an int here, and the standard allows it
         return "an attribute is a text, a whole number or a boolean"
     return ""
 
 
-_MUST = {
-    "specversion": (re.compile(r"1\.0"), '"1.0"'),
-    "id": (re.compile(r".+", re.DOTALL), "a text that is not empty"),
-    "source": (_URI_REFERENCE, "a URI reference"),
-    "type": (re.compile(r".+", re.DOTALL), "a text that is not empty"),
-    "subject": (re.compile(r".+", re.DOTALL), "a text that is not empty"),
-    "time": (_TIME, "an RFC 3339 time with its offset"),
-    "dataschema": (_URI, "an absolute URI"),
-    "datacontenttype": (
-        re.compile(_JSON_TYPE.pattern + r"\s*(;.*)?", re.ASCII | re.IGNORECASE),
-        "a JSON media type: other data is not accepted here",
-    ),
+def _is_json_type(value: str) -> bool:
+    return value == "application/json" or _JSON_TYPE.fullmatch(value) is not None
+
+
+_SOME_TEXT: _Rule = (bool, "a text that is not empty")
+_MUST: dict[str, _Rule] = {
+    "specversion": ("1.0".__eq__, '"1.0"'),
+    "id": _SOME_TEXT,
+    "source": (_URI_REFERENCE.fullmatch, "a URI reference"),
+    "type": _SOME_TEXT,
+    "subject": _SOME_TEXT,
+    "time": (_TIME.fullmatch, "an RFC 3339 time with its offset"),
+    "dataschema": (_URI.fullmatch, "an absolute URI"),
+    "datacontenttype": (_is_json_type, "a JSON media type: other data is not accepted here"),
 }
 
 

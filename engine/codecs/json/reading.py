@@ -20,6 +20,7 @@ from engine.codecs.json.locating import (
 )
 from engine.codecs.json.numbers import NumberOutOfRange, read_decimal, read_integer
 from engine.codecs.json.paths import dotted
+from engine.codecs.json.quick import UNREAD, read_quickly
 from engine.errors import MalformedMessage
 
 _BOM = b"\xef\xbb\xbf"
@@ -40,6 +41,11 @@ def read_json(raw: bytes) -> Any:
     Raises:
         MalformedMessage: with the byte offset and, where one is known, the path of what is wrong.
     """
+    value = read_quickly(raw)
+    return _read_carefully(raw) if value is UNREAD else value
+
+
+def _read_carefully(raw: bytes) -> Any:
     shift = len(_BOM) if raw.startswith(_BOM) else 0
     text = _text(raw[shift:] if shift else raw, shift)
     if may_be_too_deep(raw) and (place := first_too_deep(text)):

@@ -39,6 +39,8 @@ class Schema:
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
         """Compile a schema as decoded JSON; SchemaInvalid, also where `$schema` names another draft."""
+        if not isinstance(definition, Mapping):
+            raise SchemaInvalid("no JSON Schema: it is no object")
         if str(definition.get("$schema", DRAFT)).rstrip("#") != DRAFT:
             raise SchemaInvalid(f"no JSON Schema of the draft {DRAFT}", ("$schema",))
         try:
