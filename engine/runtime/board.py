@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.partners.directory import Directory
+from engine.runtime.policy import Policies
 from engine.runtime.program import Program
 
 NO_ROUTES: Sequence[CompiledRoute] = ()
@@ -54,6 +55,7 @@ class Board:
     routes: Mapping[str, CompiledRoute]
     directory: Directory
     tables: Mapping[str, Mapping[str, str]]
+    policies: Policies
 
 
 class Current:

@@ -11,7 +11,7 @@ from engine.config.loaded import LoadedRoute
 from engine.config.nodes import Location, locate
 from engine.config.route import Destination, EndpointText, Fallback, FallbackWay, RouteConfig, ToRoute
 from engine.config.route import OneOf as OneOfConfig
-from engine.errors import ConfigurationError, ExpressionError, NotFound, Problem
+from engine.errors import ConfigurationError, ExpressionError, NotFound
 from engine.runtime.accept import Accept
 from engine.runtime.board import CompiledRoute
 from engine.runtime.outlet import Outlet, Value, Way
@@ -228,21 +228,6 @@ def parks(config: RouteConfig) -> bool:
 def milliseconds(duration: timedelta) -> int:
     """Return a duration in whole milliseconds."""
     return round(duration / timedelta(milliseconds=1))
-
-
-def compile_routes(supplies: Supplies) -> dict[str, CompiledRoute]:
-    """Compile every route of a configuration; ConfigurationError holds the problems of all of them."""
-    compiler = Compiler(supplies)
-    routes: dict[str, CompiledRoute] = {}
-    problems: list[Problem] = []
-    for loaded in supplies.loaded.routes:
-        try:
-            routes[loaded.name] = compiler.route(loaded.name)
-        except ConfigurationError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ConfigurationError(problems)
-    return routes
 
 
 def _chosen(short: str) -> Callable[[Scope], str]:

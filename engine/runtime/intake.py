@@ -8,8 +8,9 @@ the store said that message, deliveries, renderings, reply and journal row are o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from engine.clock import Clock
 from engine.errors import (
@@ -26,7 +27,7 @@ from engine.runtime.budget import RETRY_AFTER, Budget
 from engine.runtime.detours import Detours
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_headers
-from engine.runtime.plan import Blame, Plan, Planner
+from engine.runtime.plan import Blamed, Plan, Planner
 from engine.spi import Admission, Counters, Exchange
 from engine.store.protocol import Acceptance, Accepted, Refusal, Store
 
@@ -35,12 +36,24 @@ _log = logging.getLogger(__name__)
 _COLLIDED = Fault("", "this id was used for another message", "collision")
 
 
+class Dispatch(Protocol):
+    """The dispatcher, as far as the intake tells it something."""
+
+    def offer(self, deliveries: Sequence[Delivery]) -> None:
+        """Take heads that a commit made ready."""
+
+    def nudge(self, deliveries: Sequence[Delivery]) -> None:
+        """Decide on waiting heads that a commit overtook."""
+
+    def kick(self) -> None:
+        """Look at the store: something was committed of which no more is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reception:
     """What all doors share: the store, what is current, and who is told of what came in.
 
-    `offer` gives deliveries that are due now to the dispatcher. `unsettled` tells it that something was committed
-    which it was not given, so that it looks at the store. `blame` hears of every fault that somebody may be told of.
+    `dispatch` is where new deliveries go.
     """
 
     store: Store
@@ -51,9 +64,8 @@ class Reception:
     detours: Detours
     clock: Clock
     counters: Counters
-    offer: Callable[[Sequence[Delivery]], None]
-    unsettled: Callable[[], None]
-    blame: Callable[[Blame], None]
+    dispatch: Dispatch
+    blame: Blamed
 
     def intake(self, listener: str) -> IntakeFor:
         """Return the intake that the listener of that name hands its messages to."""
@@ -141,9 +153,10 @@ class IntakeFor:
 
     def _accepted(self, message: Message, plan: Plan, accepted: Accepted) -> Receipt:
         room = self._room
-        due = (*accepted.ready, *accepted.nudged)
-        if due:
-            room.offer(due)
+        if accepted.ready:
+            room.dispatch.offer(accepted.ready)
+        if accepted.nudged:
+            room.dispatch.nudge(accepted.nudged)
         if accepted.disposition is not Disposition.DUPLICATE:
             for blame in plan.blames:
                 room.blame(blame)
@@ -166,7 +179,7 @@ class IntakeFor:
         except Transient as error:
             raise CommitUnknown("the outcome of the commit is not known") from error
         reply = await room.store.body(row.sequence, "reply")
-        room.unsettled()
+        room.dispatch.kick()
         if reply is None:
             raise CommitUnknown("the message is durable, but its reply cannot be read")
         return Receipt(row.disposition, row.id, reply.read())

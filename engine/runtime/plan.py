@@ -37,6 +37,10 @@ class Blame:
     alert: str
 
 
+Blamed = Callable[[Blame], None]
+"""Hears of every fault; must not block, since it stands on the way of the reply."""
+
+
 @dataclass(slots=True)
 class Plan:
     """What is to be committed for one message; a refused one has `faults` and nothing else.
@@ -187,7 +191,7 @@ class Planner:
                 continue
             plan.deliveries.append(self._duty(program, found))
             if found.error:
-                plan.blames.extend(_blames(program, found.error))
+                plan.blames.extend(blames_of(program, found.error))
             if program.order_by and not program.stored:
                 plan.detours.add(program.name)
         if plan.deliveries and all(row.state is State.FILTERED for row in plan.deliveries):
@@ -262,7 +266,7 @@ def _unwanted(door: Door, error: Rejected, program: Program | None = None) -> Pl
     plan = Plan(Disposition.REFUSED, faults=list(error.faults))
     if program is not None:
         plan.route = program.name
-        plan.blames = _blames(program, error)
+        plan.blames = blames_of(program, error)
     return plan
 
 
@@ -272,7 +276,7 @@ def _refused(refusals: Sequence[tuple[Program, Rejected]]) -> Plan:
     return Plan(
         Disposition.REFUSED,
         faults=list(faults.values()),
-        blames=[blame for program, error in refusals for blame in _blames(program, error)],
+        blames=[blame for program, error in refusals for blame in blames_of(program, error)],
         route=refusals[0][0].name,
     )
 
@@ -281,6 +285,7 @@ def _faults(error: Rejected) -> tuple[Fault, ...]:
     return error.faults or (Fault("", str(error), error.code),)
 
 
-def _blames(program: Program, error: Rejected) -> list[Blame]:
+def blames_of(program: Program, error: Rejected) -> list[Blame]:
+    """Return whom to tell of a refusal: once for each path at fault."""
     paths = dict.fromkeys(fault.path for fault in _faults(error))
     return [Blame(program.name, path, program.rejection.alert) for path in paths]

@@ -33,13 +33,12 @@ _HARMLESS_META = frozenset({"id", "listener", "received", "event.type"})
 class Supplies:
     """Everything that `check` found to be there; a file that went away since is a ConfigurationError."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, *, like: Supplies | None = None) -> None:
+        """Read them, but for partners and tables where `like` has those of the same config.yaml."""
         self.loaded = loaded
-        self.directory = directory_of(loaded)
-        self.tables: Mapping[str, Mapping[str, str]] = {
-            name: _table(loaded.root / table.csv, table.key, table.value)
-            for name, table in loaded.app.tables.items()
-        }
+        same = like if like is not None and like.loaded.app is loaded.app else None
+        self.directory: Directory = same.directory if same else directory_of(loaded)
+        self.tables: Mapping[str, Mapping[str, str]] = same.tables if same else _tables(loaded)
         self._mappers: dict[tuple[str, str], OneWayMapper] = {}
         self._schemas: dict[str, Schema | None] = {}
 
@@ -151,6 +150,13 @@ def directory_of(loaded: Loaded) -> Directory:
         )
 
     return Directory(partner(name, written) for name, written in loaded.partners.items())
+
+
+def _tables(loaded: Loaded) -> Mapping[str, Mapping[str, str]]:
+    return {
+        name: _table(loaded.root / table.csv, table.key, table.value)
+        for name, table in loaded.app.tables.items()
+    }
 
 
 def _table(path: Path, key: str, value: str) -> Mapping[str, str]:
