@@ -398,6 +398,9 @@ class Journal(Protocol):
     ) -> Sequence[JournalRow]:
         """Return rows in order, of one message or delivery where asked."""
 
+    async def last(self) -> int:
+        """Return the sequence of the newest row, 0 when there is none: where following the journal starts."""
+
     async def verify(self) -> Verification: ...
 
 

@@ -41,6 +41,11 @@ class SqliteJournal:
             for row, commit, at_ms in await core.look_aside(read)
         ]
 
+    async def last(self) -> int:
+        core = self._core
+        newest: int = core.look(lambda: core.cursor.execute(_SQL["ends"]).fetchall()[0][1])
+        return newest
+
     async def verify(self) -> Verification:
         return await self._core.look_aside(verify)
 
