@@ -8,7 +8,7 @@ from engine.config.findings import Findings
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.nodes import Location
 from engine.config.route import Destination, EndpointText, OneOf, RouteConfig, ToRoute, Way
-from engine.config.suggest import hint
+from engine.config.suggest import did_you_mean, hint
 from engine.errors import Problem
 
 _CHOSEN = "{partner}."
@@ -61,6 +61,7 @@ class _RouteCheck:
                 ("on_reject", "lane"), "a refused message waits nowhere", "say `reply: AA`, too"
             )
         self._names()
+        self._identifiers()
         for index, entry in enumerate(self._route.to):
             self._entry(("to", index), entry)
 
@@ -69,9 +70,8 @@ class _RouteCheck:
         for index, door in enumerate(self._route.doors):
             if door.listener not in listeners:
                 at = self._door_at(index)
-                self._findings.error_of_key(
-                    at, f'there is no listener "{door.listener}"', hint(door.listener, listeners)
-                )
+                told = self._findings.error if at[-1] != door.listener else self._findings.error_of_key
+                told(at, f'there is no listener "{door.listener}"', hint(door.listener, listeners))
         called = any(
             isinstance(entry, ToRoute) and entry.route == self._route.route
             for route in self._loaded.routes
@@ -98,6 +98,20 @@ class _RouteCheck:
                     (*at, "id" if destination.id else "endpoint"), told, "give one of them an `id`"
                 )
             seen.add(destination.name)
+
+    def _identifiers(self) -> None:
+        """Check that partners are looked up by identifiers that some partner has."""
+        known = {
+            "name",
+            *(kind for partner in self._loaded.partners.values() for kind in partner.identifiers),
+        }
+        for index, step in enumerate(self._route.steps):
+            for kind in getattr(step.get("partner"), "where", ()):
+                if kind not in known:
+                    at: Location = ("steps", index, "partner", "where", kind)
+                    self._findings.error_of_key(
+                        at, f'no partner has an identifier "{kind}"', hint(kind, known)
+                    )
 
     def _entry(self, at: Location, entry: Destination | OneOf | ToRoute) -> None:
         if isinstance(entry, Destination):
@@ -180,6 +194,9 @@ class _RouteCheck:
         if endpoint.short not in known:
             whose = "no partner has an" if endpoint.partner is None else f'"{endpoint.partner}" has no'
             told = f'{whose} endpoint "{endpoint.short}"'
+            if endpoint.partner is None and "fallback" in at and not did_you_mean(endpoint.short, known):
+                self._findings.warning(at, told, "this fallback is never taken")
+                return
             self._findings.error_inside(at, short_at, len(endpoint.short), told, hint(endpoint.short, known))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.codecs import codec
+from engine.codecs import codec, codec_names
 from engine.config.compose import compose_file
 from engine.config.gather import printed
 from engine.config.loaded import Loaded, LoadedRoute
@@ -60,7 +60,8 @@ def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:
     """Return the codecs of the listeners that a route takes messages from."""
     listeners = loaded.app.listen
     doors = [listeners[door.listener] for door in route.config.doors if door.listener in listeners]
-    return {listener.codec or DEFAULT_CODEC for listener in doors} or {DEFAULT_CODEC}
+    named = {listener.codec or DEFAULT_CODEC for listener in doors}
+    return named.intersection(codec_names()) or {DEFAULT_CODEC}
 
 
 class _Texts:

@@ -115,7 +115,7 @@ class Gatherer:
     def _add_partner(self, config: MapNode, part: MapNode) -> None:
         name, at = part.pop("partner"), part.keys_at["partner"]
         if not isinstance(name, Text) or not name:
-            self._problems.append(at.problem("expected the partner's name"))
+            self._problems.append(_shown(name, at).problem("expected the partner's name"))
             return
         if "partners" not in config:
             config.put("partners", at, MapNode(part.mark))
@@ -149,7 +149,7 @@ class Gatherer:
                         f'an overlay cannot change "{key}"', help=f"it may change {', '.join(OVERLAID)}"
                     )
                 )
-            elif at:
+            elif at and (key not in config or isinstance(config[key], MapNode)):
                 _lay_over(config, key, at, node)
 
 
@@ -161,6 +161,11 @@ def _lay_over(base: MapNode, key: str, at: Mark, node: Node) -> None:
             _lay_over(known, name, node.keys_at[name], child)
     else:
         base.put(key, at, node)
+
+
+def _shown(node: Node, at: Mark) -> Mark:
+    """Return where a value stands, or its key where the value is written below it or is nothing."""
+    return node.mark if node.mark and (node or isinstance(node, MapNode | ListNode)) else at
 
 
 def _is_pattern(text: str) -> bool:

@@ -104,9 +104,9 @@ class Inserter:
         )
 
     def _file(self, argument: str) -> str:
-        return self._read(
-            self._root / argument, f'"{argument}"', "the path starts from the folder of config.yaml"
-        )
+        local = "`passerelle certs dev` makes local ones"
+        help = local if argument.startswith("certs/") else "the path starts from the folder of config.yaml"
+        return self._read(self._root / argument, f'"{argument}"', help)
 
     def _credential(self, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):

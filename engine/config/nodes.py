@@ -68,6 +68,16 @@ def find(root: Node, location: Sequence[str | int]) -> Node | None:
     return node
 
 
+def nearest(root: Node, location: Sequence[str | int]) -> Node:
+    """Return the node at `location`, or the last one on the way to it."""
+    node = root
+    for step in location:
+        found = child(node, step)
+        if found:
+            node = found[0]
+    return node
+
+
 def locate(root: Node, location: Sequence[str | int]) -> Mark:
     """Return where the value at `location` stands, or what is nearest to it where there is no such value.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
@@ -62,23 +62,23 @@ SchemaOf = Callable[[type[BaseModel]], JsonSchemaValue]
 
 
 class Finding(Exception):
-    """One thing wrong with a mapping, at one of its keys ("" = the mapping itself)."""
+    """One thing wrong with a value: at one of its keys (`key`), or at the value at some location (`at`)."""
 
-    def __init__(self, message: str, *, key: str = "", help: str = "", of_key: bool = True) -> None:
+    def __init__(
+        self, message: str, *, key: str = "", at: tuple[str | int, ...] = (), help: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.key = key
+        self.at = at
         self.help = help
-        self.of_key = of_key
 
     def as_validation_error(self, value: object) -> ValidationError:
         """Return it as pydantic's own error, placed at the key."""
         told = PydanticCustomError(
-            "unknown_key" if self.of_key and self.key else "scalar",
-            "{told}",
-            {"told": self.message, "help": self.help},
+            "unknown_key" if self.key else "scalar", "{told}", {"told": self.message, "help": self.help}
         )
-        detail: InitErrorDetails = {"type": told, "loc": (self.key,) if self.key else (), "input": value}
+        detail: InitErrorDetails = {"type": told, "loc": (self.key,) if self.key else self.at, "input": value}
         return ValidationError.from_exception_data("configuration", [detail])
 
 
@@ -142,10 +142,14 @@ def _validate_channel(value: Any, plugins: Plugins, role: Role) -> Any:
 def _no_channel(value: Mapping[str, Any], plugins: Plugins, role: Role) -> Finding:
     able = list(plugins.models(role))
     known = keys_of(_ROLES[role])
-    for key in value:
-        if key not in known and (meant := did_you_mean(key, able)):
+    unknown = [str(key) for key in value if key not in known]
+    for key in unknown:
+        if meant := did_you_mean(key, able):
             return Finding(f'unknown key "{key}"', key=key, help=f'did you mean "{meant}"?')
-    return Finding("no key here names a channel", help=f"one key is the channel's type: {', '.join(able)}")
+    types = f"one key is the channel's type: {', '.join(able)}"
+    if unknown:
+        return Finding(f'unknown key "{unknown[0]}", and none names a channel', key=unknown[0], help=types)
+    return Finding("no key here names a channel", help=types)
 
 
 # --------------------------------------------------------------------------- steps
@@ -172,16 +176,24 @@ def _validate_step(value: Any, plugins: Plugins) -> dict[str, Any]:
     if isinstance(config, StepConfig):
         return {name: config}
     if name == STEP_LIST:
+        if not isinstance(config, str) or not config:
+            raise Finding(f"expected the name of a step list, found {kind(config)}", at=(STEP_LIST,))
         return {name: config}
     if name not in plugins.step_names():
         raise Finding(f'unknown step "{name}"', key=name, help=hint(name, [*plugins.step_names(), STEP_LIST]))
     model = plugins.step_type(name).config
-    if model.shorthand and isinstance(config, dict) and not set(config) & set(keys_of(model)):
+    if isinstance(config, dict) and _takes_mapping(model) and not set(config) & set(keys_of(model)):
         config = {model.shorthand: config}  # `set: {MSH-5: RIS}`: the mapping itself is the shorthand
     try:
         return {str(name): model.model_validate(config, context=plugins)}
     except ValidationError as error:
         raise _below(name, explained(model, error)) from None
+
+
+def _takes_mapping(model: type[StepConfig]) -> bool:
+    """Tell whether the field that a step's shorthand fills is itself a mapping."""
+    field = model.model_fields.get(model.shorthand)
+    return field is not None and get_origin(field.annotation) is dict
 
 
 def _below(key: str, error: ValidationError) -> ValidationError:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
-from pydantic_core import PydanticCustomError
 
 from engine.config.models import (
     Bool,
@@ -81,7 +80,9 @@ class Door:
 
 def _read_doors(value: Any, plugins: Plugins) -> tuple[Door, ...]:
     doors: list[Door] = []
-    for item in value if isinstance(value, list | tuple) else [value]:
+    many = isinstance(value, list | tuple)
+    for index, item in enumerate(value if many else [value]):
+        at: tuple[str | int, ...] = (index,) if many else ()
         if isinstance(item, Door):
             doors.append(item)
         elif isinstance(item, str) and item:
@@ -89,16 +90,12 @@ def _read_doors(value: Any, plugins: Plugins) -> tuple[Door, ...]:
         elif isinstance(item, dict) and item:
             for listener, selector in item.items():
                 if not isinstance(selector, str) or not selector:
-                    raise Finding(f"expected text, found {kind(selector)}", key=listener, of_key=False)
+                    raise Finding(f"expected text, found {kind(selector)}", at=(*at, listener))
                 doors.append(Door(listener, selector))
         else:
-            raise PydanticCustomError(
-                "kind", "expected {noun}, found {found}", {"noun": "a listener's name", "found": kind(item)}
-            )
+            raise Finding(f"expected a listener's name, found {kind(item)}", at=at)
     if not doors:
-        raise PydanticCustomError(
-            "kind", "expected {noun}, found {found}", {"noun": "a listener", "found": "none"}
-        )
+        raise Finding("expected a listener's name, found none")
     return tuple(doors)
 
 

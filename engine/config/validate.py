@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from engine.config.nodes import Node, find, locate, locate_key
+from engine.config.nodes import Node, locate, locate_key, nearest
 from engine.config.plugins import Plugins
 from engine.config.reading import kind
 from engine.config.suggest import did_you_mean
@@ -52,7 +52,7 @@ def explain(error: ValidationError, tree: Node) -> list[Problem]:
 
 def _follows(item: Any, items: Sequence[Any], tree: Node) -> bool:
     """Tell whether a finding only follows from another: the list is short because its items are wrong."""
-    written = find(tree, item["loc"])
+    written = nearest(tree, item["loc"])
     if isinstance(written, Text) and written.filling and written.filling.failed:
         return True
     depth = len(item["loc"])
@@ -63,29 +63,35 @@ def _follows(item: Any, items: Sequence[Any], tree: Node) -> bool:
 
 def _problem(item: Any, tree: Node) -> Problem:
     location: Sequence[str | int] = item["loc"]
-    context = item.get("ctx") or {}
-    help = str(context.get("help", ""))
-    kind_of_error = item["type"]
-    if kind_of_error in ("unknown_key", "extra_forbidden"):
-        message = item["msg"] if kind_of_error == "unknown_key" else f'unknown key "{location[-1]}"'
-        return locate_key(tree, location).problem(message, help=help)
-    if kind_of_error == "missing":
+    help = str((item.get("ctx") or {}).get("help", ""))
+    if item["type"] == "unknown_key":
+        return locate_key(tree, location).problem(item["msg"], help=help)
+    if item["type"] == "extra_forbidden":
+        return locate_key(tree, location).problem(f'unknown key "{location[-1]}"')
+    if item["type"] == "missing":
         return locate(tree, location[:-1]).problem(f'the key "{location[-1]}" is missing')
-    mark = locate(tree, location)
-    value = item["input"]
-    if kind_of_error == "literal_error":
-        allowed = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-        return mark.problem(_told(value, f'a value of "{location[-1]}"'), help=_choice(value, allowed))
-    if kind_of_error in _SHAPES:
-        return mark.problem(f"expected {_SHAPES[kind_of_error]}, found {kind(value)}")
-    if kind_of_error in _PARSES:
-        return mark.problem(_told(value, _PARSES[kind_of_error]))
-    if kind_of_error in ("too_short", "string_too_short"):
-        return mark.problem("nothing is given here" if not value else item["msg"])
-    written = find(tree, location)
+    written = nearest(tree, location)
     if isinstance(written, Text) and written.filling and not help:
         help = "as it is filled in"
-    return mark.problem(item["msg"], help=help)
+    message, better = _value_problem(item, location)
+    return locate(tree, location).problem(message, help=better or help)
+
+
+def _value_problem(item: Any, location: Sequence[str | int]) -> tuple[str, str]:
+    """Return what is wrong with a value, in our words where pydantic found it, and what to write instead."""
+    what, value, context = item["type"], item["input"], item.get("ctx") or {}
+    if what == "literal_error":
+        allowed = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        return _told(value, f'a value of "{location[-1]}"'), _choice(value, allowed)
+    if what in _SHAPES:
+        return f"expected {_SHAPES[what]}, found {kind(value)}", ""
+    if what in _PARSES:
+        return _told(value, _PARSES[what]), ""
+    if what in ("too_short", "string_too_short") and not value:
+        return "nothing is given here", ""
+    if what in ("value_error", "assertion_error"):
+        return str(context.get("error", item["msg"])), ""
+    return item["msg"], ""
 
 
 def _told(value: object, noun: str) -> str:
