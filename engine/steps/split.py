@@ -19,8 +19,9 @@ class SplitConfig(StepConfig):
 
     of: PathText
     """Path of the list."""
-    into: PathText = ""
-    """Path where each part holds its item beside everything else of the document; "" = the item is the document."""
+    into: PathText | None = None
+    """Path where each part holds its item beside everything else of the document; without it the item is the
+    document."""
     at_most: int = 1000
     """Refuse longer lists: a message must not become an unbounded commit."""
 
