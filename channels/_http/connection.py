@@ -175,7 +175,10 @@ class Connection(asyncio.Protocol):
         request.method = self._parser.get_method()
         request.version = self._parser.get_http_version()
         request.read_lines()
-        if self._wire_bytes > self._bounds.head_bytes or len(request.lines) > self._bounds.header_lines:
+        nearly = self._wire_bytes > self._bounds.head_bytes - _SLICE
+        if len(request.lines) > self._bounds.header_lines or (
+            nearly and request.head_bytes() > self._bounds.head_bytes
+        ):
             self._refuse(_head_too_large(self._bounds))
             return
         self._phase = _BODY

@@ -1,6 +1,6 @@
 """The doors of an HTTP listener: which method and path a route listens at.
 
-A door is written `POST /v1/appointments`; an empty one takes every POST of the listener.
+A door is written `POST /v1/appointments`; an empty one, or none at all, takes every POST of the listener.
 
 Source: RFC 9110 9.1 (methods), 15.5.5 (404), 15.5.6 (405); RFC 9112 3.2 (request target).
 """
@@ -57,7 +57,7 @@ class Doors:
         self._seen = tuple(self._selectors)
         self._by_request: dict[tuple[bytes, bytes], str] = {}
         self._by_path: dict[bytes, set[str]] = {}
-        self._everywhere: set[str] = {"POST"} if "" in self._seen else set()
+        self._everywhere: set[str] = {"POST"} if "" in self._seen or not self._seen else set()
         for text in self._seen:
             match = _DOOR.fullmatch(text)
             if match:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from channels._http.replies import Answer, problem
 from engine.model import Certificate, Peer
@@ -48,6 +49,12 @@ def caller_of(
         refusal = problem(403, "This door belongs to another partner than the certificate's.", close=True)
         return Caller(peer, partner, host, refusal)
     return Caller(peer, partner, partner or host)
+
+
+def listed(peer: Peer, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Tell whether a peer's address lies in one of the networks."""
+    host = ip_address(peer.address.rpartition(":")[0].strip("[]").partition("%")[0])
+    return any(host in network for network in networks)
 
 
 class Tokens:

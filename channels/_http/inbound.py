@@ -16,7 +16,7 @@ from anyio.abc import TaskStatus
 
 from channels._http.connection import Bounds, Connection, too_large
 from channels._http.doors import Doors
-from channels._http.identity import Caller, caller_of
+from channels._http.identity import Caller, caller_of, listed
 from channels._http.listener import HttpListenerConfig
 from channels._http.media import codec_of
 from channels._http.replies import Answer, HttpExchange, Writer, busy, problem
@@ -117,6 +117,12 @@ class HttpInbound(Inbound):
         self._callers[connection] = caller
         self._places[caller.place] += 1
         self._count("connection")
+        exception = self.config.plaintext
+        if connection.tls is None and exception is not None and not listed(caller.peer, exception.allow):
+            self._count("refused_plaintext")
+            return problem(
+                403, "Without TLS, only the addresses of the written exception are served.", close=True
+            )
         if self._places[caller.place] > self.config.limits.connections:
             self._count("too_many_connections")
             return busy("Too many connections are open.", None, close=True)

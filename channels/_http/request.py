@@ -68,6 +68,10 @@ class Request:
             headers[lowered] = value if before is None else before + b", " + value
         self.headers = headers
 
+    def head_bytes(self) -> int:
+        """Return the size of the head, without the request line's method and version."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.lines)
+
     def text(self, name: bytes) -> str:
         """Return a header's value as text, "" where there is none."""
         return self.headers.get(name, b"").decode("latin-1")

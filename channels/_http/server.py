@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 from channels._http.connection import Connection, Site
 from channels._http.sockets import harden
 from engine.clock import Clock
+from engine.config.models import HostPort
 from engine.security.diagnosis import diagnose
 
 _BACKLOG = 1024
@@ -96,7 +97,7 @@ class HttpServer:
                 await asyncio.sleep(0.5)
                 continue
             self._open += 1
-            group.start_soon(self._connection, sock, f"{address[0]}:{address[1]}")
+            group.start_soon(self._connection, sock, str(HostPort(address[0], address[1])))
 
     async def _connection(self, sock: socket.socket, address: str) -> None:
         try:
@@ -131,14 +132,14 @@ class HttpServer:
                 ssl_shutdown_timeout=goodbye,
             )
         except OSError as error:  # ssl.SSLError and every ConnectionError are OSErrors
-            failure = diagnose(error)
-            code = failure.code if failure else "closed"
-            self._count(f"tls_{code}")
-            self._logger.warning(
-                "a connection failed before its first request: %s",
-                failure.text if failure else "the peer closed it",
-                extra={"action": "connection_refused", "address": address, "code": code},
-            )
+            failure = diagnose(error)  # None where the TLS profile has told the cause already
+            self._count("handshake_failed")
+            if failure is not None:
+                self._logger.warning(
+                    "a connection failed before its first request: %s",
+                    failure.text,
+                    extra={"action": "connection_refused", "address": address, "code": failure.code},
+                )
             return None
         return connection
 
