@@ -12,6 +12,7 @@ from engine.config.check_routes import check_routes
 from engine.config.check_texts import check_texts
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded
+from engine.config.mappers import Mappers
 from engine.errors import Problem
 
 
@@ -25,9 +26,10 @@ def check(loaded: Loaded, *, now_ms: int, unread: Collection[str] = ()) -> list[
     findings = Findings(loaded.tree, problems)
     check_app(loaded, findings, _today(now_ms, loaded.app.engine.zone))
     check_routes(loaded, findings, problems, unread=unread)
-    check_texts(loaded, problems)
-    check_phi(loaded, problems)
-    return problems
+    mappers = Mappers(loaded)
+    check_texts(loaded, mappers, problems)
+    check_phi(loaded, mappers, problems)
+    return [*problems, *mappers.problems]
 
 
 def _today(now_ms: int, zone: str) -> date:

@@ -7,20 +7,16 @@ as far as it can be seen from the configuration alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from engine.codecs import codec
-from engine.config.check_texts import MAPPED_CODEC
-from engine.config.compose import compose_file
+from engine.config.check_texts import MAPPED_CODEC, compiled
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded
-from engine.config.nodes import Location, MapNode, leaves
+from engine.config.mappers import Mappers
+from engine.config.nodes import Location, leaves
 from engine.config.route import Destination, OneOf, RouteConfig, Way
-from engine.config.shipped import find_mapper
 from engine.config.uses import uses
 from engine.errors import ExpressionError, Problem
-from engine.expressions import compile_template
 
 _LEVELS = {"none": 0, "minimal": 1, "full": 2}
 _GETS = {1: "what a mapper takes from the message", 2: "the whole message"}
@@ -28,9 +24,9 @@ _CONTENT = frozenset({"msg", "source", "vars", "it", "reply", "memory"})
 """Names through which content reaches a template."""
 
 
-def check_phi(loaded: Loaded, problems: list[Problem]) -> None:
+def check_phi(loaded: Loaded, mappers: Mappers, problems: list[Problem]) -> None:
     """Check every destination and fallback of every route."""
-    levels = _Levels(loaded)
+    levels = _Levels(loaded, mappers)
     for route in loaded.routes:
         _Check(levels, Findings(route.tree, problems)).route(route.config)
 
@@ -38,9 +34,10 @@ def check_phi(loaded: Loaded, problems: list[Problem]) -> None:
 class _Levels:
     """What endpoints may be given and what mappers give, each looked up once."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._root = loaded.root
-        self._mappers: dict[str, int] = {}
+    def __init__(self, loaded: Loaded, mappers: Mappers) -> None:
+        self._mappers = mappers
+        self._tables = frozenset(loaded.app.tables)
+        self._of_mappers: dict[str, int] = {}
         self._able: dict[tuple[str, str], int] = {}
         self._everywhere: dict[str, dict[int, list[str]]] = {}
         for name, partner in loaded.partners.items():
@@ -64,16 +61,19 @@ class _Levels:
                 if name == "map":
                     level = self._of_mapper(config.mapper)
                 elif name == "set" and any(
-                    _tells(use.text) for use in uses(config) if use.what == "template"
+                    _tells(use.text, self._tables) for use in uses(config) if use.what == "template"
                 ):
                     level = max(level, _LEVELS["minimal"])
         return level
 
     def _of_mapper(self, name: str) -> int:
-        if name not in self._mappers:
-            path = find_mapper(self._root, name)
-            self._mappers[name] = _LEVELS["minimal" if path is None or _reads_content(path) else "none"]
-        return self._mappers[name]
+        if name not in self._of_mappers:
+            tree = self._mappers.tree(name)
+            document = None if tree is None else tree.get("document")
+            tables = self._mappers.tables(name)
+            tells = document is None or any(_tells(text, tables) for _, text in leaves(document))
+            self._of_mappers[name] = _LEVELS["minimal" if tells else "none"]
+        return self._of_mappers[name]
 
 
 class _Check:
@@ -117,15 +117,10 @@ class _Check:
             self._findings.error((*at, "endpoint"), told, help)
 
 
-def _reads_content(path: Path) -> bool:
-    tree = compose_file(path, path.name, [])
-    document = tree.get("document") if isinstance(tree, MapNode) else None
-    return document is None or any(_tells(text) for _, text in leaves(document))
-
-
-def _tells(text: str) -> bool:
+def _tells(text: str, tables: frozenset[str]) -> bool:
     """Tell whether a template reads the message; one that does not compile is told of elsewhere."""
     try:
-        return not _CONTENT.isdisjoint(compile_template(text, codec(MAPPED_CODEC)).names)
+        made = compiled("template", str(text), MAPPED_CODEC, tables)
     except ExpressionError:
         return False
+    return made is not None and not _CONTENT.isdisjoint(made.names)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from engine.codecs import codec, codec_names
-from engine.config.compose import compose_file
-from engine.config.gather import printed
 from engine.config.loaded import Loaded, LoadedRoute
+from engine.config.mappers import Mappers
 from engine.config.nodes import ListNode, Location, MapNode, Node, find, locate
-from engine.config.shipped import find_mapper, find_schema, folders, mapper_names
+from engine.config.shipped import find_schema, folders
 from engine.config.suggest import did_you_mean, hint
 from engine.config.text import Mark
 from engine.config.uses import Use
@@ -30,9 +30,9 @@ NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 """Names that exist while a message is routed."""
 
 
-def check_texts(loaded: Loaded, problems: list[Problem]) -> None:
+def check_texts(loaded: Loaded, mappers: Mappers, problems: list[Problem]) -> None:
     """Check the texts of all routes and of every mapper and schema that they name."""
-    room = _Texts(loaded, problems)
+    room = _Texts(loaded, mappers, problems)
     for route in loaded.routes:
         room.check_route(route)
 
@@ -51,7 +51,8 @@ def explanations(loaded: Loaded, route: LoadedRoute) -> Iterator[Explanation]:
     for name in sorted(codecs_of(loaded, route)):
         for use in route.uses:
             if use.what in ("expression", "template"):
-                made = _compiled(use, _codec_at(route.tree, use.location, name), loaded.app.tables)
+                reader = _codec_at(route.tree, use.location, name)
+                made = compiled(use.what, use.text, reader, frozenset(loaded.app.tables))
                 if made is not None:
                     yield Explanation(locate(route.tree, use.location), use.text, made.explain())
 
@@ -67,10 +68,12 @@ def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:
 class _Texts:
     """Compiles what routes hold; each mapper and schema once per codec, however many routes share it."""
 
-    def __init__(self, loaded: Loaded, problems: list[Problem]) -> None:
+    def __init__(self, loaded: Loaded, mappers: Mappers, problems: list[Problem]) -> None:
         self._loaded = loaded
+        self._mappers = mappers
         self._problems = problems
-        self._mappers: set[tuple[str, str]] = set()
+        self._tables = frozenset(loaded.app.tables)
+        self._checked: set[tuple[str, str]] = set()
         self._schemas: set[str] = set()
         self._events = {path.stem for path in _event_schemas(loaded.root)}
 
@@ -93,14 +96,14 @@ class _Texts:
         elif use.what == "schema":
             self._schema(use, tree)
         else:
-            self._compile(use, tree, name, self._loaded.app.tables, source=source)
+            self._compile(use, tree, name, self._tables, source=source)
 
     def _compile(
-        self, use: Use, tree: Node, name: str, tables: Collection[str], *, source: str = ""
+        self, use: Use, tree: Node, name: str, tables: frozenset[str], *, source: str = ""
     ) -> Template | Expression | None:
         """Compile one text for documents of the codec `name`; `source` is the codec of what was received."""
         try:
-            made = _compiled(use, name, tables)
+            made = compiled(use.what, str(use.text), name, tables)
             if made is not None and "source" in made.names and source not in ("", name):
                 raise ExpressionError(
                     f"source is {source}, and the document here is {name}",
@@ -115,20 +118,17 @@ class _Texts:
             return None
 
     def _mapper(self, use: Use, tree: Node, name: str) -> None:
-        path = find_mapper(self._loaded.root, use.text)
-        if path is None:
-            told, help = f'there is no mapper "{use.text}"', hint(use.text, mapper_names(self._loaded.root))
+        if not self._mappers.exists(use.text):
+            told, help = f'there is no mapper "{use.text}"', hint(use.text, self._mappers.names())
             self._problems.append(locate(tree, use.location).problem(told, help=help))
-        elif (use.text, name) not in self._mappers:
-            self._mappers.add((use.text, name))
-            self._check_mapper(path, use.text, name)
+        elif (use.text, name) not in self._checked:
+            self._checked.add((use.text, name))
+            self._check_mapper(use.text, name)
 
-    def _check_mapper(self, path: Path, mapper: str, name: str) -> None:
-        tree = compose_file(path, printed(path), self._problems)
-        if not isinstance(tree, MapNode):
+    def _check_mapper(self, mapper: str, name: str) -> None:
+        tree, tables = self._mappers.tree(mapper), self._mappers.tables(mapper)
+        if tree is None:
             return
-        own = tree.get("tables")
-        tables = {*self._loaded.app.tables, *(own if isinstance(own, MapNode) else ())}
 
         def template(text: str, trail: Location) -> _Unused:
             self._compile(Use("template", text, trail), tree, name, tables)
@@ -161,14 +161,21 @@ class _Texts:
             self._problems.append(mark.problem(f'the schema "{use.text}" cannot be used: {error}'))
 
 
-def _compiled(use: Use, name: str, tables: Collection[str]) -> Template | Expression | None:
-    """Compile one text; None for a path, which explains itself. Raises ExpressionError."""
+@lru_cache(maxsize=8192)
+def compiled(what: str, text: str, name: str, tables: frozenset[str]) -> Template | Expression | None:
+    """Compile one text for documents of the codec `name`; None for a path, which explains itself.
+
+    What compiled once is remembered: routes share texts, and a reload changes few of them.
+
+    Raises:
+        ExpressionError: with offset and length within `text`.
+    """
     reader = codec(name)
-    if use.what == "expression":
-        return compile_expression(use.text, reader, names=NAMES, tables=tables)
-    if use.what == "template":
-        return compile_template(use.text, reader, names=NAMES, tables=tables)
-    reader.path(use.text)
+    if what == "expression":
+        return compile_expression(text, reader, names=NAMES, tables=tables)
+    if what == "template":
+        return compile_template(text, reader, names=NAMES, tables=tables)
+    reader.path(text)
     return None
 
 

@@ -1,0 +1,47 @@
+"""The mapper files that routes name, each read once per check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.config.compose import compose_file
+from engine.config.gather import printed
+from engine.config.loaded import Loaded
+from engine.config.nodes import MapNode
+from engine.config.shipped import find_mapper, mapper_names
+from engine.errors import Problem
+
+
+class Mappers:
+    """Reads mapper files; what is wrong with one as YAML is in `problems`, once."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.problems: list[Problem] = []
+        self._root = loaded.root
+        self._tables = frozenset(loaded.app.tables)
+        self._files: dict[str, Path | None] = {}
+        self._trees: dict[str, MapNode | None] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of all mappers that there are."""
+        return mapper_names(self._root)
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is a file for this mapper."""
+        if name not in self._files:
+            self._files[name] = find_mapper(self._root, name)
+        return self._files[name] is not None
+
+    def tree(self, name: str) -> MapNode | None:
+        """Return a mapper's file as a tree, None where it cannot be read."""
+        if name not in self._trees:
+            path = self._files[name] if self.exists(name) else None
+            tree = None if path is None else compose_file(path, printed(path), self.problems)
+            self._trees[name] = tree if isinstance(tree, MapNode) else None
+        return self._trees[name]
+
+    def tables(self, name: str) -> frozenset[str]:
+        """Return the tables that the mapper's templates may read: the configuration's, and its own."""
+        tree = self.tree(name)
+        own = tree.get("tables") if tree is not None else None
+        return self._tables.union(own) if isinstance(own, MapNode) else self._tables
