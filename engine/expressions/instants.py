@@ -40,27 +40,27 @@ def ordering_key(text: str) -> tuple[datetime, str] | None:
     leaps = second == "60"
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}:{'59' if leaps else second}{offset.upper()}")
-    except ValueError:
-        return None
-    try:
         return moment + _SECOND if leaps else moment, (fraction or "").rstrip("0")
-    except OverflowError:
+    except (ValueError, OverflowError):
         return None
 
 
 def _is_common(text: str) -> bool:
-    """Say whether the text has the shape `2026-11-02T09:00:00-05:00`, which `fromisoformat` reads several times faster.
+    """Say whether the text looks like `2026-11-02T09:00:00-05:00` or `...00Z`, which `fromisoformat` reads faster.
 
     What it takes beyond the standard is left out: week dates, offsets with seconds, hour 24, minute 60 of an offset.
     """
+    length = len(text)
+    if length != 25 and not (length == 20 and text[19] == "Z"):
+        return False
+    if length == 25 and (text[22] != ":" or text[23] >= "6"):
+        return False
     return (
-        len(text) == 25
-        and text[10] == "T"
-        and text[13] == text[16] == text[22] == ":"
+        text[10] == "T"
+        and text[13] == text[16] == ":"
         and text[5] != "W"
         and text[17] < "6"
         and text[11:13] < "24"
-        and text[23] < "6"
     )
 
 

@@ -7,6 +7,7 @@ short expression use much memory or time.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
@@ -28,7 +29,7 @@ _LARGEST = 10**1000
 
 def equal(left: Any, right: Any) -> bool:
     """`==`: values of two kinds are unequal, never an error."""
-    if left is right:
+    if left == right:
         return True
     left, right = _aligned(left, right)
     return bool(left == right)
@@ -39,59 +40,41 @@ def unequal(left: Any, right: Any) -> bool:
     return not equal(left, right)
 
 
-def less(left: Any, right: Any) -> bool:
-    """`<`."""
-    left, right = _aligned(left, right)
-    try:
-        return bool(left < right)
-    except TypeError:
-        raise _incomparable(left, right) from None
+def _ordering(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def ordered(left: Any, right: Any) -> bool:
+        if (
+            type(left) is str
+            and type(right) is str
+            and left[19:] == right[19:]
+            and left[10:11] == right[10:11]
+        ):
+            # two date-times of one offset are in order as texts, and other texts are texts
+            return compare(left, right)
+        left, right = _aligned(left, right)
+        try:
+            return compare(left, right)
+        except TypeError:
+            raise Unsuited(f"{kind_of(left)} cannot be compared with {kind_of(right)}") from None
+
+    return ordered
 
 
-def less_or_equal(left: Any, right: Any) -> bool:
-    """`<=`."""
-    left, right = _aligned(left, right)
-    try:
-        return bool(left <= right)
-    except TypeError:
-        raise _incomparable(left, right) from None
-
-
-def greater(left: Any, right: Any) -> bool:
-    """`>`."""
-    left, right = _aligned(left, right)
-    try:
-        return bool(left > right)
-    except TypeError:
-        raise _incomparable(left, right) from None
-
-
-def greater_or_equal(left: Any, right: Any) -> bool:
-    """`>=`."""
-    left, right = _aligned(left, right)
-    try:
-        return bool(left >= right)
-    except TypeError:
-        raise _incomparable(left, right) from None
+less = _ordering(operator.lt)
+less_or_equal = _ordering(operator.le)
+greater = _ordering(operator.gt)
+greater_or_equal = _ordering(operator.ge)
 
 
 def _aligned(left: Any, right: Any) -> tuple[Any, Any]:
     """Return the two operands so that date-times compare as points in time, whichever of them is a text."""
     if type(left) is str:
         if type(right) is str:
-            if left[19:] == right[19:] and left[10:11] == right[10:11]:
-                # two date-times of one offset are in order as texts, and other texts are texts
-                return left, right
             return comparable(left, right)
         if isinstance(right, datetime):
             return instant(left) or left, right
     elif type(right) is str and isinstance(left, datetime):
         return left, instant(right) or right
     return left, right
-
-
-def _incomparable(left: Any, right: Any) -> Unsuited:
-    return Unsuited(f"{kind_of(left)} cannot be compared with {kind_of(right)}")
 
 
 def within(part: Any, whole: Any) -> bool:

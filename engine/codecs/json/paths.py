@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.codecs.json import steps as taken
 from engine.codecs.json.grammar import compile_steps, extent
-from engine.codecs.json.steps import ABSENT, Key, PathStep
+from engine.codecs.json.steps import ABSENT, Index, Key, PathStep
 from engine.codecs.json.values import json_value
 from engine.spi import Getter
 
@@ -73,12 +73,17 @@ def _getter(steps: tuple[PathStep, ...]) -> Getter:
     """Return the fastest reader for these steps: plain names are most paths, and a filter has about 1 us in all.
 
     Names index directly; whatever is no object on the way (null, text, list) raises TypeError, so the value is
-    absent. Indexes need the general way: a text has an item [0] too.
+    absent.
     """
     names = tuple(step.name for step in steps if isinstance(step, Key))
-    if len(names) != len(steps) or len(names) > len(_BY_LENGTH):
-        return lambda root: _absent_as_text(taken.read(root, steps))
-    return _BY_LENGTH[len(names) - 1](*names)
+    if len(names) == len(steps) <= len(_BY_LENGTH):
+        return _BY_LENGTH[len(names) - 1](*names)
+    places = tuple(
+        step.name if isinstance(step, Key) else step.number for step in steps if isinstance(step, Key | Index)
+    )
+    if len(places) == len(steps):
+        return _along(places)
+    return lambda root: _absent_as_text(taken.read(root, steps))
 
 
 def _absent_as_text(value: Any) -> Any:
@@ -121,6 +126,21 @@ def _four(a: str, b: str, c: str, d: str) -> Getter:
             return root[a][b][c][d]
         except (KeyError, TypeError):
             return ""
+
+    return get
+
+
+def _along(places: tuple[str | int, ...]) -> Getter:
+    def get(root: Any) -> Any:
+        value = root
+        try:
+            for place in places:
+                if type(place) is int and type(value) is not list:
+                    return ""  # a text has an item [0] too
+                value = value[place]
+        except (KeyError, IndexError, TypeError):
+            return ""
+        return value
 
     return get
 

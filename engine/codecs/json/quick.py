@@ -7,6 +7,7 @@ surrogate does, and if there is no float in it. Compact JSON, as machines send i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -19,23 +20,24 @@ UNREAD: Final = object()
 
 def read_quickly(raw: bytes) -> Any:
     """Return the value of a compact JSON text without decimals, UNREAD for any other bytes."""
-    if b'": ' in raw or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-        return UNREAD
+    if b'": ' in raw:
+        return UNREAD  # written with blanks: not worth trying
     try:
         value = orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        if orjson.dumps(value) != raw:
+            return UNREAD
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested beyond orjson's own limits
         return UNREAD
-    return value if orjson.dumps(value) == raw and not _has_float((value,)) else UNREAD
+    return value if _is_kept((value,), MAX_DEPTH) else UNREAD
 
 
-def _has_float(values: Any) -> bool:
-    """Say whether a float is below; no recursion goes deeper than MAX_DEPTH, which the caller saw to."""
+def _is_kept(values: Iterable[Any], depth: int) -> bool:
+    """Say whether there is no float below, and no nesting deeper than `depth`."""
     for value in values:
         kind = type(value)
-        if (
-            kind is float
-            or (kind is dict and _has_float(value.values()))
-            or (kind is list and _has_float(value))
-        ):
-            return True
-    return False
+        if kind is dict or kind is list:
+            if depth == 0 or not _is_kept(value.values() if kind is dict else value, depth - 1):
+                return False
+        elif kind is float:
+            return False
+    return True

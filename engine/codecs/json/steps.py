@@ -34,7 +34,9 @@ class Key:
     name: str
 
     def take(self, value: Any) -> Any:
-        return value.get(self.name, ABSENT) if isinstance(value, Mapping) else ABSENT
+        if type(value) is dict or isinstance(value, Mapping):
+            return value.get(self.name, ABSENT)
+        return ABSENT
 
     def pointer(self) -> str:
         return "/" + self.name.replace("~", "~0").replace("/", "~1")
