@@ -1,0 +1,268 @@
+"""The reading half of the API: status, messages, traces, dead letters, versions, reconciliation."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+
+from engine.api import views
+from engine.api.calls import Call
+from engine.api.control import Control
+from engine.api.drawing import draw
+from engine.api.problems import BadCall
+from engine.api.views import View
+from engine.audit.vocabulary import Action, meaning
+from engine.errors import NotFound
+from engine.model import Disposition, State
+from engine.notify.alerts import KIND, Alert
+from engine.runtime.versions import KIND as VERSION
+from engine.runtime.versions import Versions
+from engine.store.protocol import DeliveryRow, MessageRow, Query, Tally
+
+_MANY = 5_000
+
+
+async def status(control: Control, call: Call) -> View:
+    """What runs, waits and fails."""
+    tally = await control.store.tally()
+    health = await control.store.health()
+    view: View = {
+        "running": control.running,
+        "ready": control.running and control.live.ready(),
+        "routes": views.per_route(tally, call.now_ms),
+        "deliveries": views.per_endpoint(tally),
+        "conserved": tally.conserved,
+        "store": {
+            "writable": health.writable,
+            "free_bytes": health.free_bytes,
+            "commit_ms": round(health.commit_ms, 3),
+            "detail": health.detail or None,
+        },
+        "alerts": await _alerts(control),
+    }
+    if control.running:
+        live = control.live
+        view["started"] = views.moment(live.started_ms)
+        view["channels"] = list(live.channels())
+        view["endpoints"] = [
+            views.endpoint(each, _backlog(tally, each.name), call.now_ms)
+            for each in live.dispatcher.endpoint_status()
+        ]
+        view["closed"] = [views.gate(gate) for gate in live.gates.closed()]
+    return view
+
+
+async def messages(control: Control, call: Call) -> View:
+    """Search messages, newest first; `before` pages."""
+    found = await control.store.messages(_query(call))
+    return {"messages": [views.message(row) for row in found]}
+
+
+async def deliveries(control: Control, call: Call) -> View:
+    """Search deliveries, newest first."""
+    flying = control.in_flight()
+    found = await control.store.deliveries(_query(call))
+    return {"deliveries": [views.delivery(row, flying) for row in found]}
+
+
+async def message(control: Control, call: Call) -> View:
+    """One message with its deliveries and attempts; with `content` and a `purpose` its content, journalled."""
+    row = await _message(control, call)
+    owed = await _deliveries_of(control, row)
+    view = views.message(row)
+    view["deliveries"] = [await _delivery(control, each) for each in owed]
+    if call.flag("content"):
+        view["content"] = await _content(control, call, row, owed)
+    return view
+
+
+async def trace(control: Control, call: Call) -> View:
+    """The timeline of one message: its journal rows and attempts, in order of time."""
+    row = await _message(control, call)
+    events = [
+        (each.at_ms, each.action, each.detail, each.delivery, each.actor)
+        for each in await control.store.journal.rows(message=row.sequence, limit=_MANY)
+    ]
+    for found in await _deliveries_of(control, row):
+        for each in await control.store.attempts(found.delivery.sequence):
+            words = f"{each.endpoint}: {each.result.word} {each.code} in {each.took_ms} ms {each.remark}"
+            events.append((each.started_ms, "attempt", words.strip(), found.delivery.sequence, ""))
+    events.sort(key=lambda event: event[0])
+    return {
+        "message": views.message(row),
+        "timeline": [
+            {
+                "at": views.moment(at),
+                "what": what,
+                "means": meaning(what),
+                "detail": detail or None,
+                "delivery": delivery or None,
+                "actor": actor or None,
+            }
+            for at, what, detail, delivery, actor in events
+        ],
+    }
+
+
+async def dead(control: Control, call: Call) -> View:
+    """Dead letters that still need a human, grouped by endpoint and cause; `all` also those that were closed."""
+    query = replace(_query(call), open_dead=not call.flag("all"), states=(State.DEAD,))
+    found = await control.store.deliveries(replace(query, limit=_MANY))
+    causes = Counter((row.delivery.chain[0].endpoint, row.delivery.reason) for row in found)
+    return {
+        "causes": [
+            {"endpoint": endpoint, "reason": reason, "count": count}
+            for (endpoint, reason), count in causes.most_common()
+        ],
+        "dead": [await _delivery(control, row) for row in found[: query.limit]],
+    }
+
+
+async def reconcile(control: Control, call: Call) -> View:
+    """Conservation (G2), and per partner and day what a sender can compare with its own counts."""
+    tally = await control.store.tally()
+    return views.reconciliation(tally, await control.store.partner_days(call.moment_ms("since")))
+
+
+async def alerts(control: Control, call: Call) -> View:
+    """Alerts that are open, on a stopped store those that were."""
+    return {"alerts": await _alerts(control)}
+
+
+async def versions(control: Control, call: Call) -> View:
+    """Versions of routes that were deployed, the latest first; one route's with their text."""
+    known = Versions(control.store.records, control.clock, Path())
+    route = call.text("route", "")
+    if route:
+        return {"versions": [views.version(each, text=True) for each in await known.list(route)]}
+    rows = await control.store.records.all(VERSION)
+    names = sorted({str(json.loads(row.value)["route"]) for row in rows})
+    return {"versions": [views.version(each) for name in names for each in await known.list(name)]}
+
+
+async def diff(control: Control, call: Call) -> View:
+    """The unified diff between two versions of a route; by default what ran before and what runs."""
+    known = Versions(control.store.records, control.clock, Path())
+    route = call.text("route")
+    new = call.text("new", "") or next((each.version for each in await known.list(route) if each.running), "")
+    old = (await known.find(route, call.text("old", ""))).version
+    return {"route": route, "old": old, "new": new, "diff": await known.diff(route, old, new)}
+
+
+async def graph(control: Control, call: Call) -> View:
+    """A picture of doors, routes and endpoints, as text for Mermaid or Graphviz."""
+    form = call.text("form", "mermaid")
+    if form not in ("mermaid", "dot"):
+        raise BadCall('"form" is mermaid or dot')
+    return {"form": form, "text": draw(control.live.loaded(), form)}
+
+
+async def inboxes(control: Control, call: Call) -> View:
+    """Inboxes of this engine: their folders, how many messages they hold, and the newest."""
+    loaded = control.live.loaded()
+    return {"inboxes": await run_sync(_inboxes, loaded.root / loaded.app.engine.var / "inbox")}
+
+
+# ------------------------------------------------------------------- inside
+
+
+def _backlog(tally: Tally, endpoint: str) -> int:
+    return sum(
+        count for (name, state), count in tally.endpoints.items() if name == endpoint and not state.terminal
+    )
+
+
+async def _alerts(control: Control) -> list[View]:
+    if control.running:
+        return [views.alert(row) for row in control.live.alerts.open]
+    rows = await control.store.records.all(KIND)
+    return [views.alert(Alert(**json.loads(row.value))) for row in rows]
+
+
+def _inboxes(folder: Path) -> list[View]:
+    if not folder.is_dir():
+        return []
+    found = []
+    for inbox in sorted(path for path in folder.iterdir() if path.is_dir()):
+        names = sorted(path.name for path in inbox.iterdir() if not path.name.startswith("."))
+        found.append(
+            {
+                "inbox": inbox.name,
+                "folder": str(inbox),
+                "messages": len(names),
+                "newest": names[-1] if names else None,
+            }
+        )
+    return found
+
+
+def _query(call: Call) -> Query:
+    key = call.text("key", "")
+    name, equals, value = key.partition("=")
+    if key and not (name and equals and value):
+        raise BadCall('write "key" as name=value, for example appointment=RDV-1001')
+    words = [word for word in call.text("disposition", "").split(",") if word]
+    try:
+        dispositions = tuple(Disposition[word.upper()] for word in words)
+    except KeyError:
+        raise BadCall(
+            "no such disposition; there are " + ", ".join(each.word for each in Disposition)
+        ) from None
+    return Query(
+        id=call.text("id", "").upper(),
+        key=(name, value) if key else None,
+        partner=call.text("partner", ""),
+        endpoint=call.text("endpoint", ""),
+        route=call.text("route", ""),
+        listener=call.text("listener", ""),
+        states=call.states(),
+        dispositions=dispositions,
+        since_ms=call.moment_ms("since"),
+        until_ms=call.moment_ms("until"),
+        before=call.number("before", 0),
+        limit=max(1, min(call.number("limit", 50), _MANY)),
+    )
+
+
+async def _message(control: Control, call: Call) -> MessageRow:
+    identifier = call.text("id").upper()
+    try:
+        return await control.store.message(identifier)
+    except NotFound:
+        raise NotFound(f"no message has the id {identifier}") from None
+
+
+async def _deliveries_of(control: Control, row: MessageRow) -> list[DeliveryRow]:
+    found = await control.store.deliveries(Query(id=row.id, limit=_MANY))
+    return sorted(found, key=lambda each: each.delivery.sequence)
+
+
+async def _delivery(control: Control, row: DeliveryRow) -> View:
+    view = views.delivery(row, control.in_flight())
+    view["tries"] = [views.attempt(each) for each in await control.store.attempts(row.delivery.sequence)]
+    return view
+
+
+async def _content(control: Control, call: Call, row: MessageRow, owed: Sequence[DeliveryRow]) -> View:
+    """Read content; the journal keeps who saw it and why, before it is given."""
+    call.require("phi-reader")
+    purpose = call.text("purpose", "")
+    if not purpose:
+        raise BadCall('content is personal data: say why you look at it ("purpose")')
+    detail = f"{row.id} {purpose}"
+    await control.store.journal.append(Action.PHI_VIEWED, actor=call.actor, detail=detail, at_ms=call.now_ms)
+    wanted = {("raw", 0)}
+    for each in owed:
+        wanted.update((hop.rendering, each.part) for hop in each.delivery.chain)
+    found: View = {}
+    for role, part in sorted(wanted):
+        body = await control.store.body(row.sequence, role, part)
+        if body is not None:
+            name = f"{role} of part {part}" if part else role
+            found[name] = (await run_sync(body.read)).decode("utf-8", "backslashreplace")
+    return found
