@@ -129,8 +129,8 @@ class _Composer:
         node = MapNode(self._mark(start), flow=bool(start.flow_style))
         parts: list[traps.Part] = []
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
-            at = self._mark(event)
             key = self._node(event, depth + 1)
+            at = key.mark or self._mark(event)
             value = self._node(self._next(), depth + 1)
             if not isinstance(key, Text):
                 self._problems.append(

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Annotated
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from engine.config.models import (
     EndpointConfig,
@@ -167,11 +169,19 @@ class PartnerFile(PartnerConfig):
     """Its name."""
 
 
-class PartnerDirectory(StrictModel):
-    """Many partners of one shape: a row each in a CSV file, a template with `{column}` in its texts."""
+@dataclass(frozen=True, slots=True)
+class OrDirectory:
+    """Metadata for partners by name: `csv` and `template` beside them make one of each line of a CSV file."""
 
-    csv: FilePath
-    """CSV file with a header line; its column `name` names the partner. UTF-8, commas or semicolons."""
-
-    template: Name
-    """Name of the template under `templates:`."""
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        csv = "CSV file with a header line; its column `name` names the partner. UTF-8, commas or semicolons."
+        named = {
+            "csv": csv,
+            "template": "Name of the template under `templates:` that is filled with each line.",
+        }
+        return {
+            **handler(schema),
+            "properties": {key: {"type": "string", "description": told} for key, told in named.items()},
+        }

@@ -211,7 +211,8 @@ def _step_schemas(plugins: Plugins, schema_of: SchemaOf) -> list[JsonSchemaValue
     }
     for name in plugins.step_names():
         model = plugins.step_type(name).config
-        properties[name] = {"anyOf": [schema_of(model), {}]} if model.shorthand else schema_of(model)
+        short = {"type": "object" if _takes_mapping(model) else ["string", "number", "boolean", "array"]}
+        properties[name] = {"anyOf": [schema_of(model), short]} if model.shorthand else schema_of(model)
     return [
         {
             "type": "object",

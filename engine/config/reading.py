@@ -57,7 +57,14 @@ class Reading:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return dict(self.schema)
+        return insertable(self.schema)
+
+
+def insertable(schema: Schema) -> JsonSchemaValue:
+    """Return `schema` or an insertion in its place; what takes any text takes that, too."""
+    if schema in (TEXT, {"type": "string"}):
+        return dict(schema)
+    return {"anyOf": [dict(schema), {"type": "string", "pattern": r"\$\{(env|file|cred):"}]}
 
 
 def kind(value: object) -> str:

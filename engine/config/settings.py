@@ -29,7 +29,7 @@ from engine.config.models import (
     ZoneName,
     matching,
 )
-from engine.config.partner import PartnerConfig
+from engine.config.partner import OrDirectory, PartnerConfig
 from engine.config.plugins import picked_channel
 from engine.config.route import Steps
 from engine.config.text import Text
@@ -263,7 +263,7 @@ class AppConfig(StrictModel):
     alerts: dict[Name, Alert] = Field(default_factory=dict)
     """Whom to tell, for `alert: NAME`."""
 
-    partners: dict[Name, PartnerConfig] = Field(default_factory=dict)
+    partners: Annotated[dict[Name, PartnerConfig], OrDirectory()] = Field(default_factory=dict)
     """Partners by name; or `{csv: clinics.csv, template: clinic}` for a directory of many."""
 
     templates: dict[Name, Any] = Field(default_factory=dict)
