@@ -1,0 +1,5 @@
+"""`python -m engine` is `passerelle`."""
+
+from engine.cli import main
+
+main()
