@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.codecs.json import read_json, write_json
-from engine.codecs.json.locating import MAX_DEPTH
+from engine.codecs.json.locating import MAX_DEPTH, MAX_WALKED, is_too_deep
 from engine.codecs.json.quick import UNREAD, read_quickly
 from engine.errors import MalformedMessage, Rejected
 from tests.codecs.values import json_values, spelled
@@ -163,6 +163,32 @@ def test_many_brackets_side_by_side_or_in_texts_are_not_deep() -> None:
 
 def test_hostile_nesting_is_refused_before_it_is_read() -> None:
     assert "deeper than 64" in str(refusal(b"[" * 5_000_000))
+
+
+def test_what_is_wrong_far_on_is_refused_without_its_path() -> None:
+    start = b'{"a":[' + b"1," * MAX_WALKED
+    late = refusal(start + b"x]}")
+    assert (late.faults[0].path, late.position) == ("", len(start))
+    twice = refusal(start + b'1],"b":1,"b":2}')
+    assert (twice.faults[0].path, twice.position) == ("", None)
+    assert "deeper than 64" in str(refusal(start + b"[" * 100 + b"]" * 100 + b"]}"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "deep"),
+    [
+        (b"[" * 64, False),
+        (b"[" * 65, True),
+        (b"[]" * 100, False),
+        (b'{"a":[' * 33, True),
+        (b'"' + b"[" * 100, False),
+        (b'["' + b'[\\"' * 100 + b'"]' + b"[]" * 70, False),
+        (b"]" * 90 + b"[" * 100, False),
+        (b"[" * 65 + b"]" * 65, True),
+    ],
+)
+def test_depth_is_known_before_anything_recurses(raw: bytes, deep: bool) -> None:
+    assert is_too_deep(raw) is deep
 
 
 @pytest.mark.parametrize(

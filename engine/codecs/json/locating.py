@@ -1,20 +1,26 @@
 """Where in a JSON text something is wrong: its path and its offset, worked out only after it was refused.
 
-The fast scanner says neither; here the text is walked once, token by token, without recursion.
+The fast scanner says neither; here the text is walked once, token by token, without recursion, and no further than
+`MAX_WALKED`: a hostile body must not cost more to refuse than to read.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 MAX_DEPTH = 64
+MAX_WALKED = 256 * 1024
+"""Characters; what is wrong behind them is refused without its path."""
 # a string that never closes is matched to the end: a match that fails would be tried again at each of its quotes
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_UP_OR_DOWN = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")
 
 Trail = tuple[str | int, ...]
 
@@ -48,40 +54,37 @@ class _Walk:
         return tuple(container.at for container in self.open if container.at != "")
 
 
-def may_be_too_deep(raw: bytes) -> bool:
-    """Say whether `raw` can be nested deeper than `MAX_DEPTH`, in a few microseconds for what is not.
+def is_too_deep(raw: bytes) -> bool:
+    """Say whether `raw` is nested deeper than `MAX_DEPTH`; exact also where it is no JSON behind that.
 
-    Few brackets settle it. Else strings are cut out and empty pairs removed layer by layer, which no depth resists
-    for longer than it is deep: the scanner's recursion is never tried on what this does not settle.
+    Few brackets settle it. Else strings are cut out and the brackets counted up and down, in loops that run in C.
     """
     if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
         return False
-    brackets = _STRING.sub(b"", raw).translate(None, _ALL_BUT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
-    return bool(brackets)
+    brackets = _STRING.sub(b"", raw).translate(_UP_OR_DOWN, _ALL_BUT_BRACKETS)
+    return max(accumulate(array("b", brackets)), default=0) > MAX_DEPTH
 
 
 def first_too_deep(text: str) -> Place | None:
-    """Return where the nesting first exceeds `MAX_DEPTH`."""
+    """Return where the nesting first exceeds `MAX_DEPTH`, None where that is too far on to be looked for."""
     for offset, walk in _walk(text):
         if len(walk.open) > MAX_DEPTH:
             return Place(offset, walk.trail)
     return None
 
 
-def first_duplicate(text: str) -> Place:
-    """Return where a key first comes twice in its object; the text is otherwise well-formed and has one."""
+def first_duplicate(text: str) -> Place | None:
+    """Return where a key first comes twice in its object, None where that is too far on to be looked for."""
     for offset, walk in _walk(text):
         if walk.repeated:
             return Place(offset, walk.trail)
-    return Place(0, ())
+    return None
 
 
 def trail_at(text: str, offset: int) -> Trail:
-    """Return the keys and indexes that lead to the value at, or around, `offset`."""
+    """Return the keys and indexes that lead to the value at, or around, `offset`; () where that is too far on."""
+    if offset > MAX_WALKED:
+        return ()
     trail: Trail = ()
     for start, walk in _walk(text):
         if start >= offset:
@@ -93,7 +96,7 @@ def trail_at(text: str, offset: int) -> Trail:
 def _walk(text: str) -> Iterator[tuple[int, _Walk]]:
     """Yield the state after each token, with the token's offset."""
     walk = _Walk()
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(text, 0, MAX_WALKED):
         token = match[0]
         walk.repeated = False
         if token in "{[":

@@ -1,8 +1,8 @@
 """Numbers that keep their spelling: `1.50`, `1E5` and `-0` leave as they came.
 
 A binary float would turn 1.50 into 1.5 and 0.1 into something near it; a dose or an amount must not change on its
-way. Whole numbers are `int`, everything else is a `Decimal`; the few whose spelling `Decimal` does not keep
-(`1E5`, `0.0000001`) are a `SpelledDecimal`.
+way. Whole numbers are `int`, everything else is a `Decimal`; the few whose spelling `Decimal` does not, or
+might not, keep (`1E5`, `0.0000001`) are a `SpelledDecimal`.
 """
 
 from __future__ import annotations
@@ -47,13 +47,16 @@ def read_decimal(text: str) -> Decimal:
     """Return the number that a JSON token with a fraction or an exponent spells; NumberOutOfRange."""
     if len(text) > MAX_CHARACTERS:
         raise NumberOutOfRange(f"a number has more than {MAX_CHARACTERS} characters")
-    try:
+    if "e" not in text and "E" not in text:
         number = Decimal(text)
+        return number if str(number) == text else SpelledDecimal(text)
+    try:
+        spelled = SpelledDecimal(text)
     except InvalidOperation:
         raise NumberOutOfRange("the exponent of a number is out of range") from None
-    if abs(number.adjusted()) > MAX_EXPONENT:
+    if abs(spelled.adjusted()) > MAX_EXPONENT:
         raise NumberOutOfRange("the exponent of a number is out of range")
-    return number if str(number) == text else SpelledDecimal(text)
+    return spelled
 
 
 def read_integer(text: str) -> int | Decimal:

@@ -15,7 +15,7 @@ from engine.codecs.json.locating import (
     Place,
     first_duplicate,
     first_too_deep,
-    may_be_too_deep,
+    is_too_deep,
     trail_at,
 )
 from engine.codecs.json.numbers import NumberOutOfRange, read_decimal, read_integer
@@ -48,8 +48,8 @@ def read_json(raw: bytes) -> Any:
 def _read_carefully(raw: bytes) -> Any:
     shift = len(_BOM) if raw.startswith(_BOM) else 0
     text = _text(raw[shift:] if shift else raw, shift)
-    if may_be_too_deep(raw) and (place := first_too_deep(text)):
-        raise _malformed(f"nested deeper than {MAX_DEPTH}", text, place, shift)
+    if is_too_deep(raw):  # before the scanner recurses
+        raise _malformed(f"nested deeper than {MAX_DEPTH}", text, first_too_deep(text), shift)
     # the C scanner reads plain integers fastest without a hook; only `-0` needs one, to keep its sign
     scanner = _KEEPING_ZERO_SIGN if "-0" in text else _SCANNER
     try:
@@ -116,7 +116,9 @@ def _refuse_lone_surrogates(text: str, shift: int) -> None:
         raise _malformed("half of a surrogate pair is no character", text, place, shift)
 
 
-def _malformed(what: str, text: str, place: Place, shift: int) -> MalformedMessage:
+def _malformed(what: str, text: str, place: Place | None, shift: int) -> MalformedMessage:
+    if place is None:
+        return MalformedMessage(what)
     line = text.count("\n", 0, place.offset) + 1
     column = place.offset - (text.rfind("\n", 0, place.offset) + 1) + 1
     position = len(text[: place.offset].encode()) + shift
