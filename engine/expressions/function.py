@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -35,9 +36,7 @@ class Function:
     @property
     def parameters(self) -> inspect.Signature:
         """The parameters as expressions see them."""
-        signature = inspect.signature(self.call)
-        visible = list(signature.parameters.values())[1 if self.scoped else 0 :]
-        return signature.replace(parameters=visible, return_annotation=inspect.Signature.empty)
+        return _visible(self.call, 1 if self.scoped else 0)
 
     @property
     def usage(self) -> str:
@@ -49,3 +48,9 @@ class Function:
                 text += f"={parameter.default!r}"
             shown.append(text)
         return f"{self.name}({', '.join(shown)})"
+
+
+@cache
+def _visible(call: Callable[..., Any], hidden: int) -> inspect.Signature:
+    signature = inspect.signature(call)
+    return signature.replace(parameters=list(signature.parameters.values())[hidden:])
