@@ -1,7 +1,8 @@
 """The policy of every destination and endpoint, as the current configuration says it.
 
-Where several say something, the nearest wins: the destination (or fallback) itself, its profiles (the last of `use`),
-the endpoint, the endpoint's profiles, `defaults`. A fallback is insisted on for an hour where nobody says.
+Where several say something, what is written at a thing itself wins over what it shares: the destination (or fallback),
+the endpoint, then the destination's profiles (the last of `use`), the endpoint's profiles, `defaults`. A fallback is
+insisted on for an hour where nobody says.
 
 Names with a colon are the engine's own: `route:NAME` is where messages wait to be routed, `alert:NAME` whoever an
 alert's `mailto:` reaches. No partner, endpoint or route may bear such a name.
@@ -136,12 +137,13 @@ class ConfiguredPolicies:
         return DestinationPolicy(route=route, destination=name, retry=retry, recallable=False), frozenset()
 
     def _retry(self, way: Way, endpoint: str, otherwise: Retry) -> Retry:
-        speakers: list[Way | Profile | EndpointConfig] = [way, *self._profiles(way.use)]
-        written = _endpoint_config(self._loaded, endpoint)
-        if written is not None:
-            speakers.extend((written, *self._profiles(written.use)))
-        said = _said(speakers, lambda one: one.retry)
+        said = _said(self._speakers(way, endpoint), lambda one: one.retry)
         return otherwise if said is None else _retry(said)
+
+    def _speakers(self, way: Way, endpoint: str) -> list[Way | Profile | EndpointConfig]:
+        written = _endpoint_config(self._loaded, endpoint)
+        own, shared = ([], []) if written is None else ([written], self._profiles(written.use))
+        return [way, *own, *self._profiles(way.use), *shared]
 
     def _timeout(self, way: Way) -> float | None:
         speakers: list[Way | Profile] = [way, *self._profiles(way.use)]
