@@ -180,11 +180,11 @@ class Outlet:
         self, way: Way, flowed: Flowed, trail: Trail, part: int, kinds: Sequence[str], paper: Paper
     ) -> str | None:
         """Write what this way carries, under other kinds too; None where its own steps filtered the message."""
-        if way.untouched and not kinds and paper.raw_goes_on:
-            return RAW
         came = run(way.steps, flowed[0], branch(flowed[1])) if way.steps else [flowed]
         if not came:
             return None
+        if way.untouched and not kinds and paper.raw_goes_on:
+            return RAW
         for kind in kinds:
             self._render_as(kind, way, trail, part, paper)
         return paper.write(way.role, came[0][0], part, mapped=way.mapped)

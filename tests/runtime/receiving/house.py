@@ -31,8 +31,10 @@ START = datetime(2026, 11, 2, 14, 0, tzinfo=UTC)
 
 
 def sample(name: str = "booked", **changes: Any) -> dict[str, Any]:
-    """Return a shipped sample; `appointment__version=2` changes `data.appointment.version`, other names the envelope."""
-    event: dict[str, Any] = json.loads((REPOSITORY / f"routes/samples/{name}.json").read_text(encoding="utf-8"))
+    """Return a shipped sample; `appointment__version=2` changes the event's data, a name without `__` its envelope."""
+    event: dict[str, Any] = json.loads(
+        (REPOSITORY / f"routes/samples/{name}.json").read_text(encoding="utf-8")
+    )
     for key, value in changes.items():
         where, _, leaf = key.rpartition("__")
         place = event["data"] if where else event
@@ -183,7 +185,12 @@ async def house(folder: Path, assembled: Assembled, *, store: Store | None = Non
                 blame=blames.append,
             )
             router = Router(
-                archive=opened, current=current, planner=planner, flight=flight, clock=clock, blame=blames.append
+                archive=opened,
+                current=current,
+                planner=planner,
+                flight=flight,
+                clock=clock,
+                blame=blames.append,
             )
             yield House(reception, router, clock, ids, counted, dispatched, blames, flight)
     finally:
