@@ -22,7 +22,7 @@ def described(model: type[BaseModel]) -> dict[str, str]:
             found.update(_of_module(base.__module__).get(base.__qualname__, {}))
     for name, field in model.model_fields.items():
         if field.description:
-            found[name] = field.description
+            found[name] = " ".join(field.description.split())
     return found
 
 

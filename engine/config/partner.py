@@ -25,6 +25,7 @@ from engine.config.models import (
     matching,
 )
 from engine.config.plugins import picked_channel
+from engine.config.text import shown
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -56,7 +57,7 @@ def read_hours(text: str) -> Hours:
     try:
         hours = Hours(time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4])))
     except ValueError:
-        raise ValueError(f'there is no such time in "{text}"') from None
+        raise ValueError from None
     if hours.start == hours.end:
         raise ValueError("begins and ends at the same time")
     return hours
@@ -71,7 +72,7 @@ def read_weekly_hours(text: str) -> WeeklyHours:
     for word in ["mon-sun"] if words == "daily" else words.split(","):
         first, _, last = word.partition("-")
         if first not in _DAYS or (last or first) not in _DAYS:
-            raise ValueError(f'"{word}" is not a day of the week')
+            raise ValueError(f'"{shown(text)}" names no day of the week')
         begin, end = _DAYS.index(first), _DAYS.index(last or first)
         days.update(range(begin, end + 1) if begin <= end else [*range(begin, 7), *range(end + 1)])
     return WeeklyHours(frozenset(days), read_hours(hours))

@@ -47,10 +47,13 @@ def read_address(text: str) -> HostPort:
             raise ValueError(f'"{shown(text)}" has no port')
         raise ValueError
     if int(match[2]) > 65535:
-        raise ValueError(f"there is no port {match[2]}")
+        raise ValueError(f'"{shown(text)}" has a port above 65535')
     host = match[1]
     if host.startswith("[") or re.fullmatch(r"[0-9.]+", host, re.ASCII):
-        host = str(ip_address(host.strip("[]")))
+        try:
+            host = str(ip_address(host.strip("[]")))
+        except ValueError:
+            raise ValueError from None
     return HostPort(host, int(match[2]))
 
 

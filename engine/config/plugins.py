@@ -27,6 +27,11 @@ _CAN: Mapping[Role, str] = {
     "endpoint": "be an endpoint",
     "connection": "be a connection",
 }
+_NOUNS: Mapping[Role, str] = {
+    "listener": "[listener](channels.md#every-listener)",
+    "endpoint": "[endpoint](channels.md#every-endpoint)",
+    "connection": "[connection](channels.md#every-connection)",
+}
 _ROLES: Mapping[Role, type[BaseModel]] = {
     "listener": ListenerConfig,
     "endpoint": EndpointConfig,
@@ -84,8 +89,12 @@ class Finding(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """Metadata: `pick` reads a value with the plug-ins at hand, `describe` gives the JSON Schemas of what it may be."""
+    """Metadata: `pick` reads a value with the plug-ins at hand, `describe` gives the JSON Schemas of what it may be.
 
+    `noun` is what the reference calls it.
+    """
+
+    noun: str
     pick: Callable[[Any, Plugins], Any]
     describe: Callable[[Plugins, SchemaOf], Sequence[JsonSchemaValue]]
 
@@ -109,6 +118,7 @@ class Picked:
 def picked_channel(role: Role) -> Picked:
     """Return metadata for a mapping whose channel is named by one of its keys."""
     return Picked(
+        _NOUNS[role],
         lambda value, plugins: _validate_channel(value, plugins, role),
         lambda plugins, schema_of: [schema_of(model) for model in plugins.models(role).values()],
     )
@@ -160,7 +170,7 @@ STEP_LIST = "do"
 
 def picked_step() -> Picked:
     """Return metadata for a step: a mapping of one step's name to its configuration."""
-    return Picked(_validate_step, _step_schemas)
+    return Picked("[step](steps.md)", _validate_step, _step_schemas)
 
 
 def _validate_step(value: Any, plugins: Plugins) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def whole(minimum: int = 0, maximum: int | None = None) -> Reading:
             raise ValueError
         number = int(text)
         if number < minimum or (maximum is not None and number > maximum):
-            raise ValueError(f"{number} is out of range")
+            raise ValueError(f'"{shown(text)}" is out of range')
         return number
 
     limits: dict[str, Any] = {"type": "integer", "minimum": minimum}

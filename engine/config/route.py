@@ -107,7 +107,9 @@ def _door_schemas(plugins: Plugins, schema_of: SchemaOf) -> list[dict[str, Any]]
     return [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}]
 
 
-Doors = Annotated[tuple[Door, ...], Picked(_read_doors, _door_schemas)]
+Doors = Annotated[
+    tuple[Door, ...], Picked("listener, list of listeners, or listener: selector", _read_doors, _door_schemas)
+]
 
 
 class Accept(StrictModel):
@@ -175,7 +177,11 @@ class Fallback(StrictModel):
     to: tuple[
         Annotated[
             FallbackWay,
-            Picked(_pick_fallback, lambda plugins, schema_of: [{"type": "string"}, schema_of(FallbackWay)]),
+            Picked(
+                "[endpoint](#fallback-way)",
+                _pick_fallback,
+                lambda plugins, schema_of: [{"type": "string"}, schema_of(FallbackWay)],
+            ),
         ],
         ...,
     ] = Field(min_length=1)
@@ -309,7 +315,17 @@ class RouteConfig(Labelled):
     steps: Steps = ()
     """What is done to the message, in order, before its destinations."""
 
-    to: tuple[Annotated[Entry, Picked(_pick_entry, _entry_schemas)], ...] = Field(min_length=1)
+    to: tuple[
+        Annotated[
+            Entry,
+            Picked(
+                "[destination](#destination), [one of](#one-of) or [route](#to-route)",
+                _pick_entry,
+                _entry_schemas,
+            ),
+        ],
+        ...,
+    ] = Field(min_length=1)
     """Where it goes."""
 
     on_reject: OnReject = OnReject()
