@@ -109,14 +109,14 @@ class ConfiguredPolicies:
             if index == 0:
                 continue
             retries[endpoint] = self._retry(way, endpoint, FALLBACK_RETRY)
-            if (seconds := self._timeout(way)) is not None:
+            if (seconds := self._timeout(way, endpoint)) is not None:
                 timeouts[endpoint] = seconds
         after = destination.fallback.after if destination.fallback else None
         policy = DestinationPolicy(
             route=route_name,
             destination=name,
             retry=self._retry(destination, chain[0], _retry(self._loaded.app.defaults.retry)),
-            timeout=self._timeout(destination),
+            timeout=self._timeout(destination, chain[0]),
             fallback_retry=retries,
             fallback_timeout=timeouts,
             fallback_after=None if after is None else after.total_seconds(),
@@ -145,9 +145,8 @@ class ConfiguredPolicies:
         own, shared = ([], []) if written is None else ([written], self._profiles(written.use))
         return [way, *own, *self._profiles(way.use), *shared]
 
-    def _timeout(self, way: Way) -> float | None:
-        speakers: list[Way | Profile] = [way, *self._profiles(way.use)]
-        said = _said(speakers, lambda one: one.timeout)
+    def _timeout(self, way: Way, endpoint: str) -> float | None:
+        said = _said(self._speakers(way, endpoint), lambda one: one.timeout)
         return None if said is None else said.total_seconds()
 
     def _profiles(self, names: Sequence[str]) -> list[Profile]:
