@@ -49,7 +49,8 @@ def expand_directory(
     if not isinstance(template, MapNode):
         at = name.mark if isinstance(name, Text) and name.mark else partners.keys_at["csv"]
         known = list(templates) if isinstance(templates, MapNode) else []
-        problems.append(at.problem("no such template under `templates:`", help=hint(str(name or ""), known)))
+        told = f'there is no template "{name or ""}" under `templates:`'
+        problems.append(at.problem(told, help=hint(str(name or ""), known)))
         return None
     path = root / file
     if not path.is_file() and file.mark:
