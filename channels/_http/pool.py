@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from channels._http.client import ClientConnection, Response
 from channels._http.dial import Destination, dial
@@ -32,7 +33,9 @@ class Pool:
         if connection is None:
             loop = asyncio.get_running_loop()
             began = loop.time()
-            connection = await dial(self.destination, self._new, seconds=min(CONNECT_SECONDS, seconds))
+            connection = await dial(self.destination, ClientConnection, seconds=min(CONNECT_SECONDS, seconds))
+            self._all.add(connection)
+            connection.closed.add_done_callback(partial(self._gone, connection))
             seconds -= loop.time() - began
         response = await connection.exchange(head, body, seconds=max(0.0, min(reply_seconds, seconds)))
         if connection.usable and len(self._idle) < self._kept:
@@ -62,8 +65,5 @@ class Pool:
                 return connection
         return None
 
-    def _new(self) -> ClientConnection:
-        connection = ClientConnection()
-        self._all.add(connection)
-        connection.closed.add_done_callback(lambda _: self._all.discard(connection))
-        return connection
+    def _gone(self, connection: ClientConnection, _: object) -> None:
+        self._all.discard(connection)

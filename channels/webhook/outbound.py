@@ -34,6 +34,7 @@ REPLY_SECONDS = 30.0
 
 _FIELD = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_ID_MAX = 256
 _ID_SAFE = (
     "!#$&'()*+,/:;<=>?@[\\]^`{|}\""  # visible ASCII but % and the full stop, which a signature separates by
 )
@@ -72,7 +73,7 @@ class WebhookOutbound(Outbound):
 
     def _lines(self, attempt: Attempt, body: bytes) -> bytes:
         """Return the header lines of one attempt, and the empty line after them."""
-        message_id = quote(attempt.message_id, safe=_ID_SAFE)
+        message_id = _written(attempt.message_id)
         headers = {"webhook-id": message_id}
         if self._keys:
             second = self.context.clock.now_ms() // 1000
@@ -126,6 +127,16 @@ class WebhookOutbound(Outbound):
 
 
 _STAGES = ("dns", "tcp", "tls", "http")
+
+
+def _written(message_id: str) -> str:
+    """Return the id as visible ASCII without a full stop, the same for the same id: our own ids as they are."""
+    if message_id.isalnum() and message_id.isascii():
+        return message_id
+    written = quote(message_id, safe=_ID_SAFE).replace(".", "%2E")
+    if len(written) > _ID_MAX:
+        raise Rejected("the message's id is too long for a header", code="message_id")
+    return written
 
 
 async def _read(body: Body) -> bytes:

@@ -1,0 +1,36 @@
+"""The contract of every way out, without TLS on loopback and over mutual TLS 1.3."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.testing.channels import NetworkOutboundContract, NetworkPartner
+from tests.channels.webhook.clinic import clinic
+
+
+class TestPlain(NetworkOutboundContract):
+    """A clinic on loopback."""
+
+    @asynccontextmanager
+    async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
+        async with clinic() as partner:
+            yield partner
+
+
+class TestMutualTls(NetworkOutboundContract):
+    """A clinic that asks for our certificate."""
+
+    certs: Path
+
+    @pytest.fixture(autouse=True)
+    def _certificates(self, dev_certs: Path) -> None:
+        type(self).certs = dev_certs
+
+    @asynccontextmanager
+    async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
+        async with clinic(self.certs) as partner:
+            yield partner
