@@ -23,9 +23,9 @@ from engine.store.protocol import Store
 class Live:
     """The running parts.
 
-    `channels` shows listeners and outbounds, each with at least `name`, `type`, `state` and `address`. `reload` takes a
+    `channels` shows listeners (`views.channel`) and what else is open. `reload` takes a
     route's name ("" for all) and an actor, `rollback` route, version ("" for the one before) and actor. `inject` takes
-    route, content, content type, file name and actor, and shows at least `message_id`, `disposition` and `faults`.
+    route, content, content type, file name and actor, and shows `id`, `disposition` and `faults`.
     `probe` takes an endpoint and gives (stage, well, remark).
     """
 

@@ -56,6 +56,8 @@ class Injector:
         found = self._loaded().route(route)
         if found is None:
             raise NotFound(f"there is no route {route!r}")
+        if not found.config.doors:
+            raise NotFound(f"the route {route!r} has no door: only other routes hand on to it")
         door = found.config.doors[0]
         listener = self._loaded().app.listen[door.listener]
         content_type = content_type or _CONTENT_TYPES.get(PurePath(file).suffix, "application/json")

@@ -162,6 +162,21 @@ async def graph(control: Control, call: Call) -> View:
     return {"form": form, "text": draw(control.live.loaded(), form)}
 
 
+async def endpoints(control: Control, call: Call) -> View:
+    """Every configured endpoint with its channel, and how it stands where it had work since the start."""
+    live, tally = control.live, await control.store.tally()
+    standing = {each.name: each for each in live.dispatcher.endpoint_status()}
+    found = []
+    for partner, entry in sorted(live.loaded().partners.items()):
+        for short, endpoint in sorted(entry.endpoints.items()):
+            name = f"{partner}.{short}"
+            view: View = {"endpoint": name, "partner": partner, "type": endpoint.type}
+            if name in standing:
+                view.update(views.endpoint(standing[name], _backlog(tally, name), call.now_ms))
+            found.append(view)
+    return {"endpoints": found}
+
+
 async def inboxes(control: Control, call: Call) -> View:
     """Inboxes of this engine: their folders, how many messages they hold, and the newest."""
     loaded = control.live.loaded()

@@ -38,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
         reading.reconcile,
         takes=("since",),
     ),
+    Operation("GET", "endpoints", "Every endpoint and how it stands.", reading.endpoints),
     Operation("GET", "inboxes", "Inboxes of this engine and what they hold.", reading.inboxes),
     Operation(
         "GET", "journal", "Rows of the journal.", following.journal, role="auditor", takes=("after", "limit")

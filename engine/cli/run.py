@@ -1,0 +1,86 @@
+"""`passerelle run`: the engine in the foreground, as a supervisor of processes wants it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import click
+
+from engine.app import Engine, run_until_stopped
+from engine.cli.desk import Desk, at_desk
+from engine.cli.systemd import READY, RELOADING, STOPPING, Notifier
+from engine.errors import PasserelleError
+from engine.observe import logs
+
+_log = logging.getLogger(__name__)
+
+
+@click.command()
+@at_desk
+def run(desk: Desk) -> None:
+    """Run the engine until it is asked to stop.
+
+    SIGTERM and SIGINT drain and end with 0, a second one ends at once; SIGHUP takes changed files in. Ends with 2 for a
+    wrong configuration, 74 when the disk fails, 75 when another process holds the store.
+    """
+    logs.configure(plain=sys.stderr.isatty())
+    anyio.run(_serve, desk.where.config, desk.where.env, backend_options={"use_uvloop": True})
+
+
+async def _serve(config: Path, env: str | None) -> None:
+    notifier = Notifier(os.environ)
+    stop = anyio.Event()
+    engines: list[Engine] = []
+
+    def started(engine: Engine) -> None:
+        engines.append(engine)
+        _log_as_configured(engine)
+        notifier(READY, f"MAINPID={os.getpid()}")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(notifier.beat)
+        await group.start(_heed, stop, engines, notifier)
+        await run_until_stopped(config, env=env, stop=stop, started=started)
+        group.cancel_scope.cancel()
+
+
+async def _heed(
+    stop: anyio.Event,
+    engines: list[Engine],
+    notifier: Notifier,
+    *,
+    task_status: anyio.abc.TaskStatus[None],
+) -> None:
+    """Turn signals into a stop or a reload; after the first SIGTERM or SIGINT the next one ends the process."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+        task_status.started()
+        async for number in received:
+            _log.info("signal received", extra={"action": "signal", "signal": signal.Signals(number).name})
+            if number == signal.SIGHUP:
+                await _reload(engines, notifier)
+            else:
+                break
+    notifier(STOPPING)
+    stop.set()
+
+
+def _log_as_configured(engine: Engine) -> None:
+    """Follow the configuration once it is known; before that, what starts is logged as for a supervisor."""
+    wanted = engine.loaded.app.logs
+    logs.configure(level=wanted.level, plain=wanted.format == "text" or sys.stderr.isatty())
+
+
+async def _reload(engines: list[Engine], notifier: Notifier) -> None:
+    notifier(RELOADING)
+    for engine in engines:
+        try:
+            await engine.control.live.reload("", "signal:SIGHUP")
+            _log_as_configured(engine)
+        except PasserelleError as error:
+            _log.error("the running configuration stays: %s", error, extra={"action": "reload"})
+    notifier(READY)

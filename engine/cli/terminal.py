@@ -1,0 +1,140 @@
+"""What a verb prints: rich tables on a terminal, aligned plain lines elsewhere, JSON where asked; notes on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from engine.cli.words import Language
+from engine.clock import SystemClock
+
+_STYLES = {
+    "dead": "bold red", "refused": "red", "open": "red", "expired": "yellow", "retrying": "yellow",
+    "parked": "yellow", "held": "yellow", "half_open": "yellow", "awaiting": "cyan", "in_flight": "cyan",
+    "pending": "cyan", "delivered": "green", "delivered_by_fallback": "green", "accepted": "green",
+    "rejected": "red", "permanent": "red", "transient": "yellow", "unknown": "yellow", "bug": "bold red",
+    "running": "green", "failing": "red", "no": "red",
+}  # fmt: skip
+"""Colours of words, before they are translated."""
+
+View = dict[str, Any]
+Advance = Callable[[], None]
+"""Called after each step of a long work."""
+
+
+class Terminal:
+    """One verb's output. `as_json` prints the API's own answer and nothing else on standard output."""
+
+    def __init__(self, *, as_json: bool, language: Language) -> None:
+        self.as_json = as_json
+        self.say = language
+        self.colourful = sys.stdout.isatty() and not as_json
+
+    def answer(self, view: View) -> None:
+        """Print an answer of the API as JSON: indented for a person, one line for a program."""
+        indent = 2 if sys.stdout.isatty() else None
+        print(json.dumps(view, ensure_ascii=False, indent=indent))
+
+    def line(self, text: str = "") -> None:
+        """Print one line of result."""
+        print(text)
+
+    def note(self, text: str) -> None:
+        """Tell a person something beside the result."""
+        if not self.as_json:
+            print(text, file=sys.stderr)
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print rows under translated columns; words of state are translated and coloured."""
+        cells = [[self._cell(value) for value in row] for row in rows]
+        heads = [self.say(column) for column in columns]
+        if self.colourful:
+            self._rich(self.say(title), heads, cells)
+        else:
+            self._plain(heads, [[text for text, _ in row] for row in cells])
+
+    @contextmanager
+    def progress(self, title: str, total: int) -> Iterator[Advance]:
+        """Draw a bar on a terminal's standard error; elsewhere the block's own lines must do."""
+        if not (self.colourful and sys.stderr.isatty()):
+            yield lambda: None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            work = bar.add_task(title, total=total)
+            yield lambda: bar.advance(work)
+
+    def _cell(self, value: object) -> tuple[str, str]:
+        """Return a value as text with its style."""
+        if value is None or value == "":
+            return "-" if not self.colourful else "", ""
+        if isinstance(value, bool):
+            return self.say("yes" if value else "no"), "" if value else _STYLES["no"]
+        if isinstance(value, float):
+            return f"{value:g}", ""
+        if isinstance(value, list | tuple):
+            return " ".join(str(each) for each in value), ""
+        text = str(value)
+        return self.say(text), _STYLES.get(text, "")
+
+    def _plain(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        for row in (heads, *rows):
+            print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+    def _rich(self, title: str, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        )
+        numeric = [
+            bool(rows) and all(row[at][0].replace(".", "").isdecimal() for row in rows if row[at][0])
+            for at in range(len(heads))
+        ]
+        for head, number in zip(heads, numeric, strict=True):
+            table.add_column(head, justify="right" if number else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(text, style) for text, style in row))
+        Console().print(table)
+
+
+def local(moment: str | None) -> str:
+    """Return an RFC 3339 time as the reader's clock shows it: the time of today, with the date on another day."""
+    if not moment:
+        return ""
+    at = datetime.fromisoformat(moment).astimezone()
+    today = datetime.fromtimestamp(SystemClock().now_ms() / 1000, at.tzinfo).date()
+    return f"{at:%H:%M:%S}" if at.date() == today else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def lasting(seconds: float | None) -> str:
+    """Return a duration in its two largest units: `3 d 4 h`, `5 min 2 s`, `0.4 s`."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, size, below, smaller in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {below}"
+    return f"{whole} s"
+
+
+def octets(count: int) -> str:
+    """Return a number of bytes in the largest unit that leaves a whole number before the point."""
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.1f} {unit}" if unit != "B" else f"{count} B"
