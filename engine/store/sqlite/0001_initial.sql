@@ -125,6 +125,7 @@ CREATE TABLE deliveries (
   unknown      INTEGER NOT NULL,
   kind         INTEGER NOT NULL,
   settled      INTEGER NOT NULL,
+  bucket       INTEGER NOT NULL,
   lane         BLOB,
   deadline     INTEGER,
   expire       INTEGER,

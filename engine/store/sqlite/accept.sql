@@ -6,7 +6,6 @@ FROM dedup_days AS n CROSS JOIN dedup AS p CROSS JOIN messages AS m
 WHERE n.day BETWEEN ? AND ?
   AND p.day = n.day AND p.listener = ? AND p.partner = ? AND p.control = ?
   AND m.seq = p.message
-ORDER BY p.message
 
 -- name: dedup-add
 -- Appends near the end of the tree, since the day leads.
@@ -36,14 +35,16 @@ INSERT OR IGNORE INTO keys (month, name, digest, message) VALUES (?, ?, ?, ?)
 -- Once a month and process; again is no harm.
 INSERT OR IGNORE INTO key_months (month) VALUES (?)
 
+-- name: lane-busy
+-- Whether something stands in a lane or has stopped it. Runs inside the writing transaction, so that what was accepted
+-- or settled before it in the same group counts. (RETURNING from the insert would cost twice as much.)
+SELECT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = ?1 AND d.holds = 1)
+    OR EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ?1)
+
 -- name: delivery-add
 -- Sequences ascend in the order of acceptance: that is the order within a lane.
 INSERT INTO deliveries (seq, message, part, route, version, destination, chain, endpoint, state, blocked, holds, open,
-                        overtaken, flags, overtakes, due, accepted, hop, hop_ms, revision, generation, attempts,
-                        hop_attempts, unknown, kind, settled, lane, deadline, expire, ordinal, own_id, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: lane-busy
--- Runs inside the writing transaction, so that what was accepted or settled before it in the same group counts.
-SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND holds = 1)
-    OR EXISTS (SELECT 1 FROM parked WHERE lane = ?1)
+                        flags, overtakes, due, accepted, kind, settled, bucket, deadline, expire, ordinal, own_id,
+                        reason, lane,
+                        overtaken, hop, hop_ms, revision, generation, attempts, hop_attempts, unknown)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 from engine.errors import Conflict
-from engine.model import Body, Delivery, Disposition, Message, State
-from engine.store.protocol import Acceptance, Accepted, NewDelivery, Refusal
+from engine.model import INLINE_LIMIT, Body, Delivery, Disposition, Message, State
+from engine.store.protocol import Acceptance, Accepted, NewDelivery, Refusal, Rendering
 from engine.store.sqlite import lanes
-from engine.store.sqlite.contents import REPLY, Content, add_contents, body_of
+from engine.store.sqlite.contents import REPLY, Content, of_bytes, rows_of
 from engine.store.sqlite.names import month_of
-from engine.store.sqlite.rows import FALLBACK, RECALLS, SUPERSEDES, Rows, lane_of
+from engine.store.sqlite.rows import FALLBACK, RECALLS, SUPERSEDES, Rows, lane_of, make_delivery
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
 
 _SQL = statements("accept")
 _DEDUP_FIND = _SQL["dedup-find"]
-_DEDUP_ADD = _SQL["dedup-add"]
-_MESSAGE_ADD = _SQL["message-add"]
 _DELIVERY_ADD = _SQL["delivery-add"]
 _LANE_BUSY = _SQL["lane-busy"]
+_DOOR = ("listener", "partner", "codec")
+_DUTY = ("route", "version", "destination", "kind")
 _DAY_MS = 86_400_000
+_TERMINAL = int(State.DELIVERED)
+_NEVER_NEW = frozenset({State.IN_FLIGHT, State.DELIVERED, State.DELIVERED_BY_FALLBACK})
 
 COLLIDED = 1
 """Bit of messages.flags: a known id came with another body."""
@@ -31,54 +32,40 @@ PAYLOAD = "payload"
 """The retention class of what partners sent and get."""
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
+class Brought(NamedTuple):
     """The message that deliveries belong to, with the content at hand for those that may leave at once."""
 
     sequence: int
     id: str
     accepted_ms: int
-    raw: Body
-    contents: Sequence[Content]
-    folder: Path
-
-    def body(self, role: str, part: int) -> Body | None:
-        """Return content by role, where it came along."""
-        for content in self.contents:
-            if content.role == role and content.part == part:
-                return body_of(content, self.raw, self.folder)
-        return None
+    bucket: int
+    renderings: Sequence[Rendering]
 
 
-def accept(
-    tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequence[Content], folder: Path
-) -> Accepted:
+def accept(tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequence[Content]) -> Accepted:
     """Store a message with all that it brings, unless it is a copy of a known one."""
     message = acceptance.message
-    names, cursor = tx.names, tx.cursor
-    listener = names.id(cursor, "listener", message.listener)
-    partner = names.id(cursor, "partner", message.partner or "")
+    door = tx.names.together(tx.cursor, _DOOR, (message.listener, message.partner or "", message.codec))
     disposition = acceptance.disposition
     checked = acceptance.dedup_window_ms > 0 and message.control_id != ""
     if checked:
-        known, first = _known(tx, acceptance, listener, partner)
+        known, first = _known(tx, acceptance, door)
         if first is not None:
-            return _duplicate(tx, rows, acceptance, partner, first)
+            return _duplicate(tx, rows, message, door[1], first)
         if known:
             disposition = Disposition.COLLISION
     refused = disposition is Disposition.COLLISION and acceptance.collision == "refuse"
     if refused:
         contents = _with_reply(contents, acceptance.collision_reply)
-    sequence = _add_message(tx, message, listener, partner, disposition, contents)
-    tx.arrived(partner, message.received_ms, disposition)
-    tx.note("accept" if disposition < Disposition.REFUSED else disposition.word, message=sequence)
+    sequence, bucket = _add_message(tx, message, door, disposition, contents)
+    tx.log("accept" if disposition < Disposition.REFUSED else disposition.word, sequence, None, None)
     if refused:
         return Accepted(disposition, sequence, message.id, acceptance.collision_reply)
     if checked:
-        _remember(tx, message, listener, partner, sequence, acceptance.dedup_window_ms)
+        _remember(tx, acceptance, door, sequence)
     if acceptance.keys:
         add_keys(tx, sequence, message.received_ms, acceptance.keys)
-    brought = Brought(sequence, message.id, message.received_ms, message.body, contents, folder)
+    brought = Brought(sequence, message.id, message.received_ms, bucket, acceptance.renderings)
     ready, nudged = add_deliveries(tx, rows, acceptance.deliveries, brought)
     return Accepted(disposition, sequence, message.id, acceptance.reply, ready, nudged)
 
@@ -86,11 +73,8 @@ def accept(
 def refuse(tx: Transaction, refusal: Refusal, contents: Sequence[Content]) -> None:
     """Keep a message that was turned away, and why."""
     message = refusal.message
-    names, cursor = tx.names, tx.cursor
-    listener = names.id(cursor, "listener", message.listener)
-    partner = names.id(cursor, "partner", message.partner or "")
-    sequence = _add_message(tx, message, listener, partner, Disposition.REFUSED, contents)
-    tx.arrived(partner, message.received_ms, Disposition.REFUSED)
+    door = tx.names.together(tx.cursor, _DOOR, (message.listener, message.partner or "", message.codec))
+    sequence, _ = _add_message(tx, message, door, Disposition.REFUSED, contents)
     faults = ", ".join(f"{fault.code} {fault.path}".strip() for fault in refusal.faults[:8])
     tx.note("refuse", message=sequence, detail=f"{refusal.route}: {faults}"[:400])
 
@@ -113,19 +97,16 @@ def add_deliveries(
     ready: list[Delivery] = []
     nudged: list[Delivery] = []
     for item in new:
-        delivery, lane, blocked = _add_delivery(tx, item, brought)
-        if (
-            lane is not None
-            and (item.recalls or (item.supersedes and blocked))
-            and not delivery.state.terminal
-        ):
-            head = lanes.overtake(tx, rows, delivery, lane)
-            if head is not None and head.sequence == delivery.sequence:
+        sequence, lane, blocked = _add_delivery(tx, item, brought)
+        if lane is not None and (item.recalls or (item.supersedes and blocked)) and item.state < _TERMINAL:
+            head = lanes.overtake(tx, rows, item, sequence, lane)
+            if head == sequence:
                 blocked = False
             elif head is not None:
-                nudged.append(rows.with_body(head))
-        if not blocked and delivery.state is State.PENDING:
-            ready.append(delivery)
+                found = rows.sendable(head)
+                nudged += [found] if found is not None else []
+        if not blocked and item.state is State.PENDING:
+            ready.append(_ready(item, brought, sequence, lane))
     return ready, nudged
 
 
@@ -133,14 +114,16 @@ def add_deliveries(
 
 
 def _known(
-    tx: Transaction, acceptance: Acceptance, listener: int, partner: int
+    tx: Transaction, acceptance: Acceptance, door: tuple[int, ...]
 ) -> tuple[bool, tuple[int, str] | None]:
     """Return whether the id is known in its window, and the (sequence, id) of the copy with the same body."""
     message = acceptance.message
     since = message.received_ms - acceptance.dedup_window_ms
+    if (door[0], door[1], message.control_id) in tx.controls:
+        tx.flush()
     found = tx.cursor.execute(
         _DEDUP_FIND,
-        (since // _DAY_MS, message.received_ms // _DAY_MS + 1, listener, partner, message.control_id),
+        (since // _DAY_MS, message.received_ms // _DAY_MS + 1, door[0], door[1], message.control_id),
     ).fetchall()
     known = False
     for sequence, identifier, sha256, received in found:
@@ -152,32 +135,30 @@ def _known(
 
 
 def _duplicate(
-    tx: Transaction, rows: Rows, acceptance: Acceptance, partner: int, first: tuple[int, str]
+    tx: Transaction, rows: Rows, message: Message, partner: int, first: tuple[int, str]
 ) -> Accepted:
     """Answer a copy as the first one was answered; nothing is queued."""
     sequence, identifier = first
     reply = rows.find(sequence, REPLY, 0)
     stored = rows.handle(reply).read() if reply is not None else b""
-    message = acceptance.message
     tx.arrived(partner, message.received_ms, Disposition.DUPLICATE)
     tx.note("duplicate", message=sequence, detail=message.id)
     return Accepted(Disposition.DUPLICATE, sequence, identifier, stored)
 
 
-def _remember(
-    tx: Transaction, message: Message, listener: int, partner: int, sequence: int, window_ms: int
-) -> None:
-    tx.within(window_ms)
+def _remember(tx: Transaction, acceptance: Acceptance, door: tuple[int, ...], sequence: int) -> None:
+    message = acceptance.message
+    tx.within(acceptance.dedup_window_ms)
     day = message.received_ms // _DAY_MS
     if tx.dedup_day != day:
         tx.cursor.execute(_SQL["dedup-day"], (day,))
         tx.dedup_day = day
-    tx.cursor.execute(_DEDUP_ADD, (day, listener, partner, message.control_id, sequence))
+    tx.controls[door[0], door[1], message.control_id] = (day, sequence)
 
 
 def _with_reply(contents: Sequence[Content], reply: bytes) -> list[Content]:
     kept = [content for content in contents if content.role != REPLY]
-    return [*kept, Content(REPLY, 0, "", Body.of(reply).sha256, reply)] if reply else kept
+    return [*kept, of_bytes(REPLY, reply)] if reply else kept
 
 
 # --------------------------------------------------------------------------- rows
@@ -186,57 +167,57 @@ def _with_reply(contents: Sequence[Content], reply: bytes) -> list[Content]:
 def _add_message(
     tx: Transaction,
     message: Message,
-    listener: int,
-    partner: int,
+    door: tuple[int, ...],
     disposition: Disposition,
     contents: Sequence[Content],
-) -> int:
-    cursor, names = tx.cursor, tx.names
+) -> tuple[int, int]:
+    """Write a message and its content; return its sequence and its bucket."""
     tx.message += 1
     sequence = tx.message
     first = tx.body + 1
     tx.body += len(contents)
-    cursor.execute(
-        _MESSAGE_ADD,
+    body = message.body
+    received = message.received_ms
+    tx.messages.append(
         (
             sequence,
             message.id,
-            listener,
-            partner,
-            names.id(cursor, "codec", message.codec),
+            *door,
             int(disposition),
             COLLIDED if disposition is Disposition.COLLISION else 0,
-            message.received_ms,
-            message.body.size,
-            message.body.sha256,
+            received,
+            body.size,
+            body.sha256,
             first,
             len(contents),
             message.control_id or None,
             message.replay_of,
-        ),
+        )
     )
-    bucket = names.bucket_id(cursor, partner, PAYLOAD, message.received_ms)
-    add_contents(cursor, names, contents, first=first, message=sequence, bucket=bucket)
-    return sequence
+    bucket = tx.names.bucket_id(tx.cursor, door[1], PAYLOAD, received)
+    tx.bodies += rows_of(tx.cursor, tx.names, contents, first=first, message=sequence, bucket=bucket)
+    tx.arrived(door[1], received, disposition)
+    return sequence, bucket
 
 
-def _add_delivery(
-    tx: Transaction, item: NewDelivery, brought: Brought
-) -> tuple[Delivery, bytes | None, bool]:
-    """Write one delivery; return it with its lane and whether it waits there."""
-    if item.state in (State.IN_FLIGHT, State.DELIVERED, State.DELIVERED_BY_FALLBACK):
-        raise Conflict(f"a delivery is not created {item.state.word}")
-    cursor, names = tx.cursor, tx.names
-    endpoint = names.id(cursor, "endpoint", item.chain[0].endpoint if item.chain else "")
-    route = names.id(cursor, "route", item.route)
-    lane = tx.digests.lane(endpoint, item.lane) if item.lane else None
+def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple[int, bytes | None, bool]:
+    """Write one delivery; return its sequence and lane, and whether it waits there."""
     state = item.state
-    terminal = state >= 10
-    blocked = lane is not None and not terminal and bool(cursor.execute(_LANE_BUSY, (lane,)).fetchall()[0][0])
+    if state in _NEVER_NEW:
+        raise Conflict(f"a delivery is not created {state.word}")
+    cursor, names = tx.cursor, tx.names
+    route, version, destination, kind = names.together(
+        cursor, _DUTY, (item.route, item.route_version, item.destination, item.kind)
+    )
+    chain = names.chain_id(cursor, item.chain)
+    endpoint = names.first(chain)
+    lane = tx.digests.lane(endpoint, item.lane) if item.lane else None
+    terminal = state >= _TERMINAL
+    flags = (SUPERSEDES if item.supersedes else 0) | (RECALLS if item.recalls else 0)
+    holds = lane is not None and not terminal
+    blocked = holds and cursor.execute(_LANE_BUSY, (lane,)).fetchall()[0][0] == 1
     tx.delivery += 1
     sequence = tx.delivery
-    flags = (SUPERSEDES if item.supersedes else 0) | (RECALLS if item.recalls else 0)
-    flags |= FALLBACK if item.fallback else 0
     cursor.execute(
         _DELIVERY_ADD,
         (
@@ -244,56 +225,83 @@ def _add_delivery(
             brought.sequence,
             item.part,
             route,
-            names.id(cursor, "version", item.route_version),
-            names.id(cursor, "destination", item.destination),
-            names.chain_id(cursor, item.chain),
+            version,
+            destination,
+            chain,
             endpoint,
             int(state),
             blocked,
-            lane is not None and not terminal,
+            holds,
             state is State.DEAD,
-            flags,
-            flags & (SUPERSEDES | RECALLS) > 0,
+            flags | FALLBACK if item.fallback else flags,
+            flags > 0,
             item.due_ms,
             brought.accepted_ms,
-            names.id(cursor, "kind", item.kind),
+            kind,
             tx.now_ms if terminal else 0,
-            lane,
+            brought.bucket,
             item.deadline_ms,
             item.expire_ms,
             item.version,
             item.message_id or None,
             item.reason or None,
+            lane,
         ),
     )
     tx.created(route, endpoint, state)
-    if state is State.DEAD and item.parks and lane is not None:
-        lanes.park(tx, lane, sequence)
-    return _delivery(item, brought, sequence, lane), lane, blocked
+    if state is State.DEAD and lane is not None:
+        tx.open_lanes += 1
+        if item.parks:
+            lanes.park(tx, lane, sequence)
+    return sequence, lane, blocked
 
 
-def _delivery(item: NewDelivery, brought: Brought, sequence: int, lane: bytes | None) -> Delivery:
-    return Delivery(
-        sequence,
-        brought.sequence,
-        item.message_id or brought.id,
-        item.route,
-        item.route_version,
-        item.destination,
-        lane_of(lane, sequence),
-        item.chain,
-        0,
-        item.state,
-        item.due_ms,
-        brought.accepted_ms,
-        deadline_ms=item.deadline_ms,
-        expire_ms=item.expire_ms,
-        version=item.version,
-        supersedes=item.supersedes,
-        recalls=item.recalls,
-        fallback=item.fallback,
-        kind=item.kind,
-        reason=item.reason,
-        body=brought.body(item.chain[0].rendering, item.part) if item.chain else None,
-        part=item.part,
+def _ready(item: NewDelivery, brought: Brought, sequence: int, lane: bytes | None) -> Delivery:
+    """Return a delivery that may be sent now, without reading what was just written; its content where it is inline."""
+    body = None
+    if item.chain:
+        role = item.chain[0].rendering
+        for rendering in brought.renderings:
+            if rendering.role == role and rendering.part == item.part:
+                body = _at_hand(rendering)
+    return make_delivery(
+        (
+            sequence,
+            brought.sequence,
+            item.message_id or brought.id,
+            item.route,
+            item.route_version,
+            item.destination,
+            lane_of(lane, sequence),
+            item.chain,
+            0,
+            item.state,
+            item.due_ms,
+            brought.accepted_ms,
+            *_FRESH,
+            item.deadline_ms,
+            item.expire_ms,
+            item.version,
+            item.supersedes,
+            item.recalls,
+            item.fallback,
+            item.kind,
+            item.reason,
+            body,
+            item.part,
+        )
     )
+
+
+def _at_hand(rendering: Rendering) -> Body | None:
+    """Return the body of a rendering that is inline; a large one is asked of the archive, which has it in a file."""
+    body = rendering.body
+    if body.data is None or body.size > INLINE_LIMIT:
+        return None
+    if body.content_type == rendering.content_type:
+        return body
+    return Body(body.size, body.sha256, body.data, None, rendering.content_type)
+
+
+_FRESH = (0, 0, 0, 0, 0, 0)
+"""Revision, generation, attempts, hop_attempts, hop_ms and unknown of a new delivery."""

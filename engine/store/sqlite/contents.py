@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+import hashlib
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from pydantic_core import to_json
 
 from engine.model import INLINE_LIMIT, Body
 from engine.store.protocol import Acceptance, Refusal, Rendering
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.names import Names
-from engine.store.sqlite.statements import statements
 
 RAW = "raw"
 REPLY = "reply"
 ABOUT = "about"
 """JSON object: headers, readable keys and faults, in one row because they are small and always read alone."""
+LATE_KEYS = "about:keys"
+"""The same, for keys that a message got when it was routed, after it was stored."""
 EVIDENCE = "evidence"
 
-_BODY_ADD = statements("accept")["body-add"]
+BodyRow = tuple[int | str | bytes | None, ...]
+"""A row of bodies, its columns in the order of the table."""
 
 
 class Content(NamedTuple):
-    """One row of content to be: inline bytes, a file (`source` until moved, then `path`), or the raw bytes.
+    """One row of content to be: inline bytes, or a body on its way to a file (`source`, then `path` and `size`).
 
     `sha256` is None for the raw content (its message has it) and where `same` says that the bytes are the raw ones.
     """
@@ -33,27 +36,27 @@ class Content(NamedTuple):
     content_type: str
     sha256: bytes | None
     data: bytes | None
+    same: bool = False
     size: int | None = None
     source: Body | None = None
     path: str | None = None
-    same: bool = False
 
 
 def of_acceptance(acceptance: Acceptance) -> list[Content]:
     """Return what an acceptance brings, raw first."""
     message = acceptance.message
-    raw = message.body
-    contents = [_content(RAW, 0, message.content_type, raw, None)]
+    contents = [_content(RAW, 0, message.content_type, message.body, None)]
     if acceptance.reply:
-        contents.append(_bytes(REPLY, acceptance.reply))
-    about: dict[str, object] = {}
-    if acceptance.headers:
-        about["headers"] = dict(acceptance.headers)
-    if acceptance.keys:
-        about["keys"] = list(acceptance.keys)
-    if about:
-        contents.append(_json(about))
-    contents.extend(of_renderings(acceptance.renderings, raw.sha256))
+        contents.append(of_bytes(REPLY, acceptance.reply))
+    if acceptance.headers or acceptance.keys:
+        about: dict[str, object] = {}
+        if acceptance.headers:
+            about["headers"] = dict(acceptance.headers)
+        if acceptance.keys:
+            about["keys"] = acceptance.keys
+        contents.append(of_bytes(ABOUT, to_json(about)))
+    if acceptance.renderings:
+        contents += of_renderings(acceptance.renderings, message.body.sha256)
     return contents
 
 
@@ -63,17 +66,17 @@ def of_refusal(refusal: Refusal) -> list[Content]:
     faults = [{"path": fault.path, "text": fault.text, "code": fault.code} for fault in refusal.faults]
     contents = [
         _content(RAW, 0, message.content_type, message.body, None),
-        _json({"headers": dict(message.headers), "faults": faults}),
+        of_bytes(ABOUT, to_json({"headers": dict(message.headers), "faults": faults})),
     ]
     if refusal.reply:
-        contents.append(_bytes(REPLY, refusal.reply))
+        contents.append(of_bytes(REPLY, refusal.reply))
     return contents
 
 
-def of_renderings(renderings: Sequence[Rendering], raw: bytes = b"") -> list[Content]:
-    """Return renderings; one whose bytes are the raw ones refers to them."""
+def of_renderings(renderings: Iterable[Rendering], raw: bytes = b"") -> list[Content]:
+    """Return renderings; one whose digest is the raw content's refers to that."""
     return [
-        Content(rendering.role, rendering.part, rendering.content_type, None, None, same=True)
+        Content(rendering.role, rendering.part, rendering.content_type, None, None, True)
         if rendering.body.sha256 == raw
         else _content(
             rendering.role, rendering.part, rendering.content_type, rendering.body, rendering.body.sha256
@@ -82,12 +85,20 @@ def of_renderings(renderings: Sequence[Rendering], raw: bytes = b"") -> list[Con
     ]
 
 
-def of_evidence(evidence: bytes) -> Content:
-    """Return a partner's bounded answer as content."""
-    return _bytes(EVIDENCE, evidence)
+def of_keys(keys: Sequence[tuple[str, str]]) -> Content:
+    """Return readable keys that became known after their message was stored."""
+    return of_bytes(LATE_KEYS, to_json({"keys": keys}))
 
 
-def add_contents(
+def of_bytes(role: str, data: bytes) -> Content:
+    """Return the engine's own or a partner's bytes as content."""
+    if len(data) > INLINE_LIMIT:
+        body = Body.of(data)
+        return _content(role, 0, "", body, body.sha256)
+    return Content(role, 0, "", hashlib.sha256(data).digest(), data)
+
+
+def rows_of(
     cursor: Runs,
     names: Names,
     contents: Sequence[Content],
@@ -96,53 +107,36 @@ def add_contents(
     message: int,
     bucket: int,
     late: int = 0,
-) -> None:
-    """Write contents as the rows `first`, `first` + 1, ..."""
-    name = names.id
-    cursor.executemany(
-        _BODY_ADD,
-        [
+) -> list[BodyRow]:
+    """Return contents as the rows `first`, `first` + 1, ... of bodies (accept.sql, `body-add`)."""
+    rows: list[BodyRow] = []
+    number = first
+    for role, part, content_type, sha256, data, same, size, _, path in contents:
+        kind, codec = names.together(cursor, _KINDS, (role, content_type))
+        rows.append(
             (
-                first + index,
+                number,
                 message,
-                name(cursor, "role", content.role),
-                content.part,
-                name(cursor, "codec", content.content_type),
+                kind,
+                part,
+                codec,
                 bucket,
                 late,
-                content.size,
-                first if content.same else None,
-                content.sha256,
-                content.data,
-                content.path,
+                size,
+                first if same else None,
+                sha256,
+                data,
+                path,
             )
-            for index, content in enumerate(contents)
-        ],
-    )
+        )
+        number += 1
+    return rows
 
 
-def body_of(content: Content, raw: Body, folder: Path) -> Body:
-    """Return the handle on content as it was stored; `raw` is its message's body."""
-    if content.same:
-        return Body(raw.size, raw.sha256, raw.data, raw.path, content.content_type)
-    sha256 = content.sha256 or raw.sha256
-    if content.path is not None:
-        return Body(content.size or 0, sha256, None, folder / content.path, content.content_type)
-    data = content.data or b""
-    return Body(len(data), sha256, data, None, content.content_type)
+_KINDS = ("role", "codec")
 
 
 def _content(role: str, part: int, content_type: str, body: Body, sha256: bytes | None) -> Content:
     if body.data is not None and body.size <= INLINE_LIMIT:
         return Content(role, part, content_type, sha256, body.data)
-    return Content(role, part, content_type, sha256, None, body.size, body)
-
-
-def _bytes(role: str, data: bytes) -> Content:
-    body = Body.of(data)
-    return _content(role, 0, "", body, body.sha256)
-
-
-def _json(value: object) -> Content:
-    data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return _bytes(ABOUT, data)
+    return Content(role, part, content_type, sha256, None, False, body.size, body)

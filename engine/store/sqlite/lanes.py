@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from engine.model import Delivery, State
+from engine.store.protocol import NewDelivery
 from engine.store.sqlite.rows import Rows
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
 
 _SQL = statements("settle")
-_NEXT = _SQL["lane-next"]
+_HEAD = _SQL["lane-head"]
+_STOPPED = _SQL["lane-stopped"]
 _UNBLOCK = _SQL["unblock"]
 
 
@@ -17,11 +19,15 @@ def advance(tx: Transaction, lane: bytes) -> int | None:
 
     Nothing happens where the lane has a head already, or stands behind a dead letter.
     """
-    found = tx.cursor.execute(_NEXT, (lane,)).fetchall()
+    cursor = tx.cursor
+    found = cursor.execute(_HEAD, (lane,)).fetchall()
     if not found:
         return None
-    sequence: int = found[0][0]
-    tx.cursor.execute(_UNBLOCK, (sequence,))
+    sequence: int
+    sequence, blocked = found[0]
+    if not blocked or cursor.execute(_STOPPED, (lane, sequence)).fetchall()[0][0]:
+        return None
+    cursor.execute(_UNBLOCK, (sequence,))
     return sequence
 
 
@@ -31,36 +37,40 @@ def park(tx: Transaction, lane: bytes, delivery: int) -> None:
 
 
 def close(tx: Transaction, lane: bytes | None, delivery: int) -> None:
-    """Mark a dead letter as needing nobody any more, and let its lane go on."""
+    """Mark a dead letter as needing nobody any more; its lane is not stopped by it."""
     tx.cursor.execute(_SQL["close"], (delivery,))
+    reopen(tx, lane, delivery)
+
+
+def reopen(tx: Transaction, lane: bytes | None, delivery: int) -> None:
+    """A dead letter stops its lane no longer."""
     if lane is not None:
+        tx.open_lanes -= 1
         tx.cursor.execute(_SQL["unpark"], (lane, delivery))
 
 
-def overtake(tx: Transaction, rows: Rows, later: Delivery, lane: bytes) -> Delivery | None:
+def overtake(tx: Transaction, rows: Rows, later: NewDelivery, sequence: int, lane: bytes) -> int | None:
     """Apply what a superseding or recalling delivery does to its lane as it arrives.
 
-    A recall closes the open dead letters of its route and destination and so unparks the lane. Return the lane's
-    head where it must be looked at now: it became head, or it is overtaken and was made due. `later` itself, when it
-    became head.
+    A recall closes the open dead letters of its route and destination and so unparks the lane. Return the head of the
+    lane where somebody must look at it now: it just became head (`sequence` itself, perhaps), or it is overtaken and
+    was made due.
     """
     if later.recalls:
-        _recall_dead(tx, later, lane)
+        _recall_dead(tx, later, sequence, lane)
     became = advance(tx, lane)
-    if became == later.sequence:
-        return later
-    found = tx.cursor.execute(_SQL["lane-head"], (lane,)).fetchall()
+    if became == sequence:
+        return sequence
+    found = tx.cursor.execute(_HEAD, (lane,)).fetchall()
     head = rows.delivery(found[0][0]) if found else None
-    if head is None or head.sequence == later.sequence:
-        return None
-    if became is None and not _overtaken(head, later):
+    if head is None or head.sequence == sequence or (became is None and not _overtaken(head, later)):
         return None
     if head.state in (State.PENDING, State.RETRYING):
         tx.cursor.execute(_SQL["nudge"], (head.sequence, later.due_ms))
-    return rows.delivery(head.sequence)
+    return head.sequence
 
 
-def _overtaken(head: Delivery, later: Delivery) -> bool:
+def _overtaken(head: Delivery, later: NewDelivery) -> bool:
     if (head.route, head.destination) != (later.route, later.destination):
         return False
     if later.recalls:
@@ -68,11 +78,11 @@ def _overtaken(head: Delivery, later: Delivery) -> bool:
     return later.version is not None and (head.version is None or head.version < later.version)
 
 
-def _recall_dead(tx: Transaction, later: Delivery, lane: bytes) -> None:
+def _recall_dead(tx: Transaction, later: NewDelivery, sequence: int, lane: bytes) -> None:
     names = tx.names
     route = names.id(tx.cursor, "route", later.route)
     destination = names.id(tx.cursor, "destination", later.destination)
-    found = tx.cursor.execute(_SQL["open-in-lane"], (lane, route, destination, later.sequence)).fetchall()
-    for sequence, message in found:
-        close(tx, lane, sequence)
-        tx.note("recall", message=message, delivery=sequence)
+    found = tx.cursor.execute(_SQL["open-in-lane"], (lane, route, destination, sequence)).fetchall()
+    for dead, message in found:
+        close(tx, lane, dead)
+        tx.note("recall", message=message, delivery=dead)

@@ -13,6 +13,8 @@ from engine.store.sqlite.statements import statements
 
 _SQL = statements("ledger")
 _DAY_MS = 86_400_000
+_REMEMBERED = 4096
+"""Short ways kept per kind of look-up; what is forgotten is only looked up the long way again."""
 
 
 class Names:
@@ -24,6 +26,8 @@ class Names:
     def __init__(self) -> None:
         self.texts: dict[int, str] = {0: ""}
         self._ids: dict[tuple[str, str], int] = {}
+        self._together: dict[tuple[str, ...], dict[tuple[str, ...], tuple[int, ...]]] = {}
+        self._same: dict[int, tuple[tuple[Hop, ...], int]] = {}
         self._chains: dict[tuple[Hop, ...], int] = {}
         self._hops: dict[int, tuple[tuple[int, int], ...]] = {}
         self._read: dict[int, tuple[Hop, ...]] = {}
@@ -36,6 +40,7 @@ class Names:
         """Read everything; at the start, and again when memory can no longer be trusted."""
         for known in (self.texts, self._ids, self._chains, self._hops, self._read, self._buckets, self._log):
             known.clear()
+        self._forget()
         self.texts[0] = ""
         self._last = 0
         for number, kind, name in connection.execute(_SQL["names"]):
@@ -62,6 +67,11 @@ class Names:
         """Return a chain as (endpoint, role) integers."""
         return self._hops[chain]
 
+    def first(self, chain: int) -> int:
+        """Return the endpoint that a chain begins with, 0 when it is empty."""
+        hops = self._hops[chain]
+        return hops[0][0] if hops else 0
+
     def chain(self, number: int) -> tuple[Hop, ...]:
         """Return a chain under the names that are current."""
         read = self._read.get(number)
@@ -80,10 +90,35 @@ class Names:
             return number
         return self._add_name(cursor, kind, name) if name else 0
 
+    def together(self, cursor: Runs, kinds: tuple[str, ...], names: tuple[str, ...]) -> tuple[int, ...]:
+        """Return the integers of names that often come together, one of each kind, in one look-up."""
+        known = self._together.get(kinds)
+        if known is None:
+            known = self._together[kinds] = {}
+        numbers = known.get(names)
+        if numbers is None:
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            numbers = tuple(self.id(cursor, kind, name) for kind, name in zip(kinds, names, strict=True))
+            known[names] = numbers
+        return numbers
+
     def chain_id(self, cursor: Runs, hops: tuple[Hop, ...]) -> int:
-        """Return the integer of a chain, making it and its names known."""
+        """Return the integer of a chain, making it and its names known.
+
+        A route hands in the same tuple again and again: its identity is looked at first, because the hash of a chain
+        is computed in Python, hop by hop.
+        """
+        same = self._same.get(id(hops))
+        if same is not None and same[0] is hops:
+            return same[1]
         number = self._chains.get(hops)
-        return self._add_chain(cursor, hops) if number is None else number
+        if number is None:
+            number = self._add_chain(cursor, hops)
+        if len(self._same) >= _REMEMBERED:
+            self._same.clear()
+        self._same[id(hops)] = (hops, number)
+        return number
 
     def bucket_id(self, cursor: Runs, partner: int, fate: str, at_ms: int) -> int:
         """Return the bucket for content of a partner, retention class and month."""
@@ -118,6 +153,8 @@ class Names:
 
     def undo(self, mark: int) -> None:
         """Forget what was added since `mark`, after the database did."""
+        if len(self._log) > mark:
+            self._forget()
         while len(self._log) > mark:
             self._log.pop()()
 
@@ -126,6 +163,12 @@ class Names:
         self._log.clear()
 
     # ---------------------------------------------------------------- inside
+
+    def _forget(self) -> None:
+        """Drop the short ways, after anything that may have changed what they lead to."""
+        self._together.clear()
+        self._same.clear()
+        self._read.clear()
 
     def _add_name(self, cursor: Runs, kind: str, name: str) -> int:
         self._last += 1
@@ -151,7 +194,7 @@ class Names:
         del self._ids[kind, old]
         self._ids[kind, name] = number
         self.texts[number] = name
-        self._read.clear()
+        self._forget()
         self._chains = {self.chain(chain): chain for chain in self._hops}
 
     def _add_chain(self, cursor: Runs, hops: tuple[Hop, ...]) -> int:

@@ -53,7 +53,8 @@ def _release(tx: Transaction, rows: Rows, operation: Operation, standing: Standi
     lane = standing.lane
     blocked = False
     if lane is not None:
-        cursor.execute(_SQL["unpark"], (lane, sequence))
+        if standing.state == State.DEAD:
+            lanes.reopen(tx, lane, sequence)
         blocked = bool(cursor.execute(_SQL["stands-before"], (lane, sequence)).fetchall()[0][0])
         if not blocked:
             cursor.execute(_SQL["block-behind"], (lane, sequence))

@@ -59,6 +59,7 @@ def _candidates(before_ms: int, limit: int, search: Runs) -> tuple[int, list[int
 def _purge_slice(tx: Transaction, *, rows: Rows, sequences: list[int], floor: int) -> list[list[str]]:
     """Drop what is still over; return the files to remove, a list per message."""
     cursor = tx.cursor
+    tx.flush_all()
     cursor.execute(_META["meta-set"], (_FLOOR, floor))
     purged = []
     for sequence in sequences:
@@ -95,6 +96,7 @@ def _forget_keys(tx: Transaction, rows: Rows, message: int, received_ms: int) ->
 
 
 def _forget_duplicates(tx: Transaction) -> int:
+    tx.flush_all()
     day = (tx.now_ms - tx.window_ms) // _DAY_MS - 1
     tx.cursor.execute(_SQL["dedup-forget"], (day, DEDUP_SLICE))
     removed = tx.connection.changes()

@@ -39,14 +39,14 @@ class SqliteQueue:
         contents = of_acceptance(acceptance)
         if not any(content.source for content in contents):
             return await core.group.run(
-                lambda tx: accepting.accept(tx, core.written, acceptance, contents, core.files.folder),
+                lambda tx: accepting.accept(tx, core.written, acceptance, contents),
                 grows=True,
             )
         core.failure.check(grows=True)
         kept = await core.keep(contents)
         try:
             accepted = await core.group.run(
-                lambda tx: accepting.accept(tx, core.written, acceptance, kept, core.files.folder), grows=True
+                lambda tx: accepting.accept(tx, core.written, acceptance, kept), grows=True
             )
         except CommitUnknown:
             raise  # the row may name the files; if it does not, the next start sweeps them
@@ -88,9 +88,7 @@ class SqliteQueue:
         contents: list[Content] = []
         if settlement.renderings:
             contents = await self._kept(of_renderings(settlement.renderings))
-        return await core.group.run(
-            lambda tx: settling.settle(tx, core.written, settlement, contents, core.files.folder)
-        )
+        return await core.group.run(lambda tx: settling.settle(tx, core.written, settlement, contents))
 
     async def outlook(self) -> Mapping[str, int]:
         texts = self._core.names.texts

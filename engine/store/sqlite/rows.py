@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from itertools import repeat
+from operator import call
 from pathlib import Path
 from typing import Any
 
@@ -35,36 +38,43 @@ def delivery_of(row: Row, names: Names, body: Body | None = None) -> Delivery:
     """Return the delivery in a row of the fragment `delivery` (queue.sql)."""
     texts = names.texts
     flags = row[21]
-    return Delivery(
-        row[0],
-        row[1],
-        row[2],
-        texts[row[3]],
-        texts[row[4]],
-        texts[row[5]],
-        lane_of(row[6], row[0]),
-        names.chain(row[7]),
-        row[8],
-        STATES[row[9]],
-        row[10],
-        row[11],
-        row[12],
-        row[13],
-        row[14],
-        row[15],
-        row[16],
-        row[17],
-        row[18],
-        row[19],
-        row[20],
-        flags & SUPERSEDES > 0,
-        flags & RECALLS > 0,
-        flags & FALLBACK > 0,
-        texts[row[22]],
-        row[23] or "",
-        body,
-        row[24],
+    return make_delivery(
+        (
+            row[0],
+            row[1],
+            row[2],
+            texts[row[3]],
+            texts[row[4]],
+            texts[row[5]],
+            lane_of(row[6], row[0]),
+            names.chain(row[7]),
+            row[8],
+            STATES[row[9]],
+            *row[10:21],
+            flags & SUPERSEDES > 0,
+            flags & RECALLS > 0,
+            flags & FALLBACK > 0,
+            texts[row[22]],
+            row[23] or "",
+            body,
+            row[24],
+        )
     )
+
+
+_FIELDS = [field.name for field in fields(Delivery)]
+_SETTERS = tuple(getattr(Delivery, name).__set__ for name in _FIELDS)
+
+
+def make_delivery(values: tuple[Any, ...]) -> Delivery:
+    """Return a delivery from the values of all its fields in their order.
+
+    A frozen dataclass sets its fields one by one through `object.__setattr__`, which for 28 of them took longer than
+    reading the row; the slots are set directly here.
+    """
+    delivery = object.__new__(Delivery)
+    deque(map(call, _SETTERS, repeat(delivery), values), 0)
+    return delivery
 
 
 def delivery_row_of(row: Row, names: Names) -> DeliveryRow:
@@ -73,29 +83,45 @@ def delivery_row_of(row: Row, names: Names) -> DeliveryRow:
 
 
 class Rows:
-    """Reads single deliveries and bodies through a cursor: the writer's inside its transaction, or a reader's."""
+    """Reads single deliveries and bodies through a cursor: a reader's, or the writer's inside its transaction.
 
-    def __init__(self, cursor: Runs, names: Names, folder: Path) -> None:
+    `flush` writes first what the transaction has put off.
+    """
+
+    def __init__(
+        self, cursor: Runs, names: Names, folder: Path, flush: Callable[[], None] = lambda: None
+    ) -> None:
         self._cursor = cursor
         self._names = names
         self._folder = folder
+        self._flush = flush
 
     def delivery(self, sequence: int) -> Delivery | None:
         """Return a delivery without its body, None when there is none."""
+        self._flush()
         rows = self._cursor.execute(_DELIVERY, (sequence,)).fetchall()
         return delivery_of(rows[0], self._names) if rows else None
 
-    def with_body(self, delivery: Delivery) -> Delivery:
-        """Fill in the body of the current hop where it is inline and sound; else leave it to the archive."""
-        if not delivery.chain:
-            return delivery
-        row = self.find(delivery.message, delivery.chain[delivery.hop].rendering, delivery.part)
+    def sendable(self, sequence: int) -> Delivery | None:
+        """Return a delivery with the body of its current hop, where that is inline and sound."""
+        self._flush()
+        rows = self._cursor.execute(_DELIVERY, (sequence,)).fetchall()
+        if not rows:
+            return None
+        row = rows[0]
+        hops = self._names.chain(row[7])
+        body = self._inline(row[1], hops[row[8]].rendering, row[24]) if hops else None
+        return delivery_of(row, self._names, body)
+
+    def _inline(self, message: int, role: str, part: int) -> Body | None:
+        row = self.find(message, role, part)
         if row is None or row[5] is None or hashlib.sha256(row[5]).digest() != row[4]:
-            return delivery
-        return replace(delivery, body=self.handle(row))
+            return None  # a file, purged, or damaged: whoever asks the archive for it is told which
+        return self.handle(row)
 
     def find(self, message: int, role: str, part: int) -> Row | None:
         """Return the row (fragment `body`) of content by role, with its bytes; None when there is none."""
+        self._flush()
         number = self._names.find("role", role)
         if number is None:
             return None

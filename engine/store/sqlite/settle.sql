@@ -1,8 +1,8 @@
 -- name: standing
 -- What a change of one delivery must know; read and written in one transaction by the only writer.
 SELECT d.revision, d.state, d.chain, d.endpoint, d.route, d.destination, d.lane, d.holds, d.blocked, d.message,
-       d.generation, d.open, d.overtaken, d.attempts, d.hop_attempts, d.unknown, d.part, m.partner, m.received
-FROM deliveries AS d CROSS JOIN messages AS m WHERE d.seq = ?1 AND m.seq = d.message
+       d.generation, d.open, d.overtaken, d.part, d.bucket
+FROM deliveries AS d WHERE d.seq = ?1
 
 -- name: settle
 -- The revision was compared in this transaction, by the only writer: no other change can lie between.
@@ -11,16 +11,13 @@ SET state = ?, reason = ?, due = ?, deadline = ?, hop = ?, hop_ms = ?, attempts 
     endpoint = ?, holds = ?, open = ?, settled = ?, revision = revision + 1
 WHERE seq = ?
 
--- name: lane-next
--- The first that stands in the lane, if it waits and no dead letter before it has stopped the lane. One probe each.
-SELECT f.seq
-FROM (SELECT d.seq, d.blocked FROM deliveries AS d INDEXED BY deliveries_lane
-      WHERE d.lane = ?1 AND d.holds = 1 ORDER BY d.seq LIMIT 1) AS f
-WHERE f.blocked = 1 AND NOT EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ?1 AND p.delivery < f.seq)
+-- name: lane-stopped
+-- Whether a dead letter before this place has stopped the lane.
+SELECT EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ? AND p.delivery < ?)
 
 -- name: lane-head
--- The first that stands in the lane, whatever its state.
-SELECT d.seq FROM deliveries AS d INDEXED BY deliveries_lane
+-- The first that stands in the lane, whatever its state: one probe.
+SELECT d.seq, d.blocked FROM deliveries AS d INDEXED BY deliveries_lane
 WHERE d.lane = ?1 AND d.holds = 1 ORDER BY d.seq LIMIT 1
 
 -- name: unblock
@@ -92,12 +89,20 @@ UPDATE deliveries SET state = ?2, due = ?3, deadline = NULL, reason = ?4, revisi
 -- The same duty once more, as a delivery of its own behind everything else.
 INSERT INTO deliveries (seq, message, part, route, version, destination, chain, endpoint, state, blocked, holds, open,
                         overtaken, flags, overtakes, due, accepted, hop, hop_ms, revision, generation, attempts,
-                        hop_attempts, unknown, kind, settled, lane, deadline, expire, ordinal, own_id, reason)
+                        hop_attempts, unknown, kind, settled, bucket, lane, deadline, expire, ordinal, own_id, reason)
 SELECT ?2, message, part, route, version, destination, chain, ?3, 0, ?4, ?5, 0, 0, flags & 4, 0, ?6, ?6, 0, 0, 0, 0, 0,
-       0, 0, kind, 0, lane, NULL, NULL, ordinal, COALESCE(?7, own_id), NULL
+       0, 0, kind, 0, bucket, lane, NULL, NULL, ordinal, COALESCE(?7, own_id), NULL
 FROM deliveries WHERE seq = ?1
 
 -- name: stands-before
 -- Whether something earlier stands in the lane, or has stopped it.
 SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND holds = 1 AND seq < ?2)
     OR EXISTS (SELECT 1 FROM parked WHERE lane = ?1 AND delivery < ?2)
+
+-- name: origin
+-- What deliveries of a message that was routed later begin with.
+SELECT m.id, m.received FROM messages AS m WHERE m.seq = ?
+
+-- name: open-lanes
+-- How many open dead letters stand in a lane that others may share; counted once at the start.
+SELECT count(*) FROM deliveries AS d INDEXED BY deliveries_open WHERE d.open = 1 AND d.lane IS NOT NULL

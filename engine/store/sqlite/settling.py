@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import Conflict, NotFound
-from engine.model import Body, Delivery, Hop, Result, State
+from engine.model import INLINE_LIMIT, Delivery, Hop, Result, State
 from engine.store.protocol import AttemptRow, LaneEffect, Settled, Settlement
 from engine.store.sqlite import lanes
-from engine.store.sqlite.accepting import PAYLOAD, Brought, add_deliveries, add_keys
-from engine.store.sqlite.contents import Content, add_contents, of_evidence
+from engine.store.sqlite.accepting import Brought, add_deliveries, add_keys
+from engine.store.sqlite.contents import EVIDENCE, Content, of_bytes, of_keys, rows_of
 from engine.store.sqlite.rows import STATES, Rows
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
@@ -19,8 +18,9 @@ from engine.store.sqlite.transaction import Transaction
 _SQL = statements("settle")
 _STANDING = _SQL["standing"]
 _SETTLE = _SQL["settle"]
-_ATTEMPT_ADD = _SQL["attempt-add"]
 _OVERTAKE = _SQL["overtake"]
+_ROLES = statements("content")["roles"]
+_TERMINAL = int(State.DELIVERED)
 
 
 class Standing(NamedTuple):
@@ -39,12 +39,8 @@ class Standing(NamedTuple):
     generation: int
     open: int
     overtaken: int
-    attempts: int
-    hop_attempts: int
-    unknown: int
     part: int
-    partner: int
-    received: int
+    bucket: int
 
 
 def standing_of(tx: Transaction, delivery: int) -> Standing:
@@ -52,21 +48,19 @@ def standing_of(tx: Transaction, delivery: int) -> Standing:
     found = tx.cursor.execute(_STANDING, (delivery,)).fetchall()
     if not found:
         raise NotFound(f"there is no delivery {delivery}")
-    return Standing(*found[0])
+    return Standing._make(found[0])
 
 
-def settle(
-    tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content], folder: Path
-) -> Settled:
+def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content]) -> Settled:
     """Change a delivery whose revision is still the one that was read."""
     sequence = settlement.delivery
     before = standing_of(tx, sequence)
     if before.revision != settlement.revision:
         raise Conflict(f"delivery {sequence} is at revision {before.revision}, not {settlement.revision}")
-    if before.state >= State.DELIVERED:
+    if before.state >= _TERMINAL:
         raise Conflict(f"delivery {sequence} has ended: {STATES[before.state].word}")
     state = settlement.state
-    terminal = state >= State.DELIVERED
+    terminal = state >= _TERMINAL
     leaves = terminal or settlement.lane is not LaneEffect.KEEP
     hops = tx.names.hops(before.chain)
     endpoint = hops[settlement.hop][0] if hops else before.endpoint
@@ -89,14 +83,18 @@ def settle(
             sequence,
         ),
     )
-    tx.moved(before.route, (before.endpoint, before.state), (endpoint, int(state)))
+    tx.moved(before.route, (before.endpoint, before.state), (endpoint, state))
     if settlement.attempt is not None:
         add_attempt(tx, sequence, before, settlement.attempt)
-    detail = f"{state.word}: {settlement.reason}" if settlement.reason else state.word
-    tx.note("settle", message=before.message, delivery=sequence, detail=detail)
-    following = _leave_lane(tx, settlement, before) if leaves and before.lane is not None else None
-    ready = _spawn(tx, rows, settlement, before, contents, folder)
-    return Settled(before.revision + 1, _next(tx, rows, following, settlement.pass_kind), ready)
+    word = state.word
+    tx.log("settle", before.message, sequence, f"{word}: {settlement.reason}" if settlement.reason else word)
+    following = None
+    if leaves and before.lane is not None:
+        became = _leave_lane(tx, settlement, before, before.lane)
+        following = _next(tx, rows, became, settlement.pass_kind) if became is not None else None
+    if settlement.spawn or settlement.keys or contents:
+        return Settled(before.revision + 1, following, _spawn(tx, rows, settlement, before, contents))
+    return Settled(before.revision + 1, following)
 
 
 def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: AttemptRow) -> None:
@@ -106,17 +104,11 @@ def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: Attem
     if attempt.evidence:
         tx.body += 1
         evidence = tx.body
-        bucket = names.bucket_id(cursor, before.partner, PAYLOAD, before.received)
-        add_contents(
-            cursor,
-            names,
-            [of_evidence(attempt.evidence)],
-            first=evidence,
-            message=before.message,
-            bucket=bucket,
+        answer = of_bytes(EVIDENCE, attempt.evidence[:INLINE_LIMIT])
+        tx.evidence += rows_of(
+            cursor, names, [answer], first=evidence, message=before.message, bucket=before.bucket
         )
-    cursor.execute(
-        _ATTEMPT_ADD,
+    tx.attempts.append(
         (
             delivery,
             before.generation,
@@ -128,29 +120,31 @@ def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: Attem
             attempt.code,
             attempt.remark or None,
             evidence,
-        ),
+        )
     )
 
 
 def recover(tx: Transaction, *, in_send: Sequence[tuple[int, int]], at_ms: int) -> list[int]:
     """Count an unknown outcome for each (delivery, attempt number) that was in a send, once per attempt."""
     changed = []
+    tx.flush_all()
     for sequence, number in in_send:
         try:
             before = standing_of(tx, sequence)
         except NotFound:
             continue  # the flight file outlived a store that was restored from an older copy
         known = tx.cursor.execute(_SQL["attempt-known"], (sequence, before.generation, number)).fetchall()
-        if before.state >= State.DELIVERED or known[0][0]:
+        if before.state >= _TERMINAL or known[0][0]:
             continue
         endpoint = tx.names.texts[before.endpoint]
         lost = AttemptRow(
             endpoint, number, at_ms, 0, Result.UNKNOWN, "crash", "the process ended in the send"
         )
         add_attempt(tx, sequence, before, lost)
+        tx.flush_all()
         tx.cursor.execute(_SQL["recover"], (sequence, number))
         after = State.RETRYING if before.state < State.IN_FLIGHT else before.state
-        tx.moved(before.route, (before.endpoint, before.state), (before.endpoint, int(after)))
+        tx.moved(before.route, (before.endpoint, before.state), (before.endpoint, after))
         tx.note(
             "recover", message=before.message, delivery=sequence, detail=f"attempt {number}: unknown outcome"
         )
@@ -161,23 +155,22 @@ def recover(tx: Transaction, *, in_send: Sequence[tuple[int, int]], at_ms: int) 
 # --------------------------------------------------------------------------- the lane
 
 
-def _leave_lane(tx: Transaction, settlement: Settlement, before: Standing) -> int | None:
-    lane = before.lane
-    assert lane is not None  # the caller asked
-    if settlement.lane is LaneEffect.PARK and settlement.state is State.DEAD:
-        lanes.park(tx, lane, settlement.delivery)
-    if settlement.state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
+def _leave_lane(tx: Transaction, settlement: Settlement, before: Standing, lane: bytes) -> int | None:
+    """Let the lane go on, or stop it; return who became its head."""
+    state = settlement.state
+    if state is State.DEAD:
+        tx.open_lanes += 1
+        if settlement.lane is LaneEffect.PARK:
+            lanes.park(tx, lane, settlement.delivery)
+    elif tx.open_lanes and state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
         tx.cursor.execute(_OVERTAKE, (lane, settlement.delivery))
     return lanes.advance(tx, lane) if before.holds else None
 
 
-def _next(tx: Transaction, rows: Rows, following: int | None, kind: str) -> Delivery | None:
-    if following is None:
-        return None
+def _next(tx: Transaction, rows: Rows, following: int, kind: str) -> Delivery | None:
     if kind:
         _pass_kind(tx, following, kind)
-    delivery = rows.delivery(following)
-    return rows.with_body(delivery) if delivery is not None else None
+    return rows.sendable(following)
 
 
 def _pass_kind(tx: Transaction, following: int, kind: str) -> None:
@@ -197,36 +190,23 @@ def _pass_kind(tx: Transaction, following: int, kind: str) -> None:
     cursor.execute(_SQL["pass-kind"], (following, names.id(cursor, "kind", kind), number))
 
 
-_ROLES = statements("content")["roles"]
-
-
 # --------------------------------------------------------------------------- what a delivery of kind route became
 
 
 def _spawn(
-    tx: Transaction,
-    rows: Rows,
-    settlement: Settlement,
-    before: Standing,
-    contents: Sequence[Content],
-    folder: Path,
+    tx: Transaction, rows: Rows, settlement: Settlement, before: Standing, contents: Sequence[Content]
 ) -> list[Delivery]:
+    message = before.message
+    tx.flush()
+    identifier, received = tx.cursor.execute(_SQL["origin"], (message,)).fetchall()[0]
     if settlement.keys:
-        add_keys(tx, before.message, before.received, settlement.keys)
-    if contents:
-        first = tx.body + 1
-        tx.body += len(contents)
-        bucket = tx.names.bucket_id(tx.cursor, before.partner, PAYLOAD, before.received)
-        add_contents(
-            tx.cursor, tx.names, contents, first=first, message=before.message, bucket=bucket, late=1
-        )
-    if not settlement.spawn:
-        return []
-    origin = rows.delivery(settlement.delivery)
-    if origin is None:
-        raise NotFound(f"there is no delivery {settlement.delivery}")
-    brought = Brought(
-        before.message, origin.message_id, origin.accepted_ms, Body(0, b"", b""), contents, folder
+        add_keys(tx, message, received, settlement.keys)
+        contents = [*contents, of_keys(settlement.keys)]
+    first = tx.body + 1
+    tx.body += len(contents)
+    tx.bodies += rows_of(
+        tx.cursor, tx.names, contents, first=first, message=message, bucket=before.bucket, late=1
     )
+    brought = Brought(message, identifier, received, before.bucket, settlement.renderings)
     ready, _ = add_deliveries(tx, rows, settlement.spawn, brought)
     return ready

@@ -152,7 +152,7 @@ def _core(
         names=names,
         digests=tx.digests,
         tx=tx,
-        written=Rows(tx.cursor, names, files.folder),
+        written=Rows(tx.cursor, names, files.folder, tx.flush),
         reader=reader,
         cursor=cursor,
         read=Rows(cursor, names, files.folder),

@@ -10,12 +10,18 @@ from typing import NamedTuple
 from apsw import Connection
 
 from engine.model import Disposition, State
+from engine.store.sqlite.contents import BodyRow
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.digests import Digests
 from engine.store.sqlite.names import Names
 from engine.store.sqlite.statements import statements
 
 _SQL = statements("ledger")
+_MESSAGE_ADD = statements("accept")["message-add"]
+_BODY_ADD = statements("accept")["body-add"]
+_DEDUP_ADD = statements("accept")["dedup-add"]
+_ATTEMPT_ADD = statements("settle")["attempt-add"]
+_OPEN_LANES = statements("settle")["open-lanes"]
 _DAY_MS = 86_400_000
 
 GENESIS = hashlib.sha256(b"passerelle").digest()
@@ -34,8 +40,9 @@ class Mark(NamedTuple):
     rows: int
     names: int
     window: int
+    open_lanes: int
     counts: dict[tuple[int, int, int], int]
-    totals: dict[str, int]
+    created: int
     days: dict[tuple[int, int, int], int]
 
 
@@ -43,7 +50,8 @@ class Transaction:
     """What operations write through; one per writer, begun, sealed, and adopted or abandoned for each group.
 
     Sequences are given here and not by the database, so that rows of several tables refer to each other without a
-    question. `now_ms` is the group's time: every row of a group bears the same.
+    question, and rows that nobody reads soon are put off and written together (`flush`). `now_ms` is the group's
+    time: every row of a group bears the same.
     """
 
     def __init__(self, connection: Connection, names: Names, digests: Digests) -> None:
@@ -59,12 +67,18 @@ class Transaction:
         self.rows: list[Row] = []
         """The group's journal rows so far."""
         self._counts: dict[tuple[int, int, int], int] = {}
-        self._totals: dict[str, int] = {}
+        self.messages: list[tuple[object, ...]] = []
+        self.bodies: list[BodyRow] = []
+        self.evidence: list[BodyRow] = []
+        self.attempts: list[tuple[object, ...]] = []
+        self.controls: dict[tuple[int, int, str], tuple[int, int]] = {}
+        self._created = 0
         self._days: dict[tuple[int, int, int], int] = {}
         self.dedup_day = self.key_month = 0
         self.window_ms = 0
+        self.open_lanes = 0
         self._sealed = b""
-        self._clean = Mark(0, 0, 0, 0, 0, 0, {}, {}, {})
+        self._clean = Mark(0, 0, 0, 0, 0, 0, 0, {}, 0, {})
 
     def load(self) -> None:
         """Take up where the database stands."""
@@ -76,6 +90,7 @@ class Transaction:
         self.root = found[0][0] if found else GENESIS
         window = cursor.execute(_SQL["meta"], ("dedup_window",)).fetchall()
         self.window_ms = window[0][0] if window else 0
+        self.open_lanes = cursor.execute(_OPEN_LANES).fetchall()[0][0]
         self.dedup_day = self.key_month = 0
 
     # ---------------------------------------------------------------- life of a group
@@ -88,19 +103,49 @@ class Transaction:
 
     def seal(self) -> None:
         """Write what the group adds up to: counts, journal rows, and the commit's root over them."""
+        self.flush_all()
         if not self.rows:
             return
         cursor = self.cursor
         cursor.executemany(_SQL["journal-add"], self.rows)
+        totals: dict[str, int] = {}
         if self._counts:
             cursor.executemany(_SQL["count"], [(*key, n) for key, n in self._counts.items() if n])
-        if self._totals:
-            cursor.executemany(_SQL["total"], list(self._totals.items()))
+        if self._created:
+            totals["created"] = self._created
         if self._days:
             cursor.executemany(_SQL["day"], [(*key, n) for key, n in self._days.items()])
+            for (_, _, disposition), n in self._days.items():
+                word = Disposition(disposition).word
+                totals[word] = totals.get(word, 0) + n
+        if totals:
+            cursor.executemany(_SQL["total"], list(totals.items()))
         last = self.rows[-1][0]
         self._sealed = chain_root(self.root, self.commit + 1, self.now_ms, self.rows)
         cursor.execute(_SQL["commit-add"], (self.commit + 1, self.now_ms, last, self._sealed))
+
+    def flush(self) -> None:
+        """Write messages, their content and control ids: before anything of this group reads them."""
+        if not self.messages and not self.bodies:
+            return
+        cursor = self.cursor
+        cursor.executemany(_MESSAGE_ADD, self.messages)
+        cursor.executemany(_BODY_ADD, self.bodies)
+        if self.controls:
+            cursor.executemany(
+                _DEDUP_ADD, [(day, *key, message) for key, (day, message) in self.controls.items()]
+            )
+        self._put_off()
+
+    def flush_all(self) -> None:
+        """Write attempts and evidence as well, which nothing on the way of a message reads."""
+        self.flush()
+        if self.attempts:
+            cursor = self.cursor
+            cursor.executemany(_ATTEMPT_ADD, self.attempts)
+            if self.evidence:
+                cursor.executemany(_BODY_ADD, self.evidence)
+            self.attempts, self.evidence = [], []
 
     def adopt(self) -> None:
         """The commit returned: what it wrote is where the next group starts."""
@@ -125,8 +170,9 @@ class Transaction:
             len(self.rows),
             self.names.mark(),
             self.window_ms,
+            self.open_lanes,
             dict(self._counts),
-            dict(self._totals),
+            self._created,
             dict(self._days),
         )
 
@@ -135,14 +181,19 @@ class Transaction:
         self.message, self.delivery, self.body = mark.message, mark.delivery, mark.body
         del self.rows[mark.rows :]
         self.names.undo(mark.names)
-        self._counts, self._totals, self._days = dict(mark.counts), dict(mark.totals), dict(mark.days)
-        self.window_ms = mark.window
+        self._put_off()
+        self.attempts, self.evidence = [], []
+        self._counts, self._created, self._days = dict(mark.counts), mark.created, dict(mark.days)
+        self.window_ms, self.open_lanes = mark.window, mark.open_lanes
         self.dedup_day = self.key_month = 0  # written again by the next that needs them
+
+    def _put_off(self) -> None:
+        self.messages, self.bodies, self.controls = [], [], {}
 
     def _forget(self) -> None:
         self.rows = []
         self._counts = {}
-        self._totals = {}
+        self._created = 0
         self._days = {}
 
     # ---------------------------------------------------------------- what operations add
@@ -176,11 +227,18 @@ class Transaction:
             )
         )
 
+    def log(self, action: str, message: int, delivery: int | None, detail: str | None) -> None:
+        """Add a journal row of the engine's own doing: `note` for the paths that every message takes."""
+        rows = self.rows
+        number = self.names.id(self.cursor, "action", action)
+        rows.append((self._journal + len(rows) + 1, number, message, delivery, None, detail, None))
+
     def created(self, route: int, endpoint: int, state: State) -> None:
         """Count a new delivery."""
-        key = (route, endpoint, int(state))
-        self._counts[key] = self._counts.get(key, 0) + 1
-        self._totals["created"] = self._totals.get("created", 0) + 1
+        key = (route, endpoint, state)
+        counts = self._counts
+        counts[key] = counts.get(key, 0) + 1
+        self._created += 1
 
     def moved(self, route: int, before: tuple[int, int], after: tuple[int, int]) -> None:
         """Count a delivery that went from one (endpoint, state) to another."""
@@ -191,10 +249,9 @@ class Transaction:
 
     def arrived(self, partner: int, received_ms: int, disposition: Disposition) -> None:
         """Count a message at the door."""
-        key = (received_ms // _DAY_MS, partner, int(disposition))
-        self._days[key] = self._days.get(key, 0) + 1
-        word = disposition.word
-        self._totals[word] = self._totals.get(word, 0) + 1
+        key = (received_ms // _DAY_MS, partner, disposition)
+        days = self._days
+        days[key] = days.get(key, 0) + 1
 
 
 def chain_root(before: bytes, commit: int, at_ms: int, rows: Sequence[Row]) -> bytes:
