@@ -68,17 +68,15 @@ class Mark:
         return Mark(self.source, self.line, self.column + begin, places[end] - begin + 1, self.style)
 
     def _inside_block(self, offset: int, length: int) -> Mark | None:
-        number = self.line + 1
-        while number <= len(self.source.lines) and not self.source.line(number).strip():
-            number += 1
-        indent = len(self.source.line(number)) - len(self.source.line(number).lstrip(" "))
-        while number <= len(self.source.lines):
-            content = self.source.line(number)[indent:]
+        below = self.source.lines[self.line :]
+        first = next((line for line in below if line.strip()), "")
+        indent = len(first) - len(first.lstrip(" "))
+        for number, line in enumerate(below, self.line + 1):
+            content = line[indent:]
             if offset <= len(content):
                 rest = max(1, min(length, len(content) - offset))
                 return Mark(self.source, number, indent + offset + 1, rest)
             offset -= len(content) + 1
-            number += 1
         return None
 
 
