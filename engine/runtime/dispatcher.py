@@ -135,7 +135,7 @@ class Dispatcher:
             self._workers.abort()
 
     def _break_off(self) -> None:
-        self._sender.settler.stopped = True
+        self._sender.settler.stop()
         for flying in self._turns.flying.values():
             flying.break_off("stopped", "the engine stopped during the attempt")
 

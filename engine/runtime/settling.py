@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from anyio import CancelScope
+
 from engine.clock import Clock
 from engine.errors import CommitUnknown, Conflict, StoreCorrupt, StoreFailed, StoreLocked, StoreUnavailable
 from engine.model import Delivery
@@ -24,7 +26,14 @@ class Settler:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._pauses: set[CancelScope] = set()
         self.stopped = False
+
+    def stop(self) -> None:
+        """Give up from now on when the store cannot settle at once; those who wait for it try once more."""
+        self.stopped = True
+        for pause in self._pauses:
+            pause.cancel()
 
     async def settle(self, delivery: Delivery, settlement: Settlement) -> tuple[Settled, bool] | None:
         """Return what the commit made, and whether `Settled.next` is known; None when told to stop before that.
@@ -51,8 +60,16 @@ class Settler:
                 _log.warning(
                     "the store does not settle", extra={"action": "settle", "delivery": delivery.sequence}
                 )
-            await self._clock.sleep(pause)
+            await self._wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _wait(self, seconds: float) -> None:
+        with CancelScope() as scope:
+            self._pauses.add(scope)
+            try:
+                await self._clock.sleep(seconds)
+            finally:
+                self._pauses.discard(scope)
 
     async def row(self, delivery: Delivery) -> DeliveryRow | None:
         """Return the delivery as the store has it now."""

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from engine.clock import Clock
@@ -87,6 +89,7 @@ class Partner(Outbound):
                 attempt.kind,
             )
         )
+        house.news.set()
         script = house.scripts.get(self._name, [OK])
         answer = script.pop(0) if len(script) > 1 else script[0]
         if isinstance(answer, Exception):
@@ -145,6 +148,7 @@ class House:
     router: Callable[[Delivery], Awaitable[Settlement]] = no_router
 
     def __post_init__(self) -> None:
+        self.news = anyio.Event()
         self._ids = IdSource(self.clock)
         self._numbers = itertools.count()
         self.outbounds = Outbounds(lambda name: Partner(name, self), self.clock, self.counters)
@@ -157,10 +161,13 @@ class House:
             gates=self.gates,
             counters=self.counters,
             rng=self.rng,
-            routing=lambda delivery: self.router(delivery),
+            routing=self._route,
             settled=self.settled.append,
             breaker_changed=lambda name, phase: self.breaker.append((name, phase)),
         )
+
+    async def _route(self, delivery: Delivery) -> Settlement:
+        return await self.router(delivery)
 
     # ------------------------------------------------------------- life
 
@@ -203,6 +210,12 @@ class House:
             Acceptance(message, Disposition.ACCEPTED, b"ok", [delivery], renderings)
         )
 
+    async def put_many(self, count: int, **more: Any) -> None:
+        """Store many messages in few commits, telling nobody."""
+        async with anyio.create_task_group() as group:
+            for _ in range(count):
+                group.start_soon(partial(self.put, **more))
+
     async def accept(self, **more: Any) -> str:
         """Store a message and tell the dispatcher, as the intake does; return its id."""
         accepted = await self.put(**more)
@@ -225,8 +238,23 @@ class House:
 
     async def quiet(self) -> None:
         """Wait until nothing is in flight and nothing is due."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             await self.dispatcher.wait_idle()
+
+    async def until_sent(self, count: int, endpoint: str = "") -> None:
+        """Wait until `count` attempts reached partners, or one of them."""
+        with anyio.fail_after(20):
+            while sum(not endpoint or sent.endpoint == endpoint for sent in self.sent) < count:
+                self.news = anyio.Event()
+                await self.news.wait()
+
+    async def tick_until(self, done: Callable[[], bool], *, step_ms: int) -> None:
+        """Let time pass in small steps, whatever is in flight, until something is so."""
+        with anyio.fail_after(20):
+            while not done():
+                self.clock.advance_to(self.clock.now_ms() + step_ms)
+                for _ in range(5):
+                    await anyio.lowlevel.checkpoint()
 
     async def forward(self, seconds: float) -> None:
         """Let time pass, stopping at every moment at which the dispatcher has something to do."""
@@ -247,7 +275,11 @@ class House:
 
 @asynccontextmanager
 async def house(
-    folder: Path, *, seed: int = 7, clock: VirtualClock | None = None, wrap: Callable[[Store, Clock], Store] | None = None
+    folder: Path,
+    *,
+    seed: int = 7,
+    clock: VirtualClock | None = None,
+    wrap: Callable[[Store, Clock], Store] | None = None,
 ) -> AsyncIterator[House]:
     """Open store, flight file and recovery; the test runs `open()` itself."""
     time = clock or VirtualClock(NINE)

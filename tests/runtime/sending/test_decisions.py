@@ -205,7 +205,9 @@ def test_an_attempt_that_fails_after_the_takeover_time_moves_on() -> None:
 
 def test_a_retry_carries_the_earlier_of_takeover_and_expiry_as_its_deadline() -> None:
     policy = DestinationPolicy("r", "d", fallback_after=900.0)
-    assert after(delivery(expire_ms=NOW + HOUR), failed(Result.TRANSIENT), policy).deadline_ms == NOW + 900_000
+    assert (
+        after(delivery(expire_ms=NOW + HOUR), failed(Result.TRANSIENT), policy).deadline_ms == NOW + 900_000
+    )
 
 
 def test_an_operators_hold_during_the_attempt_stays() -> None:
@@ -271,7 +273,9 @@ def test_a_removed_destination_parks_and_comes_back_to_its_place() -> None:
 # ----------------------------------------------------------------- at a deadline
 
 
-def overdue(before: Delivery, policy: DestinationPolicy | None = POLICY, *, gated: bool = False) -> Settlement:
+def overdue(
+    before: Delivery, policy: DestinationPolicy | None = POLICY, *, gated: bool = False
+) -> Settlement:
     return decisions.at_deadline(
         before, policy, now_ms=NOW, gated=gated, closed_ms=lambda since_ms: 0, rng=random.Random(1)
     )

@@ -65,7 +65,9 @@ async def test_a_spent_budget_hands_the_same_message_to_each_fallback_and_ends_d
         await home.forward(600)
         row = (await home.row(message)).delivery
         assert (row.state, row.reason, row.hop) == (State.DEAD, "budget", 2)
-        at = {name: [sent.at_ms for sent in home.sent if sent.endpoint == name] for name in (EMR, QUEUE, MAIL)}
+        at = {
+            name: [sent.at_ms for sent in home.sent if sent.endpoint == name] for name in (EMR, QUEUE, MAIL)
+        }
         assert at[EMR][-1] - at[EMR][0] == 60_000, "the last attempt is at the end of the budget"
         assert at[QUEUE][0] == at[EMR][-1] and at[QUEUE][-1] - at[QUEUE][0] == 30_000
         assert len(at[MAIL]) == 1
@@ -81,9 +83,7 @@ async def test_a_fallback_gets_its_own_rendering(tmp_path: Path) -> None:
             Rendering("rendered", Body.of(b"content"), "application/json"),
             Rendering("rendered:mail", Body.of(b"a notice"), "text/plain"),
         )
-        message = await home.accept(
-            renderings=rendered, hops=(Hop(EMR), Hop(MAIL, "rendered:mail"))
-        )
+        message = await home.accept(renderings=rendered, hops=(Hop(EMR), Hop(MAIL, "rendered:mail")))
         await home.quiet()
         assert [(sent.endpoint, sent.body) for sent in home.sent] == [(EMR, b"content"), (MAIL, b"a notice")]
         assert await home.state(message) is State.DELIVERED_BY_FALLBACK
