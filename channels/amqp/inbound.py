@@ -7,16 +7,17 @@ broker gets it back when we stop or the connection is lost; the copy then meets 
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import anyio
-from aiormq.abc import DeliveredMessage
+from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from pamqp.commands import Basic
 
-from channels.amqp.link import CLOSE_SECONDS, QUORUM, Link, losing, open_link, place, refusal
+from channels.amqp.link import CLOSE_SECONDS, CONNECT_SECONDS, QUORUM, Link, losing, open_link, place
 from channels.amqp.model import AmqpListener
 from channels.amqp.received import received_message
 from engine.errors import CommitUnknown, Rejected, Transient
@@ -24,6 +25,7 @@ from engine.model import Disposition, Verdict
 from engine.spi import ChannelContext, Inbound, Intake
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_LONGEST_RECONNECT = 5.0  # seconds: a broker that is back should not be kept waiting
 
 
 class Acknowledgement:
@@ -52,7 +54,7 @@ class AmqpInbound(Inbound):
         """Consume until stopped; Transient or Permanent when the broker cannot be used from the start."""
         ended = self._ended = anyio.Event()
         try:
-            link = await self._open()
+            link = await open_link(self.config, self.context, self._prepare)
             task_status.started(f"{self._place} {self.config.queue}")
             while True:
                 await self._consume(link, intake)
@@ -72,24 +74,12 @@ class AmqpInbound(Inbound):
 
     # ----------------------------------------------------------------- the connection
 
-    async def _open(self) -> Link:
-        link = await open_link(self.config, self.context)
-        try:
-            with losing():
-                await self._prepare(link)
-        except BaseException as error:
-            link.reset()
-            if isinstance(error, AMQPError | OSError | RuntimeError):
-                raise refusal(error, self._place) from error
-            raise
-        return link
-
-    async def _prepare(self, link: Link) -> None:
+    async def _prepare(self, channel: AbstractChannel) -> None:
         if self.config.declare:
-            await link.channel.queue_declare(self.config.queue, durable=True, arguments=dict(QUORUM))
+            await channel.queue_declare(self.config.queue, durable=True, arguments=dict(QUORUM))
         else:
-            await link.channel.queue_declare(self.config.queue, passive=True)
-        await link.channel.basic_qos(prefetch_count=self.config.prefetch)
+            await channel.queue_declare(self.config.queue, passive=True)
+        await channel.basic_qos(prefetch_count=self.config.prefetch)
 
     async def _reopen(self) -> Link | None:
         """Connect again, with growing pauses; None when stopped meanwhile. Permanent ends serving."""
@@ -101,9 +91,9 @@ class AmqpInbound(Inbound):
             if self._stopping.is_set():
                 return None
             try:
-                return await self._open()
+                return await open_link(self.config, self.context, self._prepare)
             except Transient:
-                pause = min(_LONGEST_PAUSE, pause * 2)
+                pause = min(_LONGEST_RECONNECT, pause * 2)
 
     async def _consume(self, link: Link, intake: Intake) -> None:
         """Consume on one connection until it is lost or we are stopped; ends with nothing under way."""
@@ -137,9 +127,10 @@ class AmqpInbound(Inbound):
         async with send:
             try:
                 with losing():
-                    consumer = await link.channel.basic_consume(self.config.queue, deliver)
-            except (AMQPError, OSError, ChannelInvalidStateError):
-                return
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        consumer = await link.channel.basic_consume(self.config.queue, deliver)
+            except (AMQPError, OSError, ChannelInvalidStateError, TimeoutError):
+                return  # a node that just came up may never answer: the next connection asks again
             async with anyio.create_task_group() as group:
                 for event in (lost, self._stopping):
                     group.start_soon(_end_on, event, group.cancel_scope)

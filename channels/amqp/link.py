@@ -11,7 +11,8 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +29,7 @@ from aiormq.exceptions import (
     ConnectionClosed,
     ConnectionNotAllowed,
     IncompatibleProtocolError,
+    InvalidFrameError,
     ProbableAuthenticationError,
     ProtocolSyntaxError,
 )
@@ -48,6 +50,7 @@ _USER_TIMEOUT_MS = 30_000
 _MISSING = re.compile(
     "no (queue|exchange)"
 )  # the other 404s of RabbitMQ pass: its node is down, or it timed out
+_METHOD_HEAD = 6  # bytes: class, method, reply code (AMQP 0-9-1 2.3.5.1)
 _NOT_ALLOWED = 530  # AMQP 0-9-1 1.2: reply codes
 QUORUM = {"x-queue-type": "quorum"}
 
@@ -97,12 +100,37 @@ _MEANINGS: Sequence[tuple[tuple[type[BaseException], ...], type[Transient | Perm
 logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
 
 
+class _Listening:
+    """A reader that remembers the last bytes of the handshake: aiormq drops the code of a refusal to open."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._last = b""
+        self.at_eof = reader.at_eof
+        self.read = reader.read
+
+    async def readexactly(self, n: int) -> bytes:
+        self._last = await self._reader.readexactly(n)
+        return self._last
+
+    @property
+    def refusal(self) -> int:
+        """The reply code of a Connection.Close (class 10, method 50), 0 where the last frame was none."""
+        found = struct.unpack(">HHH", self._last[:6]) if len(self._last) > _METHOD_HEAD else (0, 0, 0)
+        return found[2] if found[:2] == (10, 50) else 0
+
+    def stop(self) -> None:
+        """The handshake is over: get out of the way."""
+        self.readexactly = self._reader.readexactly  # type: ignore[method-assign]  # the hot path needs no detour
+
+
 class _Transport(TransportFactory):
     """Opens the socket: half-open connections are noticed, and we keep the means to reset it."""
 
     def __init__(self, tls: ssl.SSLContext | None) -> None:
         self._tls = tls
         self.writer: asyncio.StreamWriter | None = None
+        self.reader: _Listening | None = None
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection(url.host, url.port, ssl=self._tls)
@@ -110,7 +138,8 @@ class _Transport(TransportFactory):
         connection = writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
-        return reader, writer
+        self.reader = _Listening(reader)
+        return self.reader, writer  # type: ignore[return-value]  # it has what aiormq calls
 
 
 class Link:
@@ -156,12 +185,16 @@ class Link:
             self.reset()
 
 
-async def open_link(config: AmqpEndpoint | AmqpListener, context: ChannelContext) -> Link:
-    """Connect, log in and open a channel with publisher confirms; at most ten seconds.
+async def open_link(
+    config: AmqpEndpoint | AmqpListener,
+    context: ChannelContext,
+    prepare: Callable[[AbstractChannel], Awaitable[None]],
+) -> Link:
+    """Connect, log in, open a channel with publisher confirms and prepare it; at most ten seconds in all.
 
     Raises:
         Transient: the broker is absent, starts, or does not answer.
-        Permanent: TLS, name, password or virtual host are refused.
+        Permanent: TLS, name, password or virtual host are refused, or what `prepare` asks for.
     """
     tls = context.tls
     if tls is None and config.amqp.scheme == "amqps":
@@ -174,10 +207,15 @@ async def open_link(config: AmqpEndpoint | AmqpListener, context: ChannelContext
         async with asyncio.timeout(CONNECT_SECONDS):
             with losing():
                 await connection.connect()
+                if transport.reader is not None:
+                    transport.reader.stop()
                 channel = await connection.channel()
+                await prepare(channel)
     except BaseException as error:
         if transport.writer is not None:
             transport.writer.transport.abort()
+        if isinstance(error, InvalidFrameError) and transport.reader is not None and transport.reader.refusal:
+            error = ConnectionClosed(transport.reader.refusal, "")
         if isinstance(error, AMQPError | OSError | TimeoutError | RuntimeError | EOFError):
             raise refusal(error, place(config)) from error
         raise

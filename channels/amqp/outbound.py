@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 
+from aiormq.abc import AbstractChannel
 from aiormq.exceptions import AMQPError, ChannelClosed, ChannelInvalidStateError, DeliveryError
 from pamqp.commands import Basic
 
@@ -78,7 +79,7 @@ class AmqpOutbound(Outbound):
 
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
         try:
-            link = await self._open()
+            link = await open_link(self.config, self.context, self._declare)
         except PasserelleError as error:
             return [("broker", False, str(error))]
         await link.close()
@@ -99,38 +100,26 @@ class AmqpOutbound(Outbound):
                 raise self._failure
             self._tries += 1
             try:
-                self._link = await self._open()
+                self._link = await open_link(self.config, self.context, self._declare)
             except PasserelleError as error:
                 self._failure = error
                 raise
             self._failure = None
             return self._link
 
-    async def _open(self) -> Link:
-        link = await open_link(self.config, self.context)
-        try:
-            with losing():
-                await self._declare(link)
-        except BaseException as error:
-            link.reset()
-            if isinstance(error, AMQPError | OSError | RuntimeError):
-                raise refusal(error, self._place) from error
-            raise
-        return link
-
-    async def _declare(self, link: Link) -> None:
+    async def _declare(self, channel: AbstractChannel) -> None:
         """Make what is to be made; else look that it is there, so that its absence is an error before any send."""
         exchange, queue = self.config.exchange, self.config.queue
         if exchange:
-            await link.channel.exchange_declare(exchange, passive=True)
+            await channel.exchange_declare(exchange, passive=True)
         if queue is None:
             return
         if self.config.declare:
-            await link.channel.queue_declare(queue, durable=True, arguments=dict(QUORUM))
+            await channel.queue_declare(queue, durable=True, arguments=dict(QUORUM))
             if exchange:
-                await link.channel.queue_bind(queue, exchange, self._key)
+                await channel.queue_bind(queue, exchange, self._key)
         elif not exchange:
-            await link.channel.queue_declare(queue, passive=True)
+            await channel.queue_declare(queue, passive=True)
 
     def _retire(self, link: Link | None) -> None:
         if link is None:
