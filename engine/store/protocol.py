@@ -320,7 +320,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Conservation (G2): deliveries created, per state and per (route, state); messages per disposition."""
+    """Conservation (G2): deliveries created, per state and per (route, state); messages per disposition.
+
+    `endpoints` counts by the current hop's endpoint. `oldest_ms` is when the oldest unfinished delivery of a route was
+    accepted; a route with none is absent.
+    """
 
     created: int
     states: Mapping[State, int]

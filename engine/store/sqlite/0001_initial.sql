@@ -137,7 +137,7 @@ CREATE INDEX deliveries_due ON deliveries (endpoint, due, seq) WHERE state < 2 A
 CREATE INDEX deliveries_lane ON deliveries (lane, seq) WHERE holds = 1;
 CREATE INDEX deliveries_deadline ON deliveries (deadline, seq) WHERE state < 10 AND blocked = 0 AND deadline IS NOT NULL;
 CREATE INDEX deliveries_overtaking ON deliveries (lane, seq) WHERE holds = 1 AND overtakes = 1;
-CREATE INDEX deliveries_waiting ON deliveries (endpoint, seq) WHERE state < 10;
+CREATE INDEX deliveries_waiting ON deliveries (route, endpoint, seq) WHERE state < 10;
 CREATE INDEX deliveries_ended ON deliveries (state, seq) WHERE state > 10;
 CREATE INDEX deliveries_open ON deliveries (lane, seq) WHERE open = 1;
 CREATE INDEX deliveries_message ON deliveries (message);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -44,8 +44,9 @@ class SqliteArchive:
         return _part_of(body, role) if role in _ABOUT_PARTS else body
 
     async def messages(self, query: Query) -> Sequence[MessageRow]:
-        core = self._core
-        rows = await core.look_aside(partial(find_messages, core.names, core.digests, query))
+        rows = await self._searched(
+            partial(find_messages, self._core.names, self._core.digests, query), query
+        )
         return [self._message(row) for row in rows]
 
     async def message(self, identifier: str) -> MessageRow:
@@ -59,9 +60,9 @@ class SqliteArchive:
         return self._message(rows[0])
 
     async def deliveries(self, query: Query) -> Sequence[DeliveryRow]:
-        core = self._core
-        rows = await core.look_aside(partial(find_deliveries, core.names, core.digests, query))
-        return [delivery_row_of(row, core.names) for row in rows]
+        names = self._core.names
+        rows = await self._searched(partial(find_deliveries, names, self._core.digests, query), query)
+        return [delivery_row_of(row, names) for row in rows]
 
     async def attempts(self, delivery: int) -> Sequence[AttemptRow]:
         core = self._core
@@ -92,6 +93,11 @@ class SqliteArchive:
         return await purge(self._core, before_ms, limit)
 
     # ---------------------------------------------------------------- inside
+
+    async def _searched(self, search: Callable[[Runs], list[Row]], query: Query) -> list[Row]:
+        """Look up an id at once, on the loop: whoever lost a commit's answer waits for it. All else goes aside."""
+        core = self._core
+        return core.look(lambda: search(core.reader)) if query.id else await core.look_aside(search)
 
     def _find(self, message: int, role: str, part: int) -> Row | None:
         read = self._core.read
@@ -142,7 +148,7 @@ def _tally(texts: dict[int, str], search: Runs) -> Tally:
         {key: count for key, count in routes.items() if count},
         {key: count for key, count in endpoints.items() if count},
         {disposition: totals.get(disposition.word, 0) for disposition in Disposition},
-        {texts[endpoint]: accepted for endpoint, accepted in oldest if accepted is not None},
+        {texts[route]: accepted for route, accepted in oldest if accepted is not None},
     )
 
 

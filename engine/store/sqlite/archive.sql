@@ -28,10 +28,10 @@ SELECT route, endpoint, state, n FROM counts
 SELECT name, n FROM totals
 
 -- name: oldest
--- The first entry of the waiting index per endpoint: one probe each.
-SELECT n.id, (SELECT d.accepted FROM deliveries AS d INDEXED BY deliveries_waiting
-              WHERE d.endpoint = n.id AND d.state < 10 ORDER BY d.seq LIMIT 1)
-FROM names AS n WHERE n.kind = 'endpoint'
+-- The counters say at which endpoints of a route something waits; the waiting index gives the first there: one probe.
+SELECT c.route, min((SELECT d.accepted FROM deliveries AS d INDEXED BY deliveries_waiting
+                     WHERE d.route = c.route AND d.endpoint = c.endpoint AND d.state < 10 ORDER BY d.seq LIMIT 1))
+FROM (SELECT DISTINCT route, endpoint FROM counts WHERE state < 10 AND n > 0) AS c GROUP BY c.route
 
 -- name: partner-days
 -- The day leads the primary key.

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeVar
 
 import apsw
@@ -28,13 +29,40 @@ from engine.store.sqlite.transaction import Transaction
 
 T = TypeVar("T")
 
+READERS = 2
+
 _COMMITTED = statements("ledger")["root"]
+
+
+class Aside:
+    """Threads that read, each on a connection of its own: a long search does not keep the counters waiting."""
+
+    def __init__(self, open_reader: Callable[[], apsw.Connection]) -> None:
+        self._free = SimpleQueue[apsw.Connection]()
+        for _ in range(READERS):
+            self._free.put(open_reader())
+        self.threads = ThreadPoolExecutor(READERS, "store-read")
+
+    def read(self, reading: Callable[[Runs], T]) -> T:
+        """Run in one of the threads; there are as many connections as threads."""
+        connection = self._free.get()
+        try:
+            return reading(connection)
+        finally:
+            self._free.put(connection)
+
+    def close(self) -> None:
+        """Wait for what is being read, then close the connections."""
+        self.threads.shutdown()
+        for _ in range(READERS):
+            with suppress(apsw.Error):
+                self._free.get().close()
 
 
 @dataclass(slots=True)
 class Core:
-    """One open store. `tx` and `written` belong to the group's transaction, `reader` and `read` to the loop, `search`
-    to its thread. `backups` counts the backups that run, `doomed` are files that go when none does."""
+    """One open store. `tx` and `written` belong to the group's transaction, `reader` and `read` to the loop, `aside`
+    to its threads. `backups` counts the backups that run, `doomed` are files that go when none does."""
 
     path: Path
     clock: Clock
@@ -50,8 +78,7 @@ class Core:
     commit_ms: float
     pragmas: dict[str, str]
     blocking: ThreadPoolExecutor
-    searching: ThreadPoolExecutor
-    search: apsw.Connection
+    aside: Aside
     group: GroupCommit = field(init=False)
     backups: int = 0
     doomed: list[str] = field(default_factory=list)
@@ -64,12 +91,13 @@ class Core:
             raise self.failure.error_of(error, self.reader) from error
 
     async def look_aside(self, reading: Callable[[Runs], T]) -> T:
-        """Read in the search thread, on its own connection: for what may take long."""
-        loop = asyncio.get_running_loop()
+        """Read in a thread, on its own connection: for what may take long."""
         try:
-            return await loop.run_in_executor(self.searching, reading, self.search)
+            return await asyncio.get_running_loop().run_in_executor(
+                self.aside.threads, self.aside.read, reading
+            )
         except apsw.Error as error:
-            raise self.failure.error_of(error, self.search) from error
+            raise self.failure.error_of(error) from error
 
     async def block(self, work: Callable[[], T]) -> T:
         """Do what waits for the disk outside of the database in a thread."""
@@ -109,7 +137,7 @@ class Core:
         """Finish what waits, then close connections and threads."""
         await self.group.close()
         self.blocking.shutdown()
-        self.searching.shutdown()
-        for connection in (self.search, self.reader, self.tx.connection):
+        self.aside.close()
+        for connection in (self.reader, self.tx.connection):
             with suppress(apsw.Error):
                 connection.close()

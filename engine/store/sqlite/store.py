@@ -16,7 +16,7 @@ from engine.store.protocol import Health
 from engine.store.sqlite import connection as connections
 from engine.store.sqlite.archive import SqliteArchive
 from engine.store.sqlite.backup import COPIED, back_up
-from engine.store.sqlite.core import Core
+from engine.store.sqlite.core import Aside, Core
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.digests import SECRET_BYTES, Digests
 from engine.store.sqlite.disk import BALLAST_BYTES, Ballast, probe, space
@@ -161,8 +161,7 @@ def _core(
         commit_ms=commit_ms,
         pragmas=connections.pragmas(writer),
         blocking=ThreadPoolExecutor(4, "store-files"),
-        searching=ThreadPoolExecutor(1, "store-search"),
-        search=connections.open_reader(path, vfs),
+        aside=Aside(lambda: connections.open_reader(path, vfs)),
     )
     core.group = GroupCommit(
         tx, failure, clock, committed=core.is_committed, commit_in_thread=commit_ms >= fast_commit_ms
