@@ -74,8 +74,20 @@ def _fields(model: type[BaseModel]) -> tuple[tuple[str, str, _Plan], ...]:
     found = []
     for name, field in model.model_fields.items():
         annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-        found.append((name, field.alias or name, _plan(annotation)))
+        if _may_hold(annotation):
+            found.append((name, field.alias or name, _plan(annotation)))
     return tuple(found)
+
+
+def _may_hold(annotation: Any) -> bool:
+    """Tell whether a value of this type may be, or hold, a use."""
+    if get_origin(annotation) is Annotated and any(
+        isinstance(mark, Written) for mark in annotation.__metadata__
+    ):
+        return True
+    if isinstance(annotation, type):
+        return issubclass(annotation, BaseModel | Expression | Template)
+    return annotation is Any or any(_may_hold(argument) for argument in get_args(annotation))
 
 
 def _plan(annotation: Any) -> _Plan:
