@@ -261,11 +261,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            self._phase = (
-                _DEAF  # RFC 9110 7.8: an Upgrade may be ignored; the request was taken, the rest is not
-            )
-            if self._queue:
-                self._queue[-1].keep_alive = False
+            pass  # refused when its head was complete
         except httptools.HttpParserCallbackError as error:
             self._site.broke(error)
             self._refuse(problem(500, "The request could not be read.", close=True))
@@ -295,6 +291,8 @@ class Connection(asyncio.Protocol):
             return problem(400, "The Host header is missing.", close=True)
         if request.method == b"CONNECT":
             return problem(405, "This is no proxy.", lines=b"allow: OPTIONS, POST\r\n", close=True)
+        if self._parser is not None and self._parser.should_upgrade():  # httptools would pass over the body
+            return problem(400, "Nothing but HTTP/1.1 is spoken here: send it without Upgrade.", close=True)
         return None
 
     def _receive(self, request: Request) -> None:

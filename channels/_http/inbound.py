@@ -108,12 +108,16 @@ class HttpInbound(Inbound):
     # ------------------------------------------------------------- the site of its connections
 
     def opened(self, connection: Connection) -> Answer | None:
-        caller = caller_of(
-            connection.tls,
-            connection.address,
-            identify=self.context.identify,
-            expected=self.config.partner,
-        )
+        try:
+            caller = caller_of(
+                connection.tls,
+                connection.address,
+                identify=self.context.identify,
+                expected=self.config.partner,
+            )
+        except Exception as error:  # noqa: BLE001  a bug in the directory must not end the other connections
+            self.broke(error)
+            return problem(500, "The caller could not be looked up.", close=True)
         self._callers[connection] = caller
         self._places[caller.place] += 1
         self._count("connection")

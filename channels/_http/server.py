@@ -100,26 +100,22 @@ class HttpServer:
             group.start_soon(self._connection, sock, str(HostPort(address[0], address[1])))
 
     async def _connection(self, sock: socket.socket, address: str) -> None:
+        connection = Connection(self._site, address)
         try:
-            connection = await self._handshake(sock, address)
-            if connection is None:
-                return
-            self._connections.add(connection)
-            try:
+            if await self._handshake(sock, connection):
+                self._connections.add(connection)
                 await connection.run()
-            finally:
-                self._connections.discard(connection)
-                self._site.closed(connection)
         finally:
+            self._connections.discard(connection)
+            self._site.closed(connection)
             sock.close()
             self._open -= 1
             self._room.set()
             self._left.set()
             self._left = anyio.Event()
 
-    async def _handshake(self, sock: socket.socket, address: str) -> Connection | None:
+    async def _handshake(self, sock: socket.socket, connection: Connection) -> bool:
         loop = asyncio.get_running_loop()
-        connection = Connection(self._site, address)
         timeout = _HANDSHAKE_SECONDS if self._tls else None
         goodbye = _GOODBYE_SECONDS if self._tls else None
         try:
@@ -138,10 +134,14 @@ class HttpServer:
                 self._logger.warning(
                     "a connection failed before its first request: %s",
                     failure.text,
-                    extra={"action": "connection_refused", "address": address, "code": failure.code},
+                    extra={
+                        "action": "connection_refused",
+                        "address": connection.address,
+                        "code": failure.code,
+                    },
                 )
-            return None
-        return connection
+            return False
+        return True
 
     async def _watch(self) -> None:
         bounds = self._site.bounds

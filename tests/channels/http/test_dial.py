@@ -90,7 +90,8 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """Let every name resolve to these addresses."""
 
     async def found(host: str, port: int, **options: object) -> list[tuple[object, ...]]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+        own = (host,) if host in addresses else addresses  # uvloop asks again for what is an address already
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in own]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
 

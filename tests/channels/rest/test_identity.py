@@ -141,6 +141,19 @@ async def test_plain_http_on_a_tls_port_is_refused_with_its_cause(dev_certs: Pat
         assert [cause.code for cause in causes] == ["no_tls"]
 
 
+async def test_a_directory_that_fails_ends_one_connection_only(dev_certs: Path) -> None:
+    def broken(certificate: Certificate) -> str | None:
+        if "dns:clinique-def.localhost" in certificate.names:
+            raise RuntimeError("nobody named this")
+        return by_name(certificate)
+
+    async with listening(tls=server(dev_certs), identify=broken) as door:
+        async with wire(door.address, client(dev_certs, "clinique-def")) as connection:
+            assert (await connection.read()).status == 500
+        assert (await asked(door.address, client(dev_certs, "clinique-abc"))).status == 202
+        assert door.counted.totals["bugs", (("where", "public"),)] == 1
+
+
 async def test_a_token_names_the_partner() -> None:
     async with listening(tokens=TOKENS) as door:
         assert (await asked(door.address, token="Bearer t-2-fictive")).status == 202
