@@ -9,7 +9,6 @@ from typing import Any
 from engine.model import Disposition, State
 from engine.notify.alerts import Alert
 from engine.runtime.gates import Gate
-from engine.runtime.listening import ChannelHealth
 from engine.runtime.status import EndpointStatus
 from engine.runtime.versions import RouteVersion
 from engine.store.protocol import AttemptRow, DeliveryRow, JournalRow, MessageRow, Tally
@@ -135,18 +134,6 @@ def endpoint(row: EndpointStatus, backlog: int, now_ms: int) -> View:
         "rate": row.rate,
         "pace": round(row.pace, 2),
         "empty": moment(row.empty_ms(backlog, now_ms)) if backlog else None,
-    }
-
-
-def channel(row: ChannelHealth) -> View:
-    """Show how a listener stands."""
-    return {
-        "name": row.name,
-        "state": row.state.value,
-        "address": row.address or None,
-        "restarts": row.restarts,
-        "since": moment(row.since_ms),
-        "error": row.error or None,
     }
 
 

@@ -14,6 +14,7 @@ from engine.cli.wire import PATIENCE, LocalSocket, Unreachable, Wire
 from engine.errors import NotFound
 
 View = dict[str, Any]
+CONFIG = Path("config.yaml")
 DEFAULT_SOCKET = Path("var/passerelle.sock")
 
 
@@ -37,7 +38,7 @@ class Caller(Protocol):
 class Where:
     """Which engine is meant: a project's configuration and overlay, an explicit socket, or a named context."""
 
-    config: Path = Path("config.yaml")
+    config: Path = CONFIG
     env: str | None = None
     socket: Path | None = None
     context: str | None = None

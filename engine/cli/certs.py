@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from engine.cli.desk import Desk, at_desk
+from engine.cli.desk import Desk, desk_options
 from engine.cli.exits import Exit
 from engine.security.certificates import list_certificates, make_dev_certificates
 
@@ -27,7 +27,7 @@ def certs() -> None:
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), help="Default: certs beside config.yaml."
 )
-@at_desk
+@desk_options("config", "json", "lang")
 def dev(desk: Desk, names: tuple[str, ...], folder: Path | None) -> None:
     """Make a local authority with certificates and webhook secrets for this machine; what is good is left alone.
 
@@ -48,7 +48,7 @@ def dev(desk: Desk, names: tuple[str, ...], folder: Path | None) -> None:
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), help="Default: certs beside config.yaml."
 )
-@at_desk
+@desk_options("config", "json", "lang")
 def list_(desk: Desk, folder: Path | None) -> int:
     """List certificates, the one that ends first in front; ends with 1 when one ends within 30 days."""
     folder = folder or desk.where.config.parent / "certs"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from engine.cli.desk import Desk, at_desk
+from engine.cli.desk import Desk, desk_options
 from engine.cli.exits import Exit
 from engine.config.check_texts import Explanation, explanations
 from engine.config.load import load_configuration
@@ -18,7 +18,7 @@ from engine.errors import ConfigurationError, Problem
 @click.command()
 @click.option("--explain", is_flag=True, help="Print each expression as it was understood.")
 @click.option("--strict", is_flag=True, help="End with 1 when there are warnings.")
-@at_desk
+@desk_options("config", "env", "json", "lang")
 def check(desk: Desk, explain: bool, strict: bool) -> int:
     """Find everything wrong with the configuration; errors end with 2."""
     try:

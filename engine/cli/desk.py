@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from engine.cli.calling import Caller, Where, caller, running_engine
+from engine.cli.calling import CONFIG, Caller, Where, caller, running_engine
 from engine.cli.terminal import Terminal, View
 from engine.cli.words import Language, chosen_language
 
@@ -55,30 +55,40 @@ class Desk:
             self.terminal.table(title, columns, rows)
 
 
-def at_desk(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb its desk, from the options that every verb has."""
+def desk_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a verb its desk, with those of the options that every verb has which it can use."""
 
-    @wraps(function)
-    def run(
-        config: Path, env: str | None, socket: Path | None, context: str | None, as_json: bool,
-        lang: str | None, **rest: Any,
-    ) -> Any:  # fmt: skip
-        terminal = Terminal(as_json=as_json, language=chosen_language(lang))
-        return function(Desk(Where(config, env, socket, context), terminal), **rest)
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def run(
+            *, config: Path = CONFIG, env: str | None = None, socket: Path | None = None,
+            context: str | None = None, as_json: bool = False, lang: str | None = None, **rest: Any,
+        ) -> Any:  # fmt: skip
+            terminal = Terminal(as_json=as_json, language=chosen_language(lang))
+            return function(Desk(Where(config, env, socket, context), terminal), **rest)
 
-    decorated: Callable[..., Any] = run
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+        decorated: Callable[..., Any] = run
+        for name in reversed(names):
+            decorated = OPTIONS[name](decorated)
+        return decorated
+
+    return decorate
 
 
-_OPTIONS = (
-    click.option("--config", type=click.Path(path_type=Path), default=Path("config.yaml"), show_default=True,
-                 envvar="PASSERELLE_CONFIG", help="The project's config.yaml."),
-    click.option("--env", envvar="PASSERELLE_ENV", help="Overlay env/NAME.yaml."),
-    click.option("--socket", type=click.Path(path_type=Path), envvar="PASSERELLE_SOCKET",
-                 help="The engine's unix socket, where it is not the project's."),
-    click.option("--context", help="A remote engine, by its name in contexts.yaml."),
-    click.option("--json", "as_json", is_flag=True, help="Print the API's answer."),
-    click.option("--lang", type=click.Choice(["en", "fr"]), help="Language of tables and sentences."),
-)  # fmt: skip
+OPTIONS = {
+    "config": click.option(
+        "--config", type=click.Path(path_type=Path), default=CONFIG, show_default=True,
+        envvar="PASSERELLE_CONFIG", help="The project's config.yaml.",
+    ),
+    "env": click.option("--env", envvar="PASSERELLE_ENV", help="Overlay env/NAME.yaml."),
+    "socket": click.option(
+        "--socket", type=click.Path(path_type=Path), envvar="PASSERELLE_SOCKET",
+        help="The engine's unix socket, where it is not the project's.",
+    ),
+    "context": click.option("--context", help="A remote engine, by its name in contexts.yaml."),
+    "json": click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+    "lang": click.option("--lang", type=click.Choice(["en", "fr"]), help="Language of tables and sentences."),
+}  # fmt: skip
+
+at_desk = desk_options(*OPTIONS)
+"""For verbs that ask an engine or a stopped store."""

@@ -12,7 +12,7 @@ import anyio
 import click
 
 from engine.app import Engine, run_until_stopped
-from engine.cli.desk import Desk, at_desk
+from engine.cli.desk import Desk, desk_options
 from engine.cli.systemd import READY, RELOADING, STOPPING, Notifier
 from engine.errors import PasserelleError
 from engine.observe import logs
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 @click.command()
-@at_desk
+@desk_options("config", "env")
 def run(desk: Desk) -> None:
     """Run the engine until it is asked to stop.
 

@@ -120,11 +120,11 @@ def _endpoints(desk: Desk, endpoints: list[View]) -> None:
 
 def _channels(desk: Desk, channels: list[View]) -> None:
     desk.table(
-        "Channels",
-        ("channel", "state", "address", "restarts", "remark"),
+        "Listeners",
+        ("listener", "state", "address", "restarts", "remark"),
         [
-            (row["name"], row["state"], row["address"], row["restarts"], row["error"])
+            (row["listener"], row["state"], row["address"], row["restarts"], row["error"])
             for row in channels
-            if "name" in row
+            if "listener" in row
         ],
     )

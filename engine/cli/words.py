@@ -9,7 +9,7 @@ FRENCH: Mapping[str, str] = {
     # headings
     "Routes": "Routes",
     "Endpoints": "Points de terminaison",
-    "Channels": "Canaux",
+    "Listeners": "Points d'écoute",
     "Alerts": "Alertes",
     "Closed": "Fermés",
     "Causes": "Causes",
@@ -42,8 +42,6 @@ FRENCH: Mapping[str, str] = {
     "gate": "barrière",
     "next": "prochaine",
     "empty at": "vide à",
-    "channel": "canal",
-    "type": "type",
     "state": "état",
     "address": "adresse",
     "restarts": "redémarrages",
