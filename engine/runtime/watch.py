@@ -59,6 +59,7 @@ class Watch:
         self._observe = observe
         self._seen: dict[tuple[str, str], Condition] = {}
         self._wake = anyio.Event()
+        self._looking = anyio.Lock()
 
     def signal(self) -> None:
         """Look soon: something ended that may need a human."""
@@ -83,14 +84,19 @@ class Watch:
             await self._pause()
 
     async def look(self) -> None:
-        """Compare what is so now with what was told."""
-        noted, self._seen = self._seen, {}
-        try:
-            conditions = [*noted.values(), *[each async for each in self._dead_letters()], *self._observe()]
-            await self._book.update(conditions, self._clock.now_ms())
-        except BaseException:
-            self._seen = {**noted, **self._seen}
-            raise
+        """Compare what is so now with what was told; one look at a time."""
+        async with self._looking:
+            noted, self._seen = self._seen, {}
+            try:
+                conditions = [
+                    *noted.values(),
+                    *[each async for each in self._dead_letters()],
+                    *self._observe(),
+                ]
+                await self._book.update(conditions, self._clock.now_ms())
+            except BaseException:
+                self._seen = {**noted, **self._seen}
+                raise
 
     async def _pause(self) -> None:
         async with anyio.create_task_group() as group:

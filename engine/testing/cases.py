@@ -26,7 +26,10 @@ LINES = ("accept", "absent", "refuse", "busy", "silent", "drop")
 
 
 def _instant(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError from None  # the reading says what a time looks like
     if moment.tzinfo is None:
         raise ValueError("the time has no offset")
     return moment
