@@ -7,6 +7,7 @@ from functools import partial
 
 from channels._http.client import ClientConnection, Response
 from channels._http.dial import Destination, dial
+from engine.errors import Transient
 
 CONNECT_SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
@@ -37,7 +38,10 @@ class Pool:
             self._all.add(connection)
             connection.closed.add_done_callback(partial(self._gone, connection))
             seconds -= loop.time() - began
-        response = await connection.exchange(head, body, seconds=max(0.0, min(reply_seconds, seconds)))
+        if seconds <= 0:
+            connection.close()
+            raise Transient("no time was left to send", code="timeout")
+        response = await connection.exchange(head, body, seconds=min(reply_seconds, seconds))
         if connection.usable and len(self._idle) < self._kept:
             self._idle.append(connection)
         else:

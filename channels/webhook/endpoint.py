@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from channels.webhook.keys import Signing
-from engine.config.models import EndpointConfig, HttpUrl, Network, Reading, Url, matching
+from engine.config.models import EndpointConfig, HttpUrl, Network, Reading, Url
 from engine.security.secrets import Secret
 
 _OURS = frozenset(
@@ -34,6 +34,14 @@ _OURS = frozenset(
 )
 
 
+def _header_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", text):
+        raise ValueError
+    if text.lower() in _OURS:
+        raise ValueError(f"the header {text} is written by the engine")
+    return text
+
+
 def _header_value(text: str) -> Secret:
     if not re.fullmatch(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?", text):
         raise ValueError("a header's value is visible ASCII")
@@ -41,7 +49,14 @@ def _header_value(text: str) -> Secret:
 
 
 HeaderName = Annotated[
-    str, matching("a header's name", "write x-tenant", r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+    str,
+    Reading(
+        "a header's name",
+        "write x-tenant",
+        (),
+        _header_name,
+        {"type": "string", "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$"},
+    ),
 ]
 HeaderValue = Annotated[
     Secret,
@@ -77,14 +92,6 @@ class WebhookEndpoint(EndpointConfig):
             raise ValueError("no user or password belongs in a URL: use headers")
         if "#" in value or not value.isascii():
             raise ValueError("a webhook's URL is ASCII and has no fragment")
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _not_ours(cls, value: dict[str, Secret]) -> dict[str, Secret]:
-        for name in value:
-            if name.lower() in _OURS:
-                raise ValueError(f"the header {name} is written by the engine")
         return value
 
     @model_validator(mode="after")

@@ -193,6 +193,14 @@ async def test_a_status_that_http_does_not_know_is_no_valid_answer(tmp_path: Pat
         assert transient(caught.value) == ("garbage", True)
 
 
+async def test_an_attempt_without_time_sends_nothing(tmp_path: Path) -> None:
+    async with sending(tmp_path, OK) as (channel, server):
+        await channel.send(attempt())
+        with pytest.raises(Transient) as caught:
+            await channel.send(attempt(timeout=0))
+        assert not caught.value.sent and len(server.requests) == 1
+
+
 async def test_a_partner_that_does_not_read_is_bounded(tmp_path: Path) -> None:
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
