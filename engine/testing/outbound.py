@@ -70,6 +70,7 @@ class Partner(ABC):
 
     `config` is the endpoint's model; `tls` and `connection` go into the channel's context. `retry_after` is what a
     busy partner asks for in seconds, None where the protocol has no word for it. `secrets` must never be quoted.
+    `loggers` are the partner's own: what they write is not the channel's.
     """
 
     config: Any
@@ -77,6 +78,7 @@ class Partner(ABC):
     connection: Any = None
     retry_after: float | None = None
     secrets: Sequence[str] = ()
+    loggers: Sequence[str] = ()
 
     @abstractmethod
     async def become(self, behaviour: Behaviour) -> None:
@@ -277,7 +279,8 @@ class OutboundContract(ABC):
                 except PasserelleError as error:
                     spoken.append(f"{error} {error.args} {error.__cause__!r}")
             spoken.append(str(await channel.probe()))
-        text = "\n".join([*spoken, caplog.text])
+        lines = [record.getMessage() for record in caplog.records if record.name not in partner.loggers]
+        text = "\n".join([*spoken, *lines])
         for word in (MARKER, *partner.secrets):
             assert word not in text, f"an error, a probe or a log line quotes what it must not: {word!r}"
 
