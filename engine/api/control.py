@@ -24,9 +24,9 @@ class Live:
     """The running parts.
 
     `channels` shows listeners (`listener`, `state`, `address`, `restarts`, `error`) and open outbounds. `reload` takes
-    a route's name ("" for all) and an actor, `rollback` route, version ("" for the one before) and actor. `inject` takes
-    route, content, content type, file name and actor, and shows `id`, `disposition` and `faults`.
-    `probe` takes an endpoint and gives (stage, well, remark).
+    a route's name ("" for all) and an actor, `rollback` route, version ("" for the one before) and actor. `inject`
+    takes route, content, content type, file name and actor, and shows `id`, `disposition` and `faults`. `probe` takes
+    an endpoint and gives (stage, well, remark).
     """
 
     dispatcher: Dispatcher

@@ -184,6 +184,7 @@ def _route(name: str, counts: Mapping[State, int], oldest_ms: int | None, now_ms
 
     return {
         "route": name,
+        "in": sum(counts.values()),
         "waiting": total(State.PENDING),
         "retrying": total(State.RETRYING),
         "held": total(State.HELD, State.PARKED, State.AWAITING),

@@ -62,6 +62,7 @@ def print_routes(desk: Desk, view: View) -> None:
         "Routes",
         (
             "route",
+            "in",
             "waiting",
             "retrying",
             "held",
@@ -75,6 +76,7 @@ def print_routes(desk: Desk, view: View) -> None:
         [
             (
                 row["route"],
+                row["in"],
                 row["waiting"],
                 row["retrying"],
                 row["held"],
