@@ -23,7 +23,17 @@ from channels._http.replies import Answer, HttpExchange, Writer, busy, problem
 from channels._http.request import Request
 from channels._http.server import HttpServer, bind
 from engine.config.models import HostPort
-from engine.errors import BudgetExceeded, CommitUnknown, PasserelleError, Rejected, Transient, Unmatched
+from engine.errors import (
+    BudgetExceeded,
+    CommitUnknown,
+    PasserelleError,
+    Rejected,
+    StoreCorrupt,
+    StoreFailed,
+    StoreLocked,
+    Transient,
+    Unmatched,
+)
 from engine.model import NOTHING, Message
 from engine.spi import ChannelContext, Inbound, Intake
 
@@ -231,6 +241,8 @@ class HttpInbound(Inbound):
         except CommitUnknown:
             self._count("commit_unknown")
             return None
+        except (StoreFailed, StoreCorrupt, StoreLocked):
+            raise  # the engine must hear of it: nobody is answered, and the process ends
         except PasserelleError as error:
             self.context.logger.error(
                 "a message was left without an answer",

@@ -7,7 +7,15 @@ import asyncio
 import anyio
 import pytest
 
-from engine.errors import BudgetExceeded, CommitUnknown, Rejected, StoreFailed, StoreUnavailable, Unmatched
+from engine.errors import (
+    BudgetExceeded,
+    CommitUnknown,
+    Conflict,
+    Rejected,
+    StoreFailed,
+    StoreUnavailable,
+    Unmatched,
+)
 from engine.model import Disposition, Fault
 from engine.testing.channels import Crash, RecordingIntake
 from tests.channels.http.serving import listening
@@ -173,12 +181,24 @@ async def test_a_rejection_is_422_with_its_paths() -> None:
         ]
 
 
-@pytest.mark.parametrize("error", [CommitUnknown("interrupted"), StoreFailed("fsync failed")])
+@pytest.mark.parametrize("error", [CommitUnknown("interrupted"), Conflict("lost the race")])
 async def test_an_unknown_commit_closes_without_a_reply(error: BaseException) -> None:
     async with listening(RecordingIntake(error)) as door, wire(door.address) as client:
         await client.write(post() + post())
         assert await client.ended()
         assert len(door.intake.messages) == 1 and door.intake.outstanding == 0
+
+
+async def test_a_failed_disk_answers_nobody_and_reaches_the_engine() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        async with (
+            listening(RecordingIntake(StoreFailed("fsync failed"))) as door,
+            wire(door.address) as client,
+        ):
+            await client.write(post())
+            assert await client.ended()
+            await asyncio.sleep(LIMIT)  # the failure of the listener cancels this
+    assert caught.value.split(StoreFailed)[0] is not None
 
 
 async def test_a_bug_is_500_and_the_listener_lives_on(caplog: pytest.LogCaptureFixture) -> None:
