@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -12,6 +13,7 @@ from engine.config.nodes import Location, locate
 from engine.config.route import Destination, EndpointText, Fallback, FallbackWay, RouteConfig, ToRoute
 from engine.config.route import OneOf as OneOfConfig
 from engine.errors import ConfigurationError, ExpressionError, NotFound
+from engine.expressions import Expression
 from engine.runtime.accept import Accept
 from engine.runtime.board import CompiledRoute
 from engine.runtime.outlet import Outlet, Value, Way
@@ -104,6 +106,9 @@ class _RouteCompiler:
             keys=tuple(keys),
             steps=steps,
             entries=tuple(self._entry(("to", index), entry, trace) for index, entry in enumerate(config.to)),
+            rerun=any(
+                each.supersede and each.supersede.kind == "keep_first" for each in config.destinations()
+            ),
             phi_of=self._supplies.directory.phi,
             stored=config.acknowledge == "stored",
             dedupe_ms=None if config.dedupe is None else milliseconds(config.dedupe.window),
@@ -173,6 +178,7 @@ class _RouteCompiler:
             after_ms=None if fallback is None or fallback.after is None else milliseconds(fallback.after),
             parks=parks(self._config),
             kinds=self._config.accept.events if supersede and supersede.kind == "keep_first" else (),
+            recalling=_recalling(recall, self._config.accept.events),
         )
 
     def _fallbacks(
@@ -185,14 +191,18 @@ class _RouteCompiler:
             role = f"{number}.{index + 1}" if way.steps else shared
             workshop = Workshop(self._supplies, trace.codec, source=self._codec)
             made = self._way(place, way.endpoint, workshop, own, role)
-            yield Way(made.endpoint, role, made.exposure, steps, untouched=made.untouched)
+            yield replace(made, steps=steps)
 
     def _way(self, at: Location, endpoint: EndpointText, workshop: Workshop, trace: Trace, role: str) -> Way:
         with self._placed(*at, "endpoint"):
-            if endpoint.startswith(_CHOSEN):
-                return Way(_chosen(endpoint.short), role, trace.exposure, untouched=not trace.changed)
-            named = workshop.template(endpoint)
-            return Way(named.render, role, trace.exposure, untouched=not trace.changed)
+            chosen = endpoint.startswith(_CHOSEN)
+            return Way(
+                endpoint=_chosen(endpoint.short) if chosen else workshop.template(endpoint).render,
+                role=role,
+                exposure=trace.exposure,
+                untouched=not trace.changed,
+                kindless=trace.kindless,
+            )
 
     def _check_single(self, at: Location, way: FallbackWay) -> None:
         for index, step in enumerate(way.steps):
@@ -228,6 +238,21 @@ def parks(config: RouteConfig) -> bool:
 def milliseconds(duration: timedelta) -> int:
     """Return a duration in whole milliseconds."""
     return round(duration / timedelta(milliseconds=1))
+
+
+def _recalling(recall: Expression | None, kinds: Sequence[str]) -> frozenset[str] | None:
+    """Return the event types that recall, None where that depends on more than the type."""
+    if recall is None:
+        return frozenset()
+    if any(path != ("meta", "event.type") for path in recall.paths):
+        return None
+    nothing = Scope(msg=None, source=None, meta={}, now_ms=0)
+    found = set()
+    for kind in kinds:
+        nothing.meta = {"event": {"type": kind}}
+        if recall.evaluate(nothing):
+            found.add(kind)
+    return frozenset(found)
 
 
 def _chosen(short: str) -> Callable[[Scope], str]:

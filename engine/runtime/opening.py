@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from engine.model import Message
@@ -44,6 +45,7 @@ def _meta(message: Message, document: Document) -> dict[str, Any]:
     return meta
 
 
+@lru_cache(maxsize=64)  # messages of one millisecond share it, and those of a burst nearly
 def _rfc3339(moment_ms: int) -> str:
     moment = datetime.fromtimestamp(moment_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
 from engine.errors import Rejected
+from engine.expressions import instant
 from engine.model import Fault, Hop, State
 from engine.runtime.flow import Flowed, branch, run
 from engine.runtime.paper import RAW, Paper
 from engine.spi import Scope, Step
 from engine.steps.contract import Compiled
 from engine.store.protocol import NewDelivery
+
+_DIGITS = 18
+"""Decimal digits of a version: what the store's integers hold."""
 
 
 class Exposure(IntEnum):
@@ -61,7 +65,7 @@ class Way:
 
     `endpoint` gives `partner.endpoint` for a message. `role` is the end of its rendering's name: "" shares the
     route's document, `:2` is the second destination's own, `:2.1` that of its first fallback. `untouched` says that
-    the bytes go on as they came.
+    the bytes go on as they came, `kindless` that the event's type makes no difference to what it carries.
     """
 
     endpoint: Callable[[Scope], str]
@@ -69,6 +73,7 @@ class Way:
     exposure: Exposure
     steps: tuple[Step, ...] = ()
     untouched: bool = False
+    kindless: bool = False
 
     @property
     def mapped(self) -> bool:
@@ -81,7 +86,8 @@ class Outlet:
     """A compiled destination; `ways` are its endpoint and the fallbacks, in order.
 
     `after_ms` is the time after which the next endpoint takes over. `kinds` are the event types whose rendering a
-    newer version may have to go out as (`supersede: {kind: keep_first}`).
+    newer version may have to go out as (`supersede: {kind: keep_first}`), `recalling` those that recall, None where
+    only a message can tell.
     """
 
     name: str
@@ -95,6 +101,7 @@ class Outlet:
     after_ms: int | None = None
     parks: bool = False
     kinds: tuple[str, ...] = ()
+    recalling: frozenset[str] | None = frozenset()
 
     def wants(self, scope: Scope) -> bool:
         """Say whether this destination is served."""
@@ -180,52 +187,54 @@ class Outlet:
         self, way: Way, flowed: Flowed, trail: Trail, part: int, kinds: Sequence[str], paper: Paper
     ) -> str | None:
         """Write what this way carries, under other kinds too; None where its own steps filtered the message."""
-        came = run(way.steps, flowed[0], branch(flowed[1])) if way.steps else [flowed]
-        if not came:
-            return None
+        if way.steps:
+            came = run(way.steps, flowed[0], branch(flowed[1]))
+            if not came:
+                return None
+            flowed = came[0]
         if way.untouched and not kinds and paper.raw_goes_on:
             return RAW
-        for kind in kinds:
-            self._render_as(kind, way, trail, part, paper)
-        return paper.write(way.role, came[0][0], part, mapped=way.mapped)
+        if not way.kindless:
+            for kind in kinds:
+                self._render_as(kind, way, trail, part, paper)
+        return paper.write(way.role, flowed[0], part, mapped=way.mapped)
 
     def _render_as(self, kind: str, way: Way, trail: Trail, part: int, paper: Paper) -> None:
         """Write what this way would carry if the message were of another kind; nothing where that cannot be."""
-        came = paper.as_kind(kind)
+        if paper.holds(way.role, part, kind):
+            return
         try:
-            for steps, index in ((self.steps, trail[0]), (way.steps, trail[1])):
-                if index >= len(came):
-                    return
-                document, scope = came[index]
-                came = run(steps, document, branch(scope))
-            if came:
-                paper.write(way.role, came[0][0], part, mapped=way.mapped, kind=kind)
+            flowed = _at(paper.as_kind(kind), trail[0])
+            for steps, place in ((self.steps, trail[1]), (way.steps, 0)):
+                if flowed is not None and steps:
+                    flowed = _at(run(steps, flowed[0], branch(flowed[1])), place)
+            if flowed is not None:
+                paper.write(way.role, flowed[0], part, mapped=way.mapped, kind=kind)
         except Rejected:
             return  # it then goes out as its own kind
 
-    def _other_kinds(self, scope: Scope, own: str) -> tuple[str, ...]:
+    def _other_kinds(self, scope: Scope, own: str) -> Sequence[str]:
         """Return the kinds that an older undelivered message may have had, recalling ones left out."""
-        if not self.kinds or own not in self.kinds:
+        if own not in self.kinds:
             return ()
-        return tuple(kind for kind in self.kinds if kind != own and not self._recalls_as(kind, scope))
+        return [kind for kind in self.kinds if kind != own and not self._recalls_as(kind, scope)]
 
     def _recalls_as(self, kind: str, scope: Scope) -> bool:
-        if self.recall is None:
-            return False
+        if self.recalling is not None:
+            return kind in self.recalling
         other = branch(scope)
         other.meta = with_kind(scope.meta, kind)
-        return bool(self.recall.evaluate(other))
+        return self.recall is not None and bool(self.recall.evaluate(other))
 
     def _version(self, scope: Scope) -> int | None:
         if self.version is None:
             return None
         found = self.version.expression.evaluate(scope)
-        try:
-            return int(str(found))
-        except ValueError:
-            raise self.version.rejected(
-                "is no whole number, so nothing tells which version is newer"
-            ) from None
+        if type(found) is str and found.isascii() and found.isdecimal() and len(found) < _DIGITS:
+            found = int(found)
+        if type(found) is not int or not 0 <= found < 10**_DIGITS:
+            raise self.version.rejected("is no whole number from 0, so nothing tells which version is newer")
+        return found
 
     def _expire_ms(self, scope: Scope) -> int | None:
         if self.expire is None:
@@ -233,7 +242,7 @@ class Outlet:
         found = self.expire.expression.evaluate(scope)
         if found in (None, ""):
             return None
-        moment = _moment(found)
+        moment = found if isinstance(found, datetime) else instant(str(found))
         if moment is None:
             raise self.expire.rejected("is no time with an offset, so nothing tells when it expires")
         return round(moment.timestamp() * 1000)
@@ -244,16 +253,11 @@ class Outlet:
         return min((moment for moment in (expire_ms, after) if moment is not None), default=None)
 
 
+def _at(came: Sequence[Flowed], place: int) -> Flowed | None:
+    """Return the document at a place, None where fewer came out than under the message's own kind."""
+    return came[place] if place < len(came) else None
+
+
 def with_kind(meta: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return `meta` in which the event is of another type."""
     return {**meta, "event": {**(meta.get("event") or {}), "type": kind}}
-
-
-def _moment(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        return value if value.tzinfo else None
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else None

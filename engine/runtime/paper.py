@@ -95,6 +95,10 @@ class Paper:
             self._reruns[kind] = found
         return found
 
+    def holds(self, role: str, part: int, kind: str) -> bool:
+        """Say whether that content is written already, for another endpoint of the same role."""
+        return (f"{self.base}{role}:as:{kind}", part) in self.renderings
+
     def write(self, role: str, document: Document, part: int, *, mapped: bool, kind: str = "") -> str:
         """Render a document once and return the role under which it is stored.
 

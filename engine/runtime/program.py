@@ -90,7 +90,8 @@ class Program:
     """A compiled route; immutable, so that a reload replaces it as a whole.
 
     `stored` says that the sender is answered before the message is routed. `dedupe_ms` is the route's own duplicate
-    window, None where the listener's holds. `phi_of` says what an endpoint may carry, None for an unknown one.
+    window, None where the listener's holds. `phi_of` says what an endpoint may carry, None for an unknown one. `rerun`
+    says that content is rendered under other event types, too.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Program:
     dedupe_ms: int | None = None
     rejection: Rejection = Rejection()
     parks: bool = False
+    rerun: bool = False
 
     def lane(self, scope: Scope) -> str:
         """Return the ordering key of the message as received, "" for a lane of its own."""
@@ -120,7 +122,7 @@ class Program:
             Rejected: the content is at fault; each fault names its path.
         """
         lane = self.lane(scope) if self.order_by else setting.lane
-        before = branch(scope)
+        before = branch(scope) if self.rerun else scope
         paper = Paper(
             route=self.name,
             route_version=self.version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from engine.expressions import Template, compile_template
 from engine.mapping.one_way import MappingProblem, OneWayMapper, compile_one_way
 from engine.partners.directory import Directory, Partner, Trust
 from engine.security.identity import UnusableCertificate, authority_name
+from engine.spi import Scope
 
 MAPPED_CODEC = "json"
 """What a mapper makes."""
@@ -40,6 +41,7 @@ class Supplies:
         self.directory: Directory = same.directory if same else directory_of(loaded)
         self.tables: Mapping[str, Mapping[str, str]] = same.tables if same else _tables(loaded)
         self._mappers: dict[tuple[str, str], OneWayMapper] = {}
+        self._kinds: set[tuple[str, str]] = set()
         self._schemas: dict[str, Schema | None] = {}
 
     def mapper(self, name: str, codec_name: str) -> OneWayMapper:
@@ -53,6 +55,10 @@ class Supplies:
         if found is None:
             found = self._mappers[name, codec_name] = self._compile_mapper(name, codec_name)
         return found
+
+    def kindless(self, name: str, codec_name: str) -> bool:
+        """Say whether what a mapper makes depends neither on the message nor on its event type."""
+        return self.mapper(name, codec_name).content_free and (name, codec_name) not in self._kinds
 
     def schema(self, name: str) -> Schema:
         """Return a JSON Schema by file or event type; NotFound, ConfigurationError."""
@@ -80,7 +86,10 @@ class Supplies:
 
         def template(text: str, trail: tuple[str | int, ...]) -> _Watched:
             try:
-                return _Watched.of(compile_template(text, reader))
+                compiled = compile_template(text, reader)
+                if reads_kind(compiled.paths):
+                    self._kinds.add((name, codec_name))
+                return _Watched.of(compiled)
             except ExpressionError as error:
                 raise MappingProblem(str(error), trail, offset=error.offset, length=error.length) from error
 
@@ -96,20 +105,22 @@ class _Watched:
     """A template that counts as reading the message where it reads what only the message can have told."""
 
     names: frozenset[str]
-    template: Template
+    evaluate: Callable[[Scope], Any]
 
     @classmethod
     def of(cls, template: Template) -> _Watched:
-        return cls(names_read(template.names, template.paths), template)
-
-    def evaluate(self, scope: Any) -> Any:
-        return self.template.evaluate(scope)
+        return cls(names_read(template.names, template.paths), template.evaluate)
 
 
 def names_read(names: frozenset[str], paths: Iterable[tuple[str, str]]) -> frozenset[str]:
     """Return the names that a text reads, with `source` where it reads a fact of `meta` that may hold content."""
     telling = any(name == "meta" and path not in _HARMLESS_META for name, path in paths)
     return names | {"source"} if telling else names
+
+
+def reads_kind(paths: Iterable[tuple[str, str]]) -> bool:
+    """Say whether a text reads the event's type, or so much of `meta` that it may."""
+    return any(name == "meta" and path in ("", "event", "event.type") for name, path in paths)
 
 
 def directory_of(loaded: Loaded) -> Directory:

@@ -24,13 +24,14 @@ class Trace:
     """What is known of the document at one place of a route.
 
     `source` and `codec` name the formats of the message and of the document now; `exposure` is the most that it may
-    hold; `changed` says that a step may have written to it.
+    hold; `changed` says that a step may have written to it, `kindless` that the event's type makes no difference to it.
     """
 
     source: str
     codec: str
     exposure: Exposure = Exposure.FULL
     changed: bool = False
+    kindless: bool = False
 
 
 def build_steps(
@@ -56,13 +57,17 @@ def _after(name: str, config: Any, at: Trace, supplies: Supplies) -> Trace:
     if name == "map":
         free = supplies.mapper(config.mapper, at.codec).content_free
         exposure = Exposure.NOTHING if free else Exposure.MINIMAL
-        return replace(at, codec=MAPPED_CODEC, exposure=exposure, changed=True)
-    if name in _KEEPING or (name == "set" and _adds_nothing(config, at, supplies)):
+        kindless = supplies.kindless(config.mapper, at.codec)
+        return Trace(at.source, MAPPED_CODEC, exposure, changed=True, kindless=kindless)
+    if name in _KEEPING:
         return replace(at, changed=True)
-    return replace(at, exposure=max(at.exposure, Exposure.MINIMAL), changed=True)
+    adds = name != "set" or _adds_content(config, at, supplies)
+    return replace(
+        at, exposure=max(at.exposure, Exposure.MINIMAL) if adds else at.exposure, changed=True, kindless=False
+    )
 
 
-def _adds_nothing(config: Any, at: Trace, supplies: Supplies) -> bool:
+def _adds_content(config: Any, at: Trace, supplies: Supplies) -> bool:
     workshop = Workshop(supplies, at.codec, source=at.source)
     made = [workshop.template(text) for text in config.values.values()]
-    return not any(names_read(template.names, template.paths) & _CONTENT for template in made)
+    return any(names_read(template.names, template.paths) & _CONTENT for template in made)

@@ -305,6 +305,58 @@ to: [clinique-abc.emr]
         assert await inside.rows() == []
 
 
+async def test_each_part_can_go_out_under_another_kind(tmp_path: Path) -> None:
+    route = """
+route: parts
+from: {public: POST /v1/any}
+accept: {events: [a, b]}
+order_by: msg.key
+steps: [{split: {of: items, into: item}}, {set: {kind: "{meta.event.type}"}}]
+to: [{endpoint: clinique-abc.emr, supersede: {version: msg.item.version, kind: keep_first}}]
+"""
+    event = {"specversion": "1.0", "id": "1", "source": "urn:x", "type": "a"}
+    data = {"key": "k", "items": [{"version": 1}, {"version": 2}]}
+    async with routing(tmp_path, route) as inside:
+        await posted(inside, {**event, "data": data})
+        for number, row in enumerate(await inside.rows(), start=1):
+            other = await inside.body(row.delivery, role="rendered:as:b")
+            assert (other["type"], other["data"]["kind"]) == ("b", "b")
+            assert other["data"]["item"]["version"] == row.delivery.version == number
+
+
+@pytest.mark.parametrize("version", ["1_000", "-1", "9" * 19, "\u0661", True, 1.0, None, [1]])
+async def test_a_version_that_could_be_misread_is_refused(tmp_path: Path, version: object) -> None:
+    route = """
+route: versions
+from: {public: POST /v1/any}
+order_by: msg.id
+to: [{endpoint: clinique-abc.emr, supersede: {version: msg.version}}]
+"""
+    async with routing(tmp_path, route) as inside:
+        assert paths(await posted(inside, {"id": "a", "version": version})) == ["version"]
+
+
+async def test_a_recall_may_depend_on_more_than_the_type(tmp_path: Path) -> None:
+    route = """
+route: recalls
+from: {public: POST /v1/any}
+accept: {events: [a, b]}
+order_by: msg.key
+to:
+  - endpoint: clinique-abc.emr
+    supersede: {version: msg.version, kind: keep_first}
+    recall: meta.event.type == "b" and msg.gone
+"""
+    event = {"specversion": "1.0", "source": "urn:x", "type": "a"}
+    async with routing(tmp_path, route) as inside:
+        for number, gone in enumerate([True, False]):
+            data = {"key": str(number), "version": 1, "gone": gone}
+            await posted(inside, {**event, "id": str(number), "data": data})
+        first, second = [row.delivery for row in await inside.rows()]
+        assert await inside.store.body(first.message, "rendered:as:b") is None
+        assert (await inside.body(second, role="rendered:as:b"))["type"] == "b"
+
+
 # --------------------------------------------------------------------------- other routes
 
 

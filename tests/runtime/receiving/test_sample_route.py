@@ -69,6 +69,13 @@ async def test_a_newer_version_can_go_out_under_the_kind_of_the_first(inside: Ho
     assert own["appointment"] == other["appointment"]
 
 
+async def test_what_the_type_makes_no_difference_to_is_rendered_once(inside: House) -> None:
+    await inside.post(sample())
+    delivery = await inside.only()
+    assert delivery.chain[2].rendering == "rendered:1.2"
+    assert await inside.store.body(delivery.message, "rendered:1.2:as:appointment-modified") is None
+
+
 async def test_nothing_goes_out_as_a_cancellation_but_a_cancellation(inside: House) -> None:
     await inside.post(sample())
     delivery = await inside.only()
