@@ -1,0 +1,1 @@
+"""End-to-end proofs by use case, on the real engine with real peers."""
