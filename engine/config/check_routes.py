@@ -72,6 +72,8 @@ class _RouteCheck:
                 at = self._door_at(index)
                 told = self._findings.error if at[-1] != door.listener else self._findings.error_of_key
                 told(at, f'there is no listener "{door.listener}"', hint(door.listener, listeners))
+            elif fault := listeners[door.listener].selector_fault(door.selector):
+                self._findings.error(self._door_at(index), fault)
         called = any(
             isinstance(entry, ToRoute) and entry.route == self._route.route
             for route in self._loaded.routes
@@ -145,9 +147,6 @@ class _RouteCheck:
             key = "supersede" if destination.supersede else "recall"
             told = "versions are compared within one ordering key, and this route has none"
             self._findings.error_of_key((*at, key), told, "say `order_by`")
-        if destination.after:
-            others = {other.name for other in self._route.destinations() if other is not destination}
-            self._findings.reference((*at, "after"), destination.after, others, "other destination")
         if destination.fallback is None:
             return
         chain = [str(destination.endpoint)]
@@ -223,7 +222,7 @@ def _check_former(routes: Sequence[LoadedRoute], problems: list[Problem]) -> Non
 
 
 def _check_loops(routes: Sequence[LoadedRoute], problems: list[Problem]) -> None:
-    """Refuse routes that hand on to each other in a circle, and destinations that wait for each other."""
+    """Refuse routes that hand on to each other in a circle."""
     onward = {
         route.name: [entry.route for entry in route.config.to if isinstance(entry, ToRoute)]
         for route in routes
@@ -234,10 +233,6 @@ def _check_loops(routes: Sequence[LoadedRoute], problems: list[Problem]) -> None
                 Findings(route.tree, problems).error(
                     ("to", index, "route"), "this leads back to the route itself"
                 )
-        waits = {item.name: [item.after] for item in route.config.destinations() if item.after}
-        for at, destination in _destinations(route.config):
-            if destination.after and _leads_to(waits, destination.after, destination.name):
-                Findings(route.tree, problems).error((*at, "after"), "these destinations wait for each other")
 
 
 def _leads_to(onward: Mapping[str, Sequence[str]], start: str, goal: str) -> bool:

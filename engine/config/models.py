@@ -247,9 +247,6 @@ class ListenerLimits(StrictModel):
     connections: Count = 100
     """Most connections open at once from one partner, or from one address where no partner is known."""
 
-    rate: RateLimit | None = None
-    """Most messages taken from one partner; above it, the sender is asked to come back."""
-
 
 class EndpointLimits(StrictModel):
     """What one endpoint is given at once."""
@@ -314,11 +311,6 @@ class ListenerConfig(Labelled):
     plaintext: PlaintextException | None = None
     """Written exception to TLS off loopback."""
 
-    charset: Annotated[
-        str, matching("a character set", "write utf-8 or windows-1252", "[A-Za-z0-9_.:-]+")
-    ] = "utf-8"
-    """Character set of messages that do not name theirs."""
-
     zone: ZoneName | None = None
     """Time zone of times without one; the engine's where it is not given."""
 
@@ -336,6 +328,10 @@ class ListenerConfig(Labelled):
 
     formerly: tuple[Name, ...] = ()
     """Names it had before: what is stored under them belongs to it."""
+
+    def selector_fault(self, selector: str) -> str:
+        """Return what is wrong with the door of this listener that a route names, "" when nothing; channels refine."""
+        return ""
 
     def exposure(self) -> Exposure | None:
         """Return where it listens, None when nothing outside this machine can reach it through it."""
@@ -373,14 +369,6 @@ class EndpointConfig(Labelled):
 
     env: Name | None = None
     """The environment it belongs to: an engine of another environment refuses to start with it."""
-
-    dedups: Annotated[
-        str,
-        matching(
-            "an answer", "write yes, no or tested 2026-05-30", r"yes|no|tested [0-9]{4}-[0-9]{2}-[0-9]{2}"
-        ),
-    ] = "no"
-    """Whether it recognises copies by their id: yes, no, or tested on a date."""
 
     jurisdiction: Jurisdiction | None = None
     """Where its data comes to rest."""

@@ -209,12 +209,6 @@ class Destination(Way):
     expire: Expr | None = None
     """Time after which delivering it is of no use to anybody."""
 
-    priority: Literal["normal", "low"] = "normal"
-    """Low: served when nothing else is due for the endpoint."""
-
-    after: str = ""
-    """Another destination of this route that must be delivered first."""
-
     fallback: Fallback | None = None
     """Where it goes when the endpoint does not take it."""
 

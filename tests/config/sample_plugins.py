@@ -32,6 +32,9 @@ class RestListener(ListenerConfig):
     rest: Address
     """Where it listens."""
 
+    def selector_fault(self, selector: str) -> str:
+        return "" if selector.startswith("POST /") else "write POST and a path"
+
 
 class FileListener(ListenerConfig):
     """Files."""
