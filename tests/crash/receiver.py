@@ -1,0 +1,90 @@
+"""A receiver that fails one attempt in five, and a journal of everything that it was asked and what it answered.
+
+A line per attempt: `message-id key seq answer`, written before the answer is: `200` accepted, `503` refused for now,
+`cut` not accepted and the connection closed, `lost` accepted, but the connection closed instead of the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from tests.crash.sender import content_length
+
+FAILING_SHARE = 0.2
+TAKEN = ("200", "lost")
+"""Answers after which the receiver has the message."""
+
+
+class Receiver:
+    """Answers on one port; `received` counts attempts, `taken` the different orders that it has."""
+
+    def __init__(self, journal: Path, *, rng: random.Random, failing: float = FAILING_SHARE) -> None:
+        self.failing = failing
+        self.received = 0
+        self.failed = 0
+        self.taken: set[tuple[str, int]] = set()
+        self.held_open = asyncio.Event()
+        self.held_open.set()
+        self._rng = rng
+        self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def close(self) -> None:
+        os.fsync(self._journal)
+        os.close(self._journal)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection's requests until it ends."""
+        with suppress(OSError, EOFError):
+            while await self._answer(reader, writer):
+                pass
+        writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+        body = json.loads(await reader.readexactly(content_length(lines)))
+        await self.held_open.wait()
+        path = lines[0].split()[1]
+        answer = "400" if path == b"/refuse" else self._draw()
+        self._note(_header(lines, b"webhook-id"), body["key"], int(body["seq"]), answer)
+        if answer in ("cut", "lost"):
+            return False
+        writer.write(f"HTTP/1.1 {answer} -\r\ncontent-length: 0\r\n\r\n".encode())
+        return True
+
+    def _draw(self) -> str:
+        if self._rng.random() >= self.failing:
+            return "200"
+        return self._rng.choice(("503", "503", "cut", "lost"))
+
+    def _note(self, message_id: str, key: str, seq: int, answer: str) -> None:
+        os.write(self._journal, f"{message_id} {key} {seq} {answer}\n".encode())
+        self.received += 1
+        self.failed += answer != "200"
+        if answer in TAKEN:
+            self.taken.add((key, seq))
+
+
+@asynccontextmanager
+async def listening(receiver: Receiver, port: int) -> AsyncIterator[None]:
+    """Let the receiver answer on a port until the block ends."""
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", port, limit=2**20)
+    try:
+        yield
+    finally:
+        receiver.held_open.set()
+        server.close()
+        receiver.close()
+
+
+def _header(lines: list[bytes], name: bytes) -> str:
+    for line in lines[1:]:
+        found, _, value = line.partition(b":")
+        if found.strip().lower() == name:
+            return value.strip().decode("ascii")
+    return ""

@@ -1,0 +1,32 @@
+"""kill -9 at random moments under traffic, with a receiver that fails one attempt in five (G1 to G5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.campaign import UNFINISHED, Campaign, Outcome, Plan
+
+
+def _judge(outcome: Outcome, kills: int, accepted: int) -> None:
+    print(outcome)
+    assert outcome.report.sound, str(outcome)
+    assert outcome.report.pending == 0
+    assert outcome.report.faults == kills
+    assert outcome.report.accepted >= accepted
+    assert min(outcome.unacknowledged) >= 1
+    assert min(outcome.unfinished) >= UNFINISHED
+    assert outcome.failed_share >= 0.18
+    assert outcome.exit_code == 0
+
+
+async def test_nothing_is_lost_by_twenty_kills(tmp_path: Path) -> None:
+    outcome = await Campaign(tmp_path, Plan(kills=20, accepted_between=100)).run()
+    _judge(outcome, kills=20, accepted=2_000)
+
+
+@pytest.mark.soak
+async def test_nothing_is_lost_by_two_hundred_kills(tmp_path: Path) -> None:
+    outcome = await Campaign(tmp_path, Plan(kills=200, accepted_between=120, seed=2)).run()
+    _judge(outcome, kills=200, accepted=20_000)
