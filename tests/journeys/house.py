@@ -6,11 +6,11 @@ import asyncio
 import json
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -21,6 +21,8 @@ from engine.security.tls import TlsFiles, client_context
 from engine.store.protocol import AttemptRow, DeliveryRow, Query
 from tests.peers.emr import Emr
 from tests.peers.ports import free_port
+
+Answer = TypeVar("Answer")
 
 TOP = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -174,7 +176,7 @@ class House:
         return await until(enough, seconds=seconds)
 
 
-async def until(ask: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
+async def until(ask: Callable[[], Awaitable[Answer | None]], *, seconds: float = PATIENCE) -> Answer:
     """Ask until there is an answer that is not None; TimeoutError. Rows have no event to wait on."""
     async with asyncio.timeout(seconds):
         while True:
@@ -193,7 +195,10 @@ async def house(
     if not config.exists():
         plan.write(folder, certs, free_port())
     doubles = Doubles(rng=rng or random.Random(plan.seed))
-    async with running(config, doubles=doubles) as engine, aiohttp.ClientSession() as session:
+    async with (
+        running(config, doubles=doubles) as engine,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session,
+    ):
         tls = client_context(
             TlsFiles(cert=certs / "clinique-ghi.pem", key=certs / "clinique-ghi.key", ca=certs / "ca.pem")
         )
