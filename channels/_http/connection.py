@@ -101,6 +101,7 @@ class Connection(asyncio.Protocol):
         self._dropped = 0
         self._linger = False
         self._ended = False
+        self._answered = False
         self._deadline = site.now + self._bounds.head_seconds
         self._wake: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -129,7 +130,7 @@ class Connection(asyncio.Protocol):
         """The sender closed its half: what it asked completely is still answered, where TLS allows it."""
         self._ended = True
         self._awaken()
-        return self.tls is None
+        return self.tls is None and not self._answered
 
     def pause_writing(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()
@@ -386,9 +387,10 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """Close, giving a sender that still sends the time to read its answer before the reset reaches it."""
+        self._answered = True
         if self._transport is None or self._lost.done():
             return
-        if not self._linger:
+        if not self._linger or self._ended:
             self._phase = _DEAF
             self._transport.close()
             return

@@ -28,6 +28,7 @@ _SOCKETS_MAX = 1000
 
 _HANDSHAKE_SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
+_SHORTAGE_SECONDS = 0.5
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -94,7 +95,7 @@ class HttpServer:
                 self._logger.warning(
                     "no file descriptor left for a connection", extra={"action": "accept_failed"}
                 )
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(_SHORTAGE_SECONDS)
                 continue
             self._open += 1
             group.start_soon(self._connection, sock, str(HostPort(address[0], address[1])))

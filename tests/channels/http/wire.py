@@ -31,7 +31,7 @@ class Wire:
     """One connection to a listener."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
+        self.reader = reader
         self.writer = writer
 
     async def write(self, data: bytes) -> None:
@@ -50,7 +50,7 @@ class Wire:
         """Return the next response; EOFError where the connection ends instead."""
         async with asyncio.timeout(LIMIT):
             try:
-                head = await self._reader.readuntil(b"\r\n\r\n")
+                head = await self.reader.readuntil(b"\r\n\r\n")
             except (asyncio.IncompleteReadError, ConnectionError):
                 raise EOFError("the connection ended without a response") from None
             status, *lines = head[:-4].decode("latin-1").split("\r\n")
@@ -58,13 +58,13 @@ class Wire:
                 name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
             }
             size = 0 if bodiless else int(headers.get("content-length", "0"))
-            return Got(int(status.split(" ")[1]), headers, await self._reader.readexactly(size))
+            return Got(int(status.split(" ")[1]), headers, await self.reader.readexactly(size))
 
     async def ended(self) -> bool:
         """Return whether the listener closes the connection without another byte."""
         async with asyncio.timeout(LIMIT):
             try:
-                return await self._reader.read(1) == b""
+                return await self.reader.read(1) == b""
             except ConnectionError:
                 return True
 

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from channels._http.judgement import retry_after
 from channels.webhook.outbound import WebhookOutbound
 from engine.errors import Permanent, Rejected, Transient
 from engine.model import Reply
@@ -86,6 +89,12 @@ async def test_retry_after_is_seconds_or_a_date_by_the_clock(
     with pytest.raises(Transient) as caught:
         await sent(tmp_path, response(503, f"Retry-After: {written}\r\n"))
     assert caught.value.retry_after == seconds
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_retry_after_may_be_anything(written: str) -> None:
+    seconds = retry_after({"retry-after": written}, now_ms=0)
+    assert seconds is None or 0 <= seconds <= 86_400
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 401, 403, 404, 405])
