@@ -46,6 +46,7 @@ class Lanes:
         "breaker",
         "bucket",
         "catch_up",
+        "concurrency",
         "contended",
         "gate",
         "handled",
@@ -65,6 +66,7 @@ class Lanes:
         self.breaker = breaker
         self.bucket = TokenBucket()
         self.active = 0
+        self.concurrency = 1
         self.gate: Gate | None = None
         self.catch_up: float | None = None
         self.rate: float | None = None
@@ -83,10 +85,17 @@ class Lanes:
         self.handled = 0
         self.measured_at = now
 
+    @property
+    def promising(self) -> bool:
+        """Whether another look could bring work; a look costs more than this."""
+        window = self.window
+        return (len(window) > 0 and self.active < self.concurrency) or window.drained
+
     def take(self, policy: EndpointPolicy, gate: Gate | None, moment: Moment) -> Waiting | Need | None:
         """Return the next work and count it as active; None sets `wake_ms` to when to look again (None: at a hint)."""
         self.wake_ms = None
         self.gate = gate
+        self.concurrency = policy.concurrency
         if self.window.drained:
             return Need.HEADS
         first = self.window.first

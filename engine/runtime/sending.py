@@ -6,10 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
-
-from anyio import CancelScope
 
 from engine.clock import Clock
 from engine.errors import CommitUnknown, Conflict, StoreCorrupt, StoreUnavailable
@@ -42,23 +40,26 @@ class RouteHandler(Protocol):
 
 @dataclass(slots=True)
 class Flying:
-    """A delivery that somebody works on; `scope` is the send's, while there is one."""
+    """A delivery that somebody works on; `task` is the worker's while it is in the send, and only then."""
 
     delivery: Delivery
     endpoint: str
     number: int = 0
     started_ms: int = 0
     limit: float | None = None
-    scope: CancelScope | None = None
+    task: asyncio.Task[object] | None = None
     cut: Outcome | None = None
     nudged: bool = False
-    bytes: int = field(default=0)
+    bytes: int = 0
 
     def break_off(self, code: str, remark: str) -> None:
-        """End the send, if one is running: its outcome is unknown."""
-        if self.scope is not None:
+        """End the send, if one is running: its outcome is unknown.
+
+        The task is waiting inside the channel, so that is where the cancellation comes up, and nowhere else.
+        """
+        if self.task is not None and self.cut is None:
             self.cut = outcomes.cut(code, remark)
-            self.scope.cancel()
+            self.task.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,26 +204,22 @@ class Sender:
 
     async def _try(self, flying: Flying, attempt: Attempt) -> Outcome:
         """Send once; every end but a fatal one is an outcome."""
+        flying.task = task = asyncio.current_task()
         try:
-            with CancelScope() as scope:
-                flying.scope = scope
-                line = self._outbounds.ready(attempt.endpoint) or await self._outbounds.open(attempt.endpoint)
-                with line:
-                    return outcomes.from_reply(await line.outbound.send(attempt))
+            line = self._outbounds.ready(attempt.endpoint) or await self._outbounds.open(attempt.endpoint)
+            with line:
+                return outcomes.from_reply(await line.outbound.send(attempt))
         except FATAL:
             raise
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            # Something inside the channel was cancelled, and not we: a bug there must not end the worker here.
-            return self._bug(flying, RuntimeError(type(error).__name__))
+            return self._cancelled(flying, error)
         except Exception as error:  # noqa: BLE001 - what nobody named is a bug: insisted on and logged, never lost
             outcome = outcomes.from_error(error)
             return self._bug(flying, error) if outcome.result is Result.BUG else outcome
         finally:
-            flying.scope = None
-        return flying.cut or outcomes.cut("cancelled", "the attempt was broken off")
+            flying.task = None
+            if flying.cut is not None and task is not None:
+                task.uncancel()
 
     async def _route(
         self,
@@ -234,24 +231,37 @@ class Sender:
     ) -> Concluded | None:
         """Let the router make of a stored message what its route says."""
         began = self._begin(flying, endpoint.timeout)
+        flying.task = task = asyncio.current_task()
         try:
-            with CancelScope() as scope:
-                flying.scope = scope
-                settlement = await self._routing(flying.delivery)
-                breaker.record(Result.DELIVERED, lane, endpoint, self._clock.monotonic())
-                flying.scope = None
-                return await self.conclude(flying.delivery, settlement)
+            settlement = await self._routing(flying.delivery)
         except FATAL:
             raise
+        except asyncio.CancelledError as error:
+            outcome = self._cancelled(flying, error)
         except Exception as error:  # noqa: BLE001 - as for a send: taken by consequence, a bug is insisted on
             outcome = outcomes.from_error(error)
             if outcome.result is Result.BUG:
                 self._bug(flying, error)
         else:
-            outcome = flying.cut or outcomes.cut("cancelled", "routing was broken off")
-        flying.scope = None
+            breaker.record(Result.DELIVERED, lane, endpoint, self._clock.monotonic())
+            flying.limit = flying.task = None
+            return await self.conclude(flying.delivery, settlement)
+        finally:
+            flying.task = None
+            if flying.cut is not None and task is not None:
+                task.uncancel()
         breaker.record(outcome.result, lane, endpoint, self._clock.monotonic())
         return await self._settle(flying, policy, endpoint, outcome, self._row(flying, outcome, began))
+
+    def _cancelled(self, flying: Flying, error: asyncio.CancelledError) -> Outcome:
+        """Return what a cancelled send came to; raise `error` on where the worker itself is cancelled."""
+        if flying.cut is not None:
+            return flying.cut
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise error
+        # Something inside the channel was cancelled, and not we: a bug there must not end the worker here.
+        return self._bug(flying, RuntimeError("cancelled inside the channel"))
 
     # ------------------------------------------------------------- the parts of an attempt
 
@@ -261,7 +271,10 @@ class Sender:
         body = delivery.body
         if body is not None:
             flying.bytes = body.size if body.data is not None else 0
-            await self._bytes.take(flying.bytes)
+            if not self._bytes.fits(flying.bytes):
+                await self._bytes.take(flying.bytes)
+            else:
+                self._bytes.used += flying.bytes
             return body
         flying.bytes = INLINE_LIMIT
         await self._bytes.take(flying.bytes)

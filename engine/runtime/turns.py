@@ -112,7 +112,10 @@ class Turns:
         if delivery.state not in SENDABLE:
             lanes.window.discard(delivery.sequence)
             return lanes
-        lanes.window.add(delivery, schedule.plausible_due_ms(delivery, self._clock.now_ms()), seen=seen)
+        due_ms = delivery.due_ms
+        if delivery.hop_ms:
+            due_ms = schedule.plausible_due_ms(delivery, self._clock.now_ms())
+        lanes.window.add(delivery, due_ms, seen=seen)
         if lanes.gate is not None or lanes.breaker.phase is not Phase.CLOSED:
             lanes.relief_ms = 0
         return lanes
@@ -129,6 +132,8 @@ class Turns:
         """Hand out all work of an endpoint that may be done now."""
         while (job := self._take(lanes)) is not None:
             self._workers.hand(job)
+            if not lanes.promising:
+                return
 
     def claim(self, delivery: Delivery) -> Flying:
         """Note that somebody works on a delivery: what a read that is under way says of it is stale."""
@@ -226,7 +231,7 @@ class Turns:
         else:
             self.land(flying, concluded, own=lanes)
         job = self._take(lanes)
-        if job is not None:
+        if job is not None and lanes.promising:
             self.pump(lanes)
         return job
 
