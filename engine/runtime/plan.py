@@ -6,6 +6,7 @@ our own code fail is a delivery of kind route: the duty to bring the message thr
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,12 @@ from engine.store.protocol import NewDelivery, Rendering
 
 FIRST_RETRY_MS = 1_000
 """How long after an unnamed exception a message is routed again for the first time."""
+
+MAX_PATH = 200
+"""Characters of a path at fault that are kept and told."""
+
+MAX_ID = 512
+"""Characters of a sender's id that are kept as they are; they stand in an index."""
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +162,7 @@ class Planner:
         plan = self._together(door, outcomes)
         if document.envelope:  # a CloudEvent is one by its source and id (CloudEvents 1.0.2 3.1.1)
             event = str(document.envelope.get("id", ""))
-            plan.control_id = f"{document.envelope.get('source', '')} {event}"
+            plan.control_id = _control_id(str(document.envelope.get("source", "")), event)
             plan.keys.append(("event", event))
         return plan
 
@@ -282,7 +289,26 @@ def _refused(refusals: Sequence[tuple[Program, Rejected]]) -> Plan:
 
 
 def _faults(error: Rejected) -> tuple[Fault, ...]:
-    return error.faults or (Fault("", str(error), error.code),)
+    """Return what is at fault, with paths that can be stored and shown: a sender's key may be endless, or no text."""
+    found = error.faults or (Fault("", str(error), error.code),)
+    return tuple(
+        fault if _is_plain(fault.path) else replace(fault, path=_plain(fault.path)) for fault in found
+    )
+
+
+def _is_plain(path: str) -> bool:
+    return len(path) <= MAX_PATH and path.isascii()
+
+
+def _plain(path: str) -> str:
+    short = path if len(path) <= MAX_PATH else path[:MAX_PATH] + "..."
+    return short.encode("utf-8", "replace").decode("utf-8")
+
+
+def _control_id(source: str, event: str) -> str:
+    """Return the id that source and id of an event make; an endless one as its digest."""
+    text = f"{source} {event}"
+    return text if len(text) <= MAX_ID else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def blames_of(program: Program, error: Rejected) -> list[Blame]:
