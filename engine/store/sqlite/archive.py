@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import NotFound, StoreCorrupt
 from engine.model import Body, Disposition, Result, State
 from engine.store.protocol import AttemptRow, DeliveryRow, MessageRow, Query, Tally
-from engine.store.sqlite.contents import ABOUT, EVIDENCE
+from engine.store.sqlite.contents import ABOUT, EVIDENCE, LATE_KEYS
 from engine.store.sqlite.core import Core
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.purge import purge
@@ -104,7 +104,10 @@ class SqliteArchive:
         if role.startswith(f"{EVIDENCE}:"):
             delivery, number = (int(text) for text in role.split(":")[1:])
             return read.evidence(delivery, number)
-        return read.find(message, ABOUT if role in _ABOUT_PARTS else role, part)
+        if role not in _ABOUT_PARTS:
+            return read.find(message, role, part)
+        late = read.find(message, LATE_KEYS, 0) if role == "keys" else None
+        return late or read.find(message, ABOUT, 0)
 
     def _message(self, row: Row) -> MessageRow:
         texts = self._core.names.texts

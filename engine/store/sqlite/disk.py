@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.errors import StoreFailed
 
 BALLAST_BYTES = 64 * 1024 * 1024
-PROBES = 9
+PROBES = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from engine.store.sqlite.contents import ABOUT
+from engine.store.sqlite.contents import ABOUT, LATE_KEYS
 from engine.store.sqlite.core import Core
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.names import month_of
@@ -82,17 +82,18 @@ def _purge_slice(tx: Transaction, *, rows: Rows, sequences: list[int], floor: in
 
 
 def _forget_keys(tx: Transaction, rows: Rows, message: int, received_ms: int) -> None:
-    row = rows.find(message, ABOUT, 0)
-    if row is None:
-        return
-    try:
-        keys = json.loads(rows.handle(row).read()).get("keys", [])
-    except (ValueError, OSError):
-        return  # damaged content names no keys; its rows find nothing any more
     month = month_of(received_ms)
-    for name, value in keys:
-        number = tx.names.id(tx.cursor, "key", name)
-        tx.cursor.execute(_SQL["keys-forget"], (month, number, tx.digests.key(number, value), message))
+    for role in (ABOUT, LATE_KEYS):
+        row = rows.find(message, role, 0)
+        if row is None:
+            continue
+        try:
+            keys = json.loads(rows.handle(row).read()).get("keys", [])
+        except (ValueError, OSError):
+            continue  # damaged content names no keys; its rows find nothing any more
+        for name, value in keys:
+            number = tx.names.id(tx.cursor, "key", name)
+            tx.cursor.execute(_SQL["keys-forget"], (month, number, tx.digests.key(number, value), message))
 
 
 def _forget_duplicates(tx: Transaction) -> int:

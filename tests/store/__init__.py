@@ -1,0 +1,1 @@
+"""The durable store: one contract for every database, then what is particular to SQLite."""
