@@ -39,6 +39,9 @@ PATIENCE = 0.15
 LIMIT = 10.0
 """Seconds after which something that must happen is said not to."""
 
+CLOSING = 4.0
+"""Seconds that a cancelled channel may take to close."""
+
 
 class Answer(enum.Enum):
     """What the sender was told about one message."""
@@ -255,7 +258,7 @@ class InboundContract(ABC):
             began = time.monotonic()
             async with self.serving(sender, intake, tmp_path):
                 began = time.monotonic()
-            assert time.monotonic() - began < LIMIT, "serve swallowed its cancellation"
+            assert time.monotonic() - began < CLOSING, "serve swallowed its cancellation"
             assert await self.is_deaf(sender)
             assert not intake.messages
 
@@ -283,6 +286,8 @@ class InboundContract(ABC):
             async with self.serving(sender, intake, tmp_path, state=state):
                 control_id = await sender.offer()
                 await intake.until(1)
+            if not sender.redelivers:
+                assert await self.told(sender, control_id) is not Answer.ACCEPTED
             again = RecordingIntake()
             async with self.serving(sender, again, tmp_path, state=state):
                 if not sender.redelivers:

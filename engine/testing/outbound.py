@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 
 from engine.errors import PasserelleError, Permanent, Rejected, Transient
-from engine.model import Attempt, Body
+from engine.model import Attempt, Body, Reply
 from engine.registry import channel_type
 from engine.spi import ChannelContext, Outbound
 from engine.testing.context import channel_context
@@ -156,6 +156,17 @@ class OutboundContract(ABC):
             kind="appointment-booked",
         )
 
+    async def sent(self, channel: Outbound, attempt: Attempt) -> Reply:
+        """Send, and fail when the channel outlives the attempt's timeout."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(attempt.timeout + SLACK):
+                return await channel.send(attempt)
+        except TimeoutError:
+            raise AssertionError(
+                f"the attempt was still under way after {time.monotonic() - began:.1f} s"
+            ) from None
+
     def open(self, partner: Partner, folder: Path) -> Outbound:
         """Build the channel with its context, ready for `async with`."""
         return self.outbound(partner, self.context(partner, folder))
@@ -164,7 +175,7 @@ class OutboundContract(ABC):
 
     async def test_an_accepted_message_returns_the_partners_evidence(self, tmp_path: Path) -> None:
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
-            reply = await channel.send(self.attempt())
+            reply = await self.sent(channel, self.attempt())
             assert reply.code, "a delivered message needs the partner's answer"
             accepted = await partner.accepted()
             assert [arrival.message_id for arrival in accepted] == [self.attempt().message_id]
@@ -174,7 +185,7 @@ class OutboundContract(ABC):
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
             await partner.become(Behaviour.REFUSES)
             with pytest.raises(PasserelleError) as caught:
-                await channel.send(self.attempt())
+                await self.sent(channel, self.attempt())
             error = caught.value
             assert isinstance(error, self.refusal), f"a refusal became {type(error).__name__}"
             assert error.reply is not None, "a refusal without the partner's answer proves nothing"
@@ -184,24 +195,22 @@ class OutboundContract(ABC):
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
             await partner.become(Behaviour.BUSY)
             with pytest.raises(Transient) as caught:
-                await channel.send(self.attempt())
+                await self.sent(channel, self.attempt())
             assert not caught.value.sent, "a partner that answers `later` leaves no unknown outcome"
             assert caught.value.retry_after == partner.retry_after
 
     async def test_silence_is_an_unknown_outcome_within_the_attempts_timeout(self, tmp_path: Path) -> None:
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
             await partner.become(Behaviour.SILENT)
-            began = time.monotonic()
             with pytest.raises(Transient) as caught:
-                await channel.send(self.attempt(timeout=0.5))
+                await self.sent(channel, self.attempt(timeout=0.5))
             assert caught.value.sent, "it was sent and nobody answered: the outcome is unknown"
-            assert time.monotonic() - began < 0.5 + SLACK, "the attempt outlived its timeout"
 
     async def test_a_drop_after_sending_is_an_unknown_outcome(self, tmp_path: Path) -> None:
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
             await partner.become(Behaviour.DROPS)
             with pytest.raises(Transient) as caught:
-                await channel.send(self.attempt())
+                await self.sent(channel, self.attempt())
             assert caught.value.sent, "it was sent and nobody answered: the outcome is unknown"
 
     async def test_an_absent_partner_was_sent_nothing(self, tmp_path: Path) -> None:
@@ -209,7 +218,7 @@ class OutboundContract(ABC):
             await partner.become(Behaviour.ABSENT)
             async with self.open(partner, tmp_path) as channel:
                 with pytest.raises(Transient) as caught:
-                    await channel.send(self.attempt())
+                    await self.sent(channel, self.attempt())
                 assert not caught.value.sent, "nothing can have been sent to an absent partner"
 
     async def test_a_partner_that_comes_back_is_used_without_entering_again(self, tmp_path: Path) -> None:
@@ -230,7 +239,7 @@ class OutboundContract(ABC):
             for number, behaviour in enumerate((Behaviour.BUSY, Behaviour.DROPS, Behaviour.ACCEPTS), start=1):
                 await partner.become(behaviour)
                 with suppress(Transient):
-                    await channel.send(self.attempt(number))
+                    await self.sent(channel, self.attempt(number))
             ids = [arrival.message_id for arrival in await partner.arrivals()]
             assert len(ids) >= 2, "the partner should have seen more than one attempt"
             assert set(ids) == {self.attempt().message_id}
@@ -238,9 +247,20 @@ class OutboundContract(ABC):
     async def test_sends_run_side_by_side(self, tmp_path: Path) -> None:
         ids = [f"01JD{number:016}" for number in range(16)]
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
-            replies = await asyncio.gather(*(channel.send(self.attempt(message_id=each)) for each in ids))
+            replies = await asyncio.gather(
+                *(self.sent(channel, self.attempt(message_id=each)) for each in ids)
+            )
             assert all(reply.code for reply in replies)
             assert sorted(arrival.message_id for arrival in await partner.accepted()) == ids
+
+    async def test_silence_holds_up_no_other_send(self, tmp_path: Path) -> None:
+        async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
+            await partner.become(Behaviour.SILENT)
+            attempts = [self.attempt(message_id=f"01JD{number:016}", timeout=0.5) for number in range(8)]
+            outcomes = await asyncio.gather(
+                *(self.sent(channel, each) for each in attempts), return_exceptions=True
+            )
+            assert [type(outcome) for outcome in outcomes] == [Transient] * len(attempts)
 
     async def test_cancellation_is_not_swallowed(self, tmp_path: Path) -> None:
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
@@ -251,7 +271,7 @@ class OutboundContract(ABC):
             done, _ = await asyncio.wait([task], timeout=SLACK)
             assert done and task.cancelled(), "a cancelled send must end as cancelled, and soon"
             await partner.become(Behaviour.ACCEPTS)
-            assert (await channel.send(self.attempt(2))).code
+            assert (await self.sent(channel, self.attempt(2))).code
 
     async def test_the_probe_tells_the_truth_and_sends_nothing(self, tmp_path: Path) -> None:
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
@@ -275,7 +295,7 @@ class OutboundContract(ABC):
             for behaviour in Behaviour:
                 await partner.become(behaviour)
                 try:
-                    await channel.send(self.attempt(message_id=f"01JD{len(spoken):016}", timeout=0.5))
+                    await self.sent(channel, self.attempt(message_id=f"01JD{len(spoken):016}", timeout=0.5))
                 except PasserelleError as error:
                     spoken.append(f"{error} {error.args} {error.__cause__!r}")
             spoken.append(str(await channel.probe()))
@@ -296,16 +316,16 @@ class NetworkOutboundContract(OutboundContract):
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
             await partner.become(Behaviour.SILENT)
             with pytest.raises(Transient):
-                await channel.send(self.attempt(timeout=0.5))
+                await self.sent(channel, self.attempt(timeout=0.5))
             before = partner.opened()
             await partner.become(Behaviour.ACCEPTS)
-            await channel.send(self.attempt(2))
+            await self.sent(channel, self.attempt(2))
             assert partner.opened() > before, "the connection that timed out was used again"
 
     async def test_leaving_closes_every_connection(self, tmp_path: Path) -> None:
         async with self.partner(tmp_path) as partner:
             async with self.open(partner, tmp_path) as channel:
-                await channel.send(self.attempt())
+                await self.sent(channel, self.attempt())
             await self._until_closed(partner)
 
     async def test_leaving_after_a_cancelled_send_closes_every_connection(self, tmp_path: Path) -> None:

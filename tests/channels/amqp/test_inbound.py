@@ -83,17 +83,21 @@ class TestAmqpInbound(InboundContract):
     @asynccontextmanager
     async def sender(self, folder: Path) -> AsyncIterator[Sender]:
         connection = await aiormq.connect(self.broker.url)
-        async with wire(self.broker.port, trigger=b"\0never\0", port=free_port()) as relay:
-            yield Publisher(self.broker, relay, await connection.channel())
-        await connection.close()
+        try:
+            async with wire(self.broker.port, trigger=b"\0never\0", port=free_port()) as relay:
+                yield Publisher(self.broker, relay, await connection.channel())
+        finally:
+            await connection.close()
 
 
 @asynccontextmanager
 async def admin(broker: RabbitMQ) -> AsyncIterator[AbstractChannel]:
     """Open a channel of the test's own."""
     connection = await aiormq.connect(broker.url)
-    yield await connection.channel()
-    await connection.close()
+    try:
+        yield await connection.channel()
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

@@ -44,8 +44,10 @@ class TestAmqpOutbound(NetworkOutboundContract):
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
         async with wire(self.broker.port, trigger=MARKER.encode(), port=free_port()) as relay:
             partner = await BrokerPartner.start(self.broker, relay)
-            yield partner
-            await partner.stop()
+            try:
+                yield partner
+            finally:
+                await partner.stop()
 
 
 def attempt(
@@ -74,8 +76,10 @@ def channel(url: str, folder: Path, *, tls: TlsFiles | None = None, **keys: str)
 async def admin(broker: RabbitMQ) -> AsyncIterator[AbstractChannel]:
     """Open a channel of the test's own."""
     connection = await aiormq.connect(broker.url)
-    yield await connection.channel()
-    await connection.close()
+    try:
+        yield await connection.channel()
+    finally:
+        await connection.close()
 
 
 async def test_the_properties_say_what_the_message_is(shared_broker: RabbitMQ, tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ class TestFileOutbound(OutboundContract):
         with disk() as shim:
             (folder / "out").mkdir()
             partner = FlatFolder(FileEndpoint(file=Path("out"), create=False), folder / "out", shim)
-            yield partner
-            partner.close()
+            try:
+                yield partner
+            finally:
+                partner.close()
 
 
 def attempt(message_id: str = "01JD0000000000000001", body: bytes = b"{}", *, kind: str = "") -> Attempt:

@@ -34,8 +34,10 @@ class TestInbox(OutboundContract):
         with disk() as shim:
             (folder / "var" / "inbox" / "queue").mkdir(parents=True)
             partner = OwnFolder(InboxEndpoint(inbox="queue"), folder / "var" / "inbox" / "queue", shim)
-            yield partner
-            partner.close()
+            try:
+                yield partner
+            finally:
+                partner.close()
 
 
 def attempt(message_id: str) -> Attempt:

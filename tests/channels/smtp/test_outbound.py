@@ -41,8 +41,10 @@ class TestSmtpOutbound(NetworkOutboundContract):
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
         server = CountingServer(self.certs)
         await server.start()
-        yield MailPartner(server, self.certs)
-        await server.stop()
+        try:
+            yield MailPartner(server, self.certs)
+        finally:
+            await server.stop()
 
     def content(self, text: str) -> tuple[bytes, str]:
         return json.dumps({"subject": "Avis", "text": text}).encode(), "application/json"
