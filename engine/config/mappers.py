@@ -1,15 +1,36 @@
-"""The mapper files that routes name, each read once per check."""
+"""The mapper files that routes name: their model, and each read once per check."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from engine.config.compose import compose_file
 from engine.config.gather import printed
 from engine.config.loaded import Loaded
+from engine.config.models import Labelled, Name
 from engine.config.nodes import MapNode
 from engine.config.shipped import find_mapper, mapper_names
+from engine.config.validate import validate
 from engine.errors import Problem
+
+
+class MapperFile(Labelled):
+    """A one-way mapper: a tree of templates that builds a new JSON document."""
+
+    mapper: Name
+    """Its name, that of the file."""
+
+    version: Annotated[str, Field(min_length=1)]
+    """Its version, for people."""
+
+    tables: dict[Name, dict[str, str]] = Field(default_factory=dict)
+    """Tables of its own, for `table('name', key)`."""
+
+    document: dict[str, Any]
+    """The document: mappings, lists and texts with `{expression}` parts."""
 
 
 class Mappers:
@@ -18,6 +39,7 @@ class Mappers:
     def __init__(self, loaded: Loaded) -> None:
         self.problems: list[Problem] = []
         self._root = loaded.root
+        self._plugins = loaded.plugins
         self._tables = frozenset(loaded.app.tables)
         self._files: dict[str, Path | None] = {}
         self._trees: dict[str, MapNode | None] = {}
@@ -33,11 +55,14 @@ class Mappers:
         return self._files[name] is not None
 
     def tree(self, name: str) -> MapNode | None:
-        """Return a mapper's file as a tree, None where it cannot be read."""
+        """Return a mapper's file as a tree, None where it cannot be read or is no mapper."""
         if name not in self._trees:
             path = self._files[name] if self.exists(name) else None
             tree = None if path is None else compose_file(path, printed(path), self.problems)
-            self._trees[name] = tree if isinstance(tree, MapNode) else None
+            if isinstance(tree, MapNode) and validate(MapperFile, tree, self._plugins, self.problems):
+                self._trees[name] = tree
+            else:
+                self._trees[name] = None
         return self._trees[name]
 
     def tables(self, name: str) -> frozenset[str]:

@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from engine.config.docstrings import described, summary
+from engine.config.mappers import MapperFile
 from engine.config.models import keys_of
 from engine.config.partner import PartnerFile
 from engine.config.places import HostPort
@@ -25,12 +26,17 @@ from engine.config.route import RouteConfig
 from engine.config.settings import AppConfig
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-FILES: Mapping[str, type[BaseModel]] = {"config": AppConfig, "route": RouteConfig, "partner": PartnerFile}
+FILES: Mapping[str, type[BaseModel]] = {
+    "config": AppConfig,
+    "route": RouteConfig,
+    "partner": PartnerFile,
+    "mapper": MapperFile,
+}
 """Kinds of files and their models; tests of routes are described by the room that runs them."""
 
 
 def configuration_schemas() -> dict[str, JsonSchemaValue]:
-    """Return the schemas of configuration, route and partner files, by kind."""
+    """Return the schemas of configuration, route, partner and mapper files, by kind."""
     return {kind: document_schema(model, title=f"Passerelle: {kind}") for kind, model in FILES.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,13 +14,17 @@ import pytest
 from engine.config.load import load_configuration
 from engine.config.plugins import Plugins, installed
 from engine.errors import ConfigurationError, Problem
+from engine.testing.golden import load_cases
+from engine.testing.scene import load_scene
 from tests.config.mutation import mutants
 from tests.config.project import NOW_MS, SAMPLES, make_project, write
 from tests.config.sample_plugins import plugins
 
 ROOT = Path(__file__).parents[2]
+TEMPLATES = ROOT / "engine" / "cli" / "templates"
 PLACEHOLDER = "whsec_" + base64.b64encode(b"placeholder" * 3).decode()
 """What stands where certificates and keys would be; a webhook key is read when the configuration is."""
+ALL = ("rename", "typo", "duplicate", "kind")
 FREE = [
     tuple(pattern.split("/"))
     for pattern in (
@@ -28,6 +32,7 @@ FREE = [
         "tls/*",
         "connections/*",
         "tables/*",
+        "tables/*/*",
         "profiles/*",
         "step_lists/*",
         "alerts/*",
@@ -39,18 +44,74 @@ FREE = [
         "api/tokens/*",
         "keys/*",
         "steps/*/set/*",
+        "document/**",
+        "clinics/*",
+        "*/partners/*",
+        "*/in/*/set/*",
     )
 ]
-"""Keys that are names of the user's own choice: any other name is right, too."""
-SHIPPED = sorted(
-    str(path.relative_to(ROOT))
-    for pattern in ("config.yaml", "routes/*.yaml", "partners/*.yaml", "env/*.yaml")
-    for path in ROOT.glob(pattern)
-    if not path.name.endswith(".test.yaml")
-)
-SAMPLE_FILES = sorted(
-    str(path.relative_to(SAMPLES)) for path in SAMPLES.rglob("*.yaml") if path.parent.name != "mappings"
-)
+"""Keys that are names of the user's own choice: any other name is right, too. `**` is everything below."""
+ANY_KIND = [("document", "**")]
+"""Where text, mappings and lists are all right: what a mapper makes."""
+
+Reader = Callable[[], Sequence[Problem]]
+
+
+def errors_of(plugins: Plugins, env: str | None = None) -> Sequence[Problem]:
+    """Return all errors of the project in the working folder."""
+    try:
+        load_configuration(Path("config.yaml"), env=env, environ={"PATH": ""}, plugins=plugins, now_ms=NOW_MS)
+    except ConfigurationError as error:
+        return [problem for problem in error.problems if problem.severity == "error"]
+    return []
+
+
+def errors_of_tests() -> Sequence[Problem]:
+    """Return all errors of the tests beside the routes of the project in the working folder."""
+    loaded = load_configuration(Path("config.yaml"), environ={"PATH": ""}, now_ms=NOW_MS)
+    found: list[Problem] = []
+    for route in loaded.routes:
+        try:
+            load_cases(route)
+        except ConfigurationError as error:
+            found.extend(error.problems)
+    return found
+
+
+def errors_of_scene() -> Sequence[Problem]:
+    """Return all errors of the scene that `passerelle dev` plays."""
+    try:
+        load_scene(Path("routes/samples/scene.yaml"))
+    except ConfigurationError as error:
+        return error.problems
+    return []
+
+
+def shipped_reader(name: str) -> Reader:
+    """Return what reads one of the shipped files."""
+    if name.endswith(".test.yaml"):
+        return errors_of_tests
+    if name == "routes/samples/scene.yaml":
+        return errors_of_scene
+    assert re.fullmatch(r"(config|(routes|partners|env|mappings)/[\w-]+)\.yaml", name), f"nobody reads {name}"
+    return lambda: errors_of(installed())
+
+
+SAMPLE_FILES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.rglob("*.yaml"))
+SHIPPED_FILES = [
+    "config.yaml",
+    *sorted(
+        str(path.relative_to(ROOT))
+        for part in ("routes", "mappings", "partners", "env")
+        for path in (ROOT / part).rglob("*.yaml")
+    ),
+]
+TEMPLATE_FILES = {
+    "config.yaml": "config.yaml",
+    "route.yaml": "routes/appointments.yaml",
+    "route.test.yaml": "routes/appointments.test.yaml",
+}
+"""Templates of `passerelle init`, and where it puts them."""
 
 
 @pytest.mark.parametrize("name", SAMPLE_FILES)
@@ -61,17 +122,36 @@ def test_a_mistake_in_a_sample_is_reported_where_it_was_made(
     monkeypatch.chdir(tmp_path)
     env = "prod" if name == "env/prod.yaml" else "test"
 
-    assert unreported(name, plugins(), env=env, kinds=("typo", "duplicate", "kind")) == []
+    assert unreported(name, lambda: errors_of(plugins(), env), kinds=ALL[1:]) == []
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", SHIPPED_FILES)
 def test_a_mistake_in_a_shipped_file_is_reported_where_it_was_made(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_shipped(tmp_path)
+    for part in ("routes", "mappings", "partners", "env", "tables"):
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, tmp_path / part)
+    write_config(tmp_path, ROOT / "config.yaml")
     monkeypatch.chdir(tmp_path)
 
-    assert unreported(name, installed(), env=None) == []
+    assert unreported(name, shipped_reader(name)) == []
+
+
+@pytest.mark.parametrize("name", TEMPLATE_FILES)
+def test_a_mistake_in_a_template_is_reported_where_it_was_made(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for template, place in TEMPLATE_FILES.items():
+        write(tmp_path, place, (TEMPLATES / template).read_text(encoding="utf-8"))
+    write_config(tmp_path, TEMPLATES / "config.yaml")
+    monkeypatch.chdir(tmp_path)
+
+    assert unreported(TEMPLATE_FILES[name], shipped_reader(TEMPLATE_FILES[name])) == []
+
+
+def test_every_template_is_mutated() -> None:
+    assert {path.name for path in TEMPLATES.glob("*.yaml")} == set(TEMPLATE_FILES)
 
 
 def test_a_mutant_changes_the_text_only_where_the_mistake_is() -> None:
@@ -88,34 +168,26 @@ def test_a_mutant_changes_the_text_only_where_the_mistake_is() -> None:
     assert made["kind", "c"].begin == (3, 3)
 
 
-def copy_shipped(folder: Path) -> None:
-    """Copy what the repository ships into `folder`, with placeholders where certificates and secrets would be."""
-    for part in ("routes", "mappings", "partners", "env", "tables"):
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, folder / part)
-    config = (ROOT / "config.yaml").read_text(encoding="utf-8")
+def write_config(folder: Path, original: Path) -> None:
+    """Copy a config.yaml, and write placeholders where its certificates and secrets would be."""
+    config = original.read_text(encoding="utf-8")
     write(folder, "config.yaml", config)
     for file in set(re.findall(r"certs/[\w.-]+", config)):
         write(folder, file, PLACEHOLDER)
 
 
-def unreported(
-    name: str,
-    plugins: Plugins,
-    *,
-    env: str | None,
-    kinds: Sequence[str] = ("rename", "typo", "duplicate", "kind"),
-) -> list[str]:
+def unreported(name: str, read: Reader, *, kinds: Sequence[str] = ALL) -> list[str]:
     """Return the mutants of one file of the project in the working folder whose place no problem names."""
     path = Path(name)
     original = path.read_text(encoding="utf-8")
-    assert problems(plugins, env) == [], "the file is valid before it is mutated"
+    assert list(read()) == [], "the file is valid before it is mutated"
     missed: list[str] = []
     for mutant in mutants(original):
-        if mutant.kind not in kinds or (mutant.kind in ("rename", "typo") and is_free(mutant.path)):
+        free = ANY_KIND if mutant.kind == "kind" else FREE if mutant.kind in ("rename", "typo") else []
+        if mutant.kind not in kinds or any(matches(mutant.path, pattern) for pattern in free):
             continue
         path.write_text(mutant.text, encoding="utf-8")
-        found = [problem for problem in problems(plugins, env) if problem.file == name]
+        found = [problem for problem in read() if problem.file == name]
         if not any(mutant.holds(problem.line, problem.column) for problem in found):
             told = "; ".join(f"{problem.line}:{problem.column} {problem.message}" for problem in found)
             missed.append(f"{mutant.kind} of {'/'.join(mutant.path)} at {mutant.begin}: {told or 'nothing'}")
@@ -123,15 +195,8 @@ def unreported(
     return missed
 
 
-def problems(plugins: Plugins, env: str | None) -> list[Problem]:
-    """Return all errors of the project in the working folder."""
-    try:
-        load_configuration(Path("config.yaml"), env=env, environ={"PATH": ""}, plugins=plugins, now_ms=NOW_MS)
-    except ConfigurationError as error:
-        return [problem for problem in error.problems if problem.severity == "error"]
-    return []
-
-
-def is_free(path: tuple[str, ...]) -> bool:
-    """Tell whether a key is a name of the user's own choice."""
-    return any(len(path) == len(pattern) and all(map(fnmatchcase, path, pattern)) for pattern in FREE)
+def matches(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Tell whether a key's path fits a pattern."""
+    if pattern[-1] == "**":
+        return len(path) >= len(pattern) and path[: len(pattern) - 1] == pattern[:-1]
+    return len(path) == len(pattern) and all(map(fnmatchcase, path, pattern))

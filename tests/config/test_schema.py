@@ -20,7 +20,7 @@ from tests.config.project import SAMPLES
 from tests.config.sample_plugins import plugins
 
 BROKEN = Path(__file__).parent / "broken"
-KINDS = {"config.yaml": "config", "partners": "partner", "routes": "route"}
+KINDS = {"config.yaml": "config", "partners": "partner", "routes": "route", "mappings": "mapper"}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def read(path: Path) -> Any:
     return as_an_editor_reads(node)
 
 
-@pytest.mark.parametrize("kind", ["config", "route", "partner"])
+@pytest.mark.parametrize("kind", ["config", "route", "partner", "mapper"])
 def test_a_schema_is_draft_07_with_a_description_for_every_key(schemas: dict[str, Any], kind: str) -> None:
     schema = schemas[kind]
 
@@ -84,7 +84,12 @@ def described(schema: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize(
     "path",
-    [SAMPLES / "config.yaml", *SAMPLES.glob("partners/*"), *SAMPLES.glob("routes/*")],
+    [
+        SAMPLES / "config.yaml",
+        *SAMPLES.glob("partners/*"),
+        *SAMPLES.glob("routes/*"),
+        *SAMPLES.glob("mappings/*.yaml"),
+    ],
     ids=lambda path: path.name,
 )
 def test_an_editor_finds_nothing_wrong_with_a_sample(schemas: dict[str, Any], path: Path) -> None:
