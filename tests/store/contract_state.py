@@ -36,8 +36,10 @@ class StateContract:
     async def test_a_row_of_its_own_goes_with_no_mutation(self, store: Store) -> None:
         await store.journal.append("login", actor="marie", detail="console", at_ms=NOW - 5)
 
-        (row,) = await store.journal.rows()
-        assert (row.action, row.actor, row.detail, row.at_ms) == ("login", "marie", "console", NOW - 5)
+        rows = await store.journal.rows()
+        assert {(row.action, row.actor, row.detail, row.at_ms) for row in rows} == {
+            ("login", "marie", "console", NOW - 5)
+        }
 
     async def test_the_journal_pages(self, store: Store) -> None:
         for number in range(5):

@@ -68,13 +68,18 @@ class Insistent(Between):
         return await self._unless_known(lambda: self.inner.recover(in_send, at_ms), known)
 
     async def purge(self, before_ms: int, limit: int) -> int:
+        before = await self._purged()
         done = 0
-        while True:
+        while done < limit:
             try:
-                return done + await self.inner.purge(before_ms, limit)
+                return done + await self.inner.purge(before_ms, limit - done)
             except (StoreUnavailable, CommitUnknown):
-                rows = await self.inner.journal.rows(limit=100_000)
-                done = sum(int(row.detail.split()[0]) for row in rows if row.action == "purge")
+                done = await self._purged() - before
+        return done
+
+    async def _purged(self) -> int:
+        rows = await self.inner.journal.rows(limit=100_000)
+        return sum(int(row.detail.split()[0]) for row in rows if row.action == "purge")
 
     # ------------------------------------------------------------- looking up
 
@@ -140,6 +145,8 @@ class Insistent(Between):
         return [await self._with_body(each) for each in found]
 
     async def _with_body(self, delivery: Delivery) -> Delivery:
+        if not delivery.chain:
+            return delivery
         role = delivery.chain[delivery.hop].rendering
         return replace(delivery, body=await self.inner.body(delivery.message, role, delivery.part))
 
