@@ -49,13 +49,24 @@ BreakerListener = Callable[[str, Phase], None]
 class Breaker:
     """Counts one endpoint's failures; times are monotonic seconds, given by the caller."""
 
-    __slots__ = ("_failures", "_listener", "_name", "_periods", "culprits", "phase", "retry_at", "since")
+    __slots__ = (
+        "_failures",
+        "_listener",
+        "_name",
+        "_periods",
+        "_probe",
+        "culprits",
+        "phase",
+        "retry_at",
+        "since",
+    )
 
     def __init__(self, name: str, listener: BreakerListener) -> None:
         self._name = name
         self._listener = listener
         self._failures = 0
         self._periods = 0
+        self._probe = b""
         self.phase = Phase.CLOSED
         self.culprits: set[bytes] = set()
         self.retry_at = 0.0
@@ -71,13 +82,14 @@ class Breaker:
             return Pass.PROBE
         return Pass.STRANGER if len(self.culprits) == 1 else Pass.NONE
 
-    def probing(self) -> None:
-        """Let nobody else through until the one attempt came back."""
+    def probing(self, lane: bytes) -> None:
+        """Let nobody else through until this lane's attempt came back."""
+        self._probe = lane
         self._become(Phase.HALF_OPEN)
 
-    def abandoned(self) -> None:
-        """Take the probe's place back: it was not sent after all."""
-        if self.phase is Phase.HALF_OPEN:
+    def abandoned(self, lane: bytes) -> None:
+        """Take the probe's place back, if this lane had it: it was not sent after all."""
+        if self.phase is Phase.HALF_OPEN and lane == self._probe:
             self._become(Phase.OPEN)
 
     def record(self, result: Result, lane: bytes, policy: EndpointPolicy, now: float) -> None:
@@ -90,9 +102,10 @@ class Breaker:
         self._failures += 1
         if len(self.culprits) < _CULPRITS:
             self.culprits.add(lane)
-        if self.phase is Phase.HALF_OPEN or (
-            self.phase is Phase.CLOSED and 0 < policy.breaker_failures <= self._failures
-        ):
+        if self.phase is Phase.CLOSED:
+            if 0 < policy.breaker_failures <= self._failures:
+                self._open(policy, now)
+        elif self.phase is Phase.HALF_OPEN and lane == self._probe:
             self._open(policy, now)
 
     def _open(self, policy: EndpointPolicy, now: float) -> None:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
 from engine.clock import Clock
-from engine.errors import Transient
 from engine.model import Delivery, State
 from engine.runtime import decisions
 from engine.runtime.policy import EndpointPolicy
@@ -35,7 +33,6 @@ AGAIN_MS = 1_000
 
 _FAR_MS = 2**62
 _MANY = 1_000
-_log = logging.getLogger(__name__)
 
 
 class Cause(enum.Enum):
@@ -43,7 +40,7 @@ class Cause(enum.Enum):
 
     NUDGED = "something behind it may supersede or recall it"
     DEADLINE = "its deadline has come"
-    RELIEF = "its endpoint is disabled, or broken for longer than its fallback waits"
+    RELIEF = "its endpoint is disabled, or broken for longer than fallback or budget wait"
     RETURNED = "its destination is configured again"
 
 
@@ -84,7 +81,7 @@ class Desk:
             except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 - logged; the row is as before and comes again
-                self._turns.log_failure(flying.delivery, error)
+                self._turns.log_failure(error, delivery=flying.delivery.sequence)
                 self._turns.put_back(flying)
             self._open_deadlines -= cause is Cause.DEADLINE
             if not self._open_deadlines and self._swept is not None and not self._swept.done():
@@ -101,7 +98,7 @@ class Desk:
             endpoint = self._turns.policy(delivery.endpoint) or EndpointPolicy(delivery.endpoint, "")
             settlement = self._sender.at_deadline(delivery, endpoint)
         elif cause is Cause.RELIEF:
-            settlement = decisions.move_on(delivery, "disabled_or_open", now_ms)
+            settlement = self._sender.given_up(delivery, now_ms)
         else:
             settlement = decisions.returned(delivery, now_ms)
         if settlement is None:
@@ -148,8 +145,10 @@ class Desk:
                     self.put(row, Cause.DEADLINE)
                 await self._swept
             await self._peek()
-        except Transient as error:
-            _log.warning("deadlines could not be read", exc_info=error, extra={"action": "sweep"})
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged; looked at again later
+            self._turns.log_failure(error)
             self._deadline_ms = self._clock.now_ms() + AGAIN_MS
         finally:
             self._swept = None
@@ -191,8 +190,10 @@ class Desk:
             for row in rows:
                 if row.sequence not in turns.flying:
                     self.note(row.deadline_ms)
-        except Transient as error:
-            _log.warning("the store could not be looked at", exc_info=error, extra={"action": "look"})
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged; looked at again later
+            self._turns.log_failure(error)
         finally:
             self._looking = False
         return None
@@ -210,9 +211,15 @@ class Desk:
                 for row in rows:
                     if self._is_back(row):
                         self.put(row.delivery, Cause.RETURNED)
-                before = min(row.delivery.message for row in rows)
-        except Transient as error:
-            _log.warning("parked deliveries could not be read", exc_info=error, extra={"action": "unpark"})
+                if len(rows) < BATCH:
+                    break
+                # The last message may have more than this page showed, unless the page was all its own.
+                last = min(row.delivery.message for row in rows)
+                before = last if before == last + 1 else last + 1
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged; looked at again later
+            self._turns.log_failure(error)
         return None
 
     def _is_back(self, row: DeliveryRow) -> bool:

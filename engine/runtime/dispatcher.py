@@ -101,7 +101,7 @@ class Dispatcher:
         turns = self._turns
         self._workers.start(group)
         await self._gates.load()
-        self._gates.changed = self.kick
+        self._gates.changed = self._gates_changed
         now_ms = self._clock.now_ms()
         for name, earliest in (await self._store.outlook()).items():
             lanes = turns.at(name, horizon=(earliest, 0))
@@ -177,9 +177,18 @@ class Dispatcher:
 
     def policies_changed(self) -> None:
         """Look at everything again after a reload; what was parked for a missing destination returns to its place."""
-        if self._turns.running:
-            self.kick()
-            self._turns.desk.unpark()
+        turns = self._turns
+        if turns.running:
+            for lanes in list(turns.lanes.values()):
+                turns.reconsider(lanes) if lanes.window.empty else turns.reread(lanes)
+            turns.desk.look()
+            turns.desk.unpark()
+
+    def _gates_changed(self) -> None:
+        turns = self._turns
+        if turns.running:
+            for lanes in list(turns.lanes.values()):
+                turns.reread(lanes) if lanes.window.setting_aside else turns.reconsider(lanes)
 
     # ------------------------------------------------------------- questions
 

@@ -128,7 +128,7 @@ class Lanes:
                 self._wake_at(self.breaker.retry_at, moment)
             return None
         if passes is not Pass.ALL:
-            self.breaker.probing()
+            self.breaker.probing(lane_of(chosen.delivery))
         if self.rate is not None:
             self.bucket.take()
         self.active += 1

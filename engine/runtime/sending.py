@@ -130,6 +130,11 @@ class Sender:
             rng=self._rng,
         )
 
+    def given_up(self, delivery: Delivery, now_ms: int) -> Settlement | None:
+        """Decide about a head whose endpoint stays broken beyond its time; None when its destination is gone."""
+        policy = self._policies.destination(delivery)
+        return None if policy is None else decisions.given_up(delivery, policy, now_ms)
+
     async def conclude(self, delivery: Delivery, settlement: Settlement) -> Concluded | None:
         """Make a decision durable; None when the row changed meanwhile, or the process ends."""
         try:
@@ -156,14 +161,14 @@ class Sender:
                 delivery
             )
         if settlement is not None or endpoint is None or policy is None:
-            breaker.abandoned()
+            breaker.abandoned(lane)
             return await self.conclude(delivery, settlement or decisions.removed(delivery))
         if not delivery.destination:
             return await self._route(flying, policy, endpoint, breaker, lane)
         body = await self._fetch(flying)
-        if body is None:
-            breaker.abandoned()
-            return await self.conclude(delivery, decisions.dead(delivery, policy, "corrupt"))
+        if not isinstance(body, Body):
+            breaker.abandoned(lane)
+            return await self.conclude(delivery, decisions.dead(delivery, policy, body))
         try:
             return await self._send(flying, body, policy, endpoint, breaker, lane)
         finally:
@@ -265,8 +270,8 @@ class Sender:
 
     # ------------------------------------------------------------- the parts of an attempt
 
-    async def _fetch(self, flying: Flying) -> Body | None:
-        """Return the body, its bytes taken from the budget; None when the archive has none that can be trusted."""
+    async def _fetch(self, flying: Flying) -> Body | str:
+        """Return the body, its bytes taken from the budget, or why there is none: `corrupt` or `purged`."""
         delivery = flying.delivery
         body = delivery.body
         if body is not None:
@@ -284,11 +289,12 @@ class Sender:
             )
         except StoreCorrupt as error:
             _log.error("a body is corrupt", exc_info=error, extra=_ids(flying, "quarantine"))
+            return "corrupt"
         finally:
             kept = body.size if body is not None and body.data is not None else 0
             self._bytes.give(flying.bytes - kept)
             flying.bytes = kept
-        return body
+        return body or "purged"
 
     def _begin(self, flying: Flying, timeout: float) -> float:
         delivery = flying.delivery
@@ -296,7 +302,7 @@ class Sender:
         flying.number = delivery.attempts + 1
         flying.started_ms = self._clock.now_ms()
         flying.limit = began + timeout + OVERTIME
-        if not delivery.attempts:
+        if not (delivery.attempts or delivery.generation):
             waited = max(0, flying.started_ms - delivery.accepted_ms) / 1000
             self._counters.observe("first_attempt_seconds", waited, endpoint=delivery.endpoint)
         return began

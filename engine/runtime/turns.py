@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from engine.clock import Clock
-from engine.errors import Transient
+from engine.errors import CommitUnknown, Transient
 from engine.model import Delivery, State
 from engine.runtime import schedule
 from engine.runtime.breaker import Breaker, BreakerListener, Phase
@@ -115,14 +115,19 @@ class Turns:
         due_ms = delivery.due_ms
         if delivery.hop_ms:
             due_ms = schedule.plausible_due_ms(delivery, self._clock.now_ms())
-        lanes.window.add(delivery, due_ms, seen=seen)
-        if lanes.gate is not None or lanes.breaker.phase is not Phase.CLOSED:
-            lanes.relief_ms = 0
+        if self._gates.disabled(lanes.name) and self._may_move_on(delivery):
+            self.desk.put(delivery, Cause.RELIEF)
+        else:
+            lanes.window.add(delivery, due_ms, seen=seen)
         return lanes
 
     def reread(self, lanes: Lanes) -> None:
         """Forget what is known of an endpoint's heads, read them from the store, and go on."""
         lanes.window.forget()
+        self.reconsider(lanes)
+
+    def reconsider(self, lanes: Lanes) -> None:
+        """Look at an endpoint again: a gate, a breaker or its policy changed."""
         lanes.relief_ms = 0
         self.pump(lanes)
 
@@ -170,12 +175,18 @@ class Turns:
             self._contended.add(lanes)
         if lanes.relief_ms is not None and lanes.relief_ms <= now_ms:
             self._relieve(lanes, policy, now_ms)
-        if self.wakes.note(lanes) and lanes.wake_ms is not None:
-            self.wake_earlier(lanes.wake_ms)
+        self._note_wake(lanes)
         return None
 
+    def _note_wake(self, lanes: Lanes) -> None:
+        if self.wakes.note(lanes) and lanes.wake_ms is not None:
+            self.wake_earlier(lanes.wake_ms)
+
+    def _may_move_on(self, delivery: Delivery) -> bool:
+        return delivery.hop + 1 < len(delivery.chain) and self._gates.at_delivery(delivery) is None
+
     def _relieve(self, lanes: Lanes, policy: EndpointPolicy, now_ms: int) -> None:
-        """Move on heads that need not wait here: the endpoint is disabled, or broken beyond their fallback's time.
+        """Give up on heads that need not wait here: the endpoint is disabled, or broken beyond their time.
 
         Rows have a deadline for the latter, but one that passed behind a gate was put off until the expiry.
         """
@@ -185,7 +196,7 @@ class Turns:
             return
         for waiting in list(lanes.window):
             delivery = waiting.delivery
-            if delivery.hop + 1 >= len(delivery.chain) or self._gates.at_delivery(delivery) is not None:
+            if not self._may_move_on(delivery):
                 continue
             takeover = now_ms if disabled else self._takeover_ms(delivery, policy, now_ms)
             if takeover is None:
@@ -199,12 +210,17 @@ class Turns:
         if lanes.window.drained:
             self.pump(lanes)
 
-    def _takeover_ms(self, delivery: Delivery, policy: EndpointPolicy, now_ms: int) -> int | None:
+    def _given_up_ms(
+        self, delivery: Delivery, policy: EndpointPolicy, now_ms: int, *, disabled: bool
+    ) -> int | None:
         destination = self._policies.destination(delivery)
         if destination is None:
             return None
-        closed = self._gates.closed_ms(delivery, policy, delivery.accepted_ms, now_ms)
-        return schedule.fallback_due_ms(delivery, destination, closed)
+        if disabled:
+            return now_ms if delivery.hop + 1 < len(delivery.chain) else None
+        return schedule.given_up_ms(
+            delivery, destination, lambda since_ms: self._gates.closed_ms(delivery, policy, since_ms, now_ms)
+        )
 
     # ------------------------------------------------------------- jobs
 
@@ -219,8 +235,8 @@ class Turns:
         except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 - logged; the row is as before and comes again
-            lanes.breaker.abandoned()
-            self.log_failure(delivery, error)
+            lanes.breaker.abandoned(lane_of(delivery))
+            self.log_failure(error, endpoint=lanes.name, delivery=delivery.sequence)
             failed = True
         lanes.active -= 1
         lanes.handled += 1
@@ -239,21 +255,20 @@ class Turns:
         """Fill an empty window from the store."""
         try:
             heads = await self._store.due(lanes.name, FAR_MS, asked, lanes.window.after)
-        except Transient as error:
-            _log.warning(
-                "heads could not be read", exc_info=error, extra={"action": "read", "endpoint": lanes.name}
-            )
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged; the same read is made again
+            self.log_failure(error, endpoint=lanes.name)
             lanes.window.fail()
             lanes.wake_ms = self._clock.now_ms() + AGAIN_MS
-            self.wakes.note(lanes)
+            self._note_wake(lanes)
             return None
         now_ms = self._clock.now_ms()
         dated = [(head, schedule.plausible_due_ms(head, now_ms)) for head in heads]
         lanes.window.fill(dated, asked, leave_out=self.flying)
         for head in heads:
             self.desk.note(head.deadline_ms)
-        lanes.relief_ms = 0
-        self.pump(lanes)
+        self.reconsider(lanes)
         return None
 
     # ------------------------------------------------------------- work comes back
@@ -287,16 +302,16 @@ class Turns:
             self.desk.note(self._clock.now_ms() + AGAIN_MS)
         self.pump(lanes)
 
-    def log_failure(self, delivery: Delivery, error: Exception) -> None:
-        """Say what kept a delivery from being tried or decided; it comes again."""
-        bug = not isinstance(error, Transient)
+    def log_failure(self, error: Exception, **ids: object) -> None:
+        """Say what kept work from being done that is done again later; `ids` are fields of the log."""
+        bug = not isinstance(error, Transient | CommitUnknown)
         if bug:
             self._counters.count("bugs", where="dispatcher")
         _log.log(
             logging.ERROR if bug else logging.WARNING,
-            "a delivery could not be worked on; it is tried again",
+            "the dispatcher could not go on with something; it comes again",
             exc_info=error,
-            extra={"action": "dispatch", "delivery": delivery.sequence, "endpoint": delivery.endpoint},
+            extra={"action": "dispatch", **ids},
         )
 
     def _apply(self, flying: Flying, concluded: Concluded) -> list[Lanes]:

@@ -88,6 +88,11 @@ class Window:
         return not self._places and self.horizon is not None and self._touched is None
 
     @property
+    def empty(self) -> bool:
+        """Whether the endpoint has no head that could be sent, here or in the store."""
+        return not self._places and self.horizon is None and self._touched is None
+
+    @property
     def reading(self) -> bool:
         """Whether somebody reads the store for this window."""
         return self._touched is not None

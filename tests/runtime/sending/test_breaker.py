@@ -9,6 +9,7 @@ from engine.runtime.breaker import MAX_OPEN, Breaker, Pass, Phase
 from engine.runtime.policy import EndpointPolicy
 
 POLICY = EndpointPolicy("clinic.emr", "clinic", breaker_failures=3, breaker_open=30.0)
+PROBE = b"probe"
 
 
 def breaker(heard: list[tuple[str, Phase]] | None = None) -> Breaker:
@@ -45,16 +46,16 @@ def test_half_open_lets_exactly_one_through() -> None:
     fail(one, 3)
     assert one.passes(29.9) is Pass.NONE
     assert one.passes(30.0) is Pass.PROBE
-    one.probing()
+    one.probing(PROBE)
     assert (one.phase, one.passes(99.0)) == (Phase.HALF_OPEN, Pass.NONE)
 
 
 def test_a_probe_that_succeeds_closes_and_the_next_outage_starts_small() -> None:
     one = breaker()
     fail(one, 3)
-    one.probing()
-    fail(one, 1, at=30.0)
-    one.probing()
+    one.probing(PROBE)
+    one.record(Result.TRANSIENT, PROBE, POLICY, 30.0)
+    one.probing(PROBE)
     one.record(Result.DELIVERED, b"x", POLICY, 90.0)
     assert one.passes(90.0) is Pass.ALL
     fail(one, 3, at=100.0)
@@ -68,19 +69,19 @@ def test_each_failed_probe_doubles_the_open_time_up_to_a_limit() -> None:
     for _ in range(6):
         waits.append(one.retry_at - now)
         now = one.retry_at
-        one.probing()
-        fail(one, 1, at=now)
+        one.probing(PROBE)
+        one.record(Result.TRANSIENT, PROBE, POLICY, now)
     assert waits == [30.0, 60.0, 120.0, 240.0, MAX_OPEN, MAX_OPEN]
 
 
 def test_a_probe_that_was_not_sent_gives_its_place_back() -> None:
     one = breaker()
     fail(one, 3)
-    one.probing()
-    one.abandoned()
+    one.probing(PROBE)
+    one.abandoned(PROBE)
     assert one.passes(30.0) is Pass.PROBE
     closed = breaker()
-    closed.abandoned()
+    closed.abandoned(PROBE)
     assert closed.phase is Phase.CLOSED
 
 
@@ -89,9 +90,20 @@ def test_one_failing_lane_does_not_speak_for_the_endpoint() -> None:
     for _ in range(3):
         one.record(Result.TRANSIENT, b"poison", POLICY, 0.0)
     assert (one.phase, one.passes(1.0)) == (Phase.OPEN, Pass.STRANGER)
-    one.probing()
-    one.record(Result.TRANSIENT, b"other", POLICY, 1.0)
+    one.probing(PROBE)
+    one.record(Result.TRANSIENT, PROBE, POLICY, 1.0)
     assert one.passes(2.0) is Pass.NONE
+
+
+def test_only_the_probe_itself_ends_the_probing_badly() -> None:
+    one = breaker()
+    fail(one, 3)
+    one.probing(PROBE)
+    fail(one, 2, at=31.0)
+    one.abandoned(b"lane1")
+    assert one.phase is Phase.HALF_OPEN
+    one.record(Result.TRANSIENT, PROBE, POLICY, 32.0)
+    assert (one.phase, one.retry_at) == (Phase.OPEN, 92.0)
 
 
 def test_failures_that_began_before_it_opened_do_not_lengthen_it() -> None:
@@ -112,7 +124,7 @@ def test_listeners_hear_each_change_once() -> None:
     heard: list[tuple[str, Phase]] = []
     one = breaker(heard)
     fail(one, 3)
-    one.probing()
+    one.probing(PROBE)
     one.record(Result.DELIVERED, b"x", POLICY, 30.0)
     one.record(Result.DELIVERED, b"x", POLICY, 30.0)
     assert [phase for _, phase in heard] == [Phase.OPEN, Phase.HALF_OPEN, Phase.CLOSED]
