@@ -189,6 +189,13 @@ async def test_an_unknown_commit_closes_without_a_reply(error: BaseException) ->
         assert len(door.intake.messages) == 1 and door.intake.outstanding == 0
 
 
+async def test_an_unknown_commit_is_counted() -> None:
+    async with listening(RecordingIntake(CommitUnknown("interrupted"))) as door, wire(door.address) as client:
+        await client.write(post())
+        assert await client.ended()
+        assert door.events("commit_unknown") == 1
+
+
 async def test_a_failed_disk_answers_nobody_and_reaches_the_engine() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         async with (

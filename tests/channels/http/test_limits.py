@@ -40,9 +40,12 @@ async def test_chunks_are_counted_and_cut_at_the_limit() -> None:
 
 async def test_a_refusal_reaches_a_sender_that_does_not_stop_sending() -> None:
     async with listening(limits=LIMITED) as door, wire(door.address) as client:
-        client.writer.write(post(b"x" * 1_500_000))
-        answer = await client.read()
-        assert answer.status == 413
+        request = post(b"x" * 1_500_000)
+        await client.write(request[:1000])
+        assert (await client.read()).status == 413
+        await client.write(request[1000:])  # not reset: what is on its way is read and dropped
+        client.writer.write_eof()
+        assert await client.ended()
 
 
 async def test_a_sender_that_never_stops_is_cut() -> None:
@@ -164,6 +167,22 @@ async def test_pipelined_requests_wait_in_the_socket_not_in_memory() -> None:
             async with asyncio.timeout(0.3):
                 await client.writer.drain()
         assert len(intake.messages) == 1 and intake.most_admitted == 1
+
+
+async def test_a_body_behind_a_request_that_is_served_waits_in_the_socket() -> None:
+    intake = RecordingIntake()
+    intake.close_gate()
+    large = post(b"x" * 9_000_000)
+    async with listening(intake) as door, wire(door.address) as client:
+        await client.write(post() + large[:300])
+        await intake.until(1)
+        client.writer.write(large[300:])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.writer.drain()
+        intake.open_gate()
+        assert [(await client.read()).status for _ in range(2)] == [202, 202]
+        assert intake.messages[1].body.size == 9_000_000
 
 
 async def test_connections_above_the_limit_are_asked_to_come_again() -> None:

@@ -214,18 +214,24 @@ async def test_a_partner_that_does_not_read_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_an_early_answer_to_a_large_body_counts(tmp_path: Path) -> None:
+    opened = 0
+
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
         await asyncio.Event().wait()
 
     async with conversing(early) as port:
         config = endpoint(f"http://127.0.0.1:{port}/")
         async with WebhookOutbound(config, channel_context(tmp_path)) as channel:
-            with pytest.raises(Rejected) as caught:
-                await channel.send(attempt(b"x" * 20_000_000))
-            assert caught.value.code == "413"
+            for _ in range(2):
+                with pytest.raises(Rejected) as caught:
+                    await channel.send(attempt(b"x" * 20_000_000))
+                assert caught.value.code == "413"
+            assert opened == 2, "a request went into the middle of another one's body"
 
 
 # ----------------------------------------------------------------- which connection is used
@@ -253,6 +259,24 @@ async def test_a_connection_that_will_not_last_is_not_used_again(tmp_path: Path,
         assert (await channel.send(attempt())).body == b"ok"
         await asyncio.sleep(0.02)  # real time: a second answer may arrive apart from the first
         assert (await channel.send(attempt())).body == b"ok"
+        assert server.opened == 2
+
+
+async def test_a_late_answer_is_never_credited_to_the_next_message(tmp_path: Path) -> None:
+    late = asyncio.Event()
+
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await asyncio.sleep(0.02)  # real time: the second answer comes when nothing was asked
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        late.set()
+
+    async with sending(tmp_path, twice, OK) as (channel, server):
+        await channel.send(attempt())
+        await late.wait()
+        assert (await channel.send(attempt())).code == "200"
         assert server.opened == 2
 
 
