@@ -138,7 +138,7 @@ class IntakeFor:
             renderings=plan.renderings,
             keys=plan.keys,
             headers=kept_headers(message),
-            dedup_window_ms=plan.dedupe_ms,
+            dedup_window_ms=0 if message.replay_of else plan.dedupe_ms,  # routed again on purpose: no copy
             collision="refuse" if door.refuses_collisions else "accept",
             collision_reply=collided,
         )

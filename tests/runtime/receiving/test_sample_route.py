@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from engine.model import Disposition, State
 from engine.store.protocol import Query
-from tests.runtime.receiving.house import START, House, house, paths, sample
+from tests.runtime.receiving.house import START, House, JsonExchange, house, paths, sample
 from tests.runtime.receiving.project import SAMPLE, assembled
 
 NOW_MS = round(START.timestamp() * 1000)
@@ -166,6 +167,14 @@ async def test_a_known_id_with_another_body_is_turned_away(inside: House) -> Non
     assert receipt.disposition is Disposition.COLLISION
     assert b"this id was used for another message" in receipt.reply
     assert len(await inside.rows()) == 1
+
+
+async def test_a_message_that_is_routed_again_on_purpose_is_no_copy(inside: House) -> None:
+    first = await inside.post(sample())
+    again = replace(inside.message(sample()), replay_of=first.message_id)
+    receipt = await inside.reception.intake("public")(again, JsonExchange())
+    assert receipt.disposition is Disposition.ACCEPTED
+    assert len(await inside.rows()) == 2
 
 
 async def test_a_refusal_is_no_copy_of_itself(inside: House) -> None:
