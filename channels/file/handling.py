@@ -48,12 +48,10 @@ def read_whole(folder: Path, found: Found) -> bytes:
         raise
     try:
         _check(descriptor, found.signature)
-        chunks, left = [], found.signature.size + 1
+        chunks, left = [], found.signature.size
         while left and (chunk := os.read(descriptor, min(left, _CHUNK))):
             chunks.append(chunk)
             left -= len(chunk)
-        if left != 1:
-            raise NotWhole(_NOT_WHOLE)
         _check(descriptor, found.signature)
         return b"".join(chunks)
     finally:
@@ -87,8 +85,9 @@ def _move(folder: Path, move: Away) -> None:
         os.rename(source, target)
     except FileNotFoundError:
         return  # somebody took it away: its message is committed all the same
-    if Signature.of(os.lstat(target)) != move.found.signature and not os.path.lexists(source):
-        os.rename(target, source)  # replaced in the instant before the rename: nobody has read this one
+    if Signature.of(os.lstat(target)) != move.found.signature:
+        # Replaced in the instant before the rename: nobody has read this one, so it goes back to be taken.
+        os.rename(target, folder / move.other if os.path.lexists(source) else source)
 
 
 def _free(move: Away) -> Path:

@@ -123,6 +123,34 @@ def test_a_name_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
         read_whole(tmp_path, found)
 
 
+def test_a_link_to_the_very_same_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"{}")
+    found = seen(tmp_path, "a.json")
+    (tmp_path / "a.json").rename(tmp_path / "elsewhere")
+    (tmp_path / "a.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotWhole):
+        read_whole(tmp_path, found)
+
+
+def test_a_name_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"{}")
+    found = seen(tmp_path, "a.json")
+    (tmp_path / "a.json").unlink()
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(NotWhole):
+        read_whole(tmp_path, found)
+
+
+def test_folders_take_no_place_among_the_files_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.file.watch.MOST", 1)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b.json").write_bytes(b"{}")
+    found = Watch(tmp_path, "*", by_time=False, stable=0).scan()
+    assert [each.name for each in found] == ["b.json"]
+
+
 def test_a_file_that_changes_while_it_is_read_is_not_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,15 +170,19 @@ def test_a_file_that_changes_while_it_is_read_is_not_whole(
         read_whole(tmp_path, found)
 
 
-def test_a_file_replaced_after_it_was_read_stays_to_be_taken(tmp_path: Path) -> None:
+def test_a_file_replaced_after_it_was_read_stays_to_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "done").mkdir()
     (tmp_path / "a.json").write_bytes(b"first")
     found = seen(tmp_path, "a.json")
     (tmp_path / "new").write_bytes(b"second")
     (tmp_path / "new").rename(tmp_path / "a.json")
+    renamed: list[object] = []
+    monkeypatch.setattr(os, "rename", lambda *names: renamed.append(names))
     put_away(tmp_path, [Away(found, tmp_path / "done", "a~1.json")])
     assert (tmp_path / "a.json").read_bytes() == b"second"
-    assert list((tmp_path / "done").iterdir()) == []
+    assert renamed == []
 
 
 def test_a_file_replaced_in_the_instant_before_the_rename_comes_back(

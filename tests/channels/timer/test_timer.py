@@ -115,7 +115,7 @@ async def test_the_message_says_the_instant_in_local_time_and_utc(tmp_path: Path
     async with anyio.create_task_group() as group:
         await group.start(channel.serve, intake)
         await asleep(clock)
-        clock.advance_to(ms("2026-11-02T09:00:00.250-05:00"))
+        clock.advance_to(ms("2026-11-02T09:00:20-05:00"))
         await intake.until(1)
         await channel.stop()
     assert json.loads(intake.messages[0].body.read()) == {
