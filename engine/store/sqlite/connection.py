@@ -51,6 +51,7 @@ def assert_version() -> None:
 def open_writer(path: Path, vfs: str | None = None) -> apsw.Connection:
     """Open the one connection that writes, creating and migrating the database where needed."""
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    path.touch(mode=0o600)  # SQLite gives its WAL the rights of the database
     connection = _open(path, flags, vfs)
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -130,6 +130,9 @@ class Failure:
 
 def _text(error: BaseException) -> str:
     """Name an error without its message, which may quote a value."""
-    extended = getattr(error, "extendedresult", 0)
-    names = apsw.mapping_extended_result_codes
-    return str(names.get(extended) or apsw.mapping_result_codes.get(extended & 0xFF) or type(error).__name__)
+    code: int = getattr(error, "extendedresult", 0)
+    if code:
+        return str(
+            apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code & 0xFF, code)
+        )
+    return type(error).__name__
