@@ -91,7 +91,7 @@ class Engine:
         self.doubles = doubles
         self.started_ms = clock.now_ms()
         self.is_ready = False
-        self._ended = anyio.Event()
+        self._ended: anyio.Event | None = None
         self._tally: Tally | None = None
         self._health: Health | None = None
         assembled = assemble(loaded)
@@ -228,15 +228,17 @@ class Engine:
         self.is_ready = False
         self.budget.shut("drain", "the engine is stopping")
         self.supervisor.stop()
-        await self._ended.wait()
+        if self._ended is not None:  # a start that failed before has nothing to drain
+            await self._ended.wait()
         _log.info("stopped", extra={"action": "stopped"})
 
     async def _supervise(self, inbounds: Mapping[str, MakeInbound], *, task_status: TaskStatus[None]) -> None:
+        ended = self._ended = anyio.Event()
         try:
             grace = self.loaded.app.engine.drain.total_seconds()
             await self.supervisor.run(inbounds, grace=grace, task_status=task_status)
         finally:
-            self._ended.set()
+            ended.set()
 
     def _inbounds(self) -> dict[str, MakeInbound]:
         names = self.loaded.app.listen if self.doubles.listens else ()

@@ -1,0 +1,1 @@
+"""The command line: verbs on a running engine and on a stopped store."""

@@ -1,0 +1,1 @@
+"""What a machine runs Passerelle with: the systemd unit and the container."""
