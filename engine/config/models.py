@@ -191,8 +191,8 @@ class RetryPolicy(StrictModel):
     """First and longest delay between attempts: doubled each time, drawn at random up to that (full jitter)."""
 
     budget: Duration = Field(timedelta(hours=24), alias="for")
-    """How long to insist, from the first attempt at this endpoint; maintenance, pause and an open breaker do
-    not count."""
+    """How long to insist, from the first attempt at this endpoint; maintenance windows, pauses and holds do not count,
+    an open breaker does."""
 
     attempts: Count | None = None
     """A limit on attempts beside the limit in time."""

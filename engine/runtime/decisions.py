@@ -158,6 +158,11 @@ def move_on(
     )
 
 
+def given_up(delivery: Delivery, policy: DestinationPolicy, now_ms: int) -> Settlement:
+    """Hand over to the next hop, or end it: its endpoint stays broken beyond fallback and budget."""
+    return move_on(delivery, "disabled_or_open", now_ms) or dead(delivery, policy, "budget")
+
+
 def has_expired(delivery: Delivery, now_ms: int) -> bool:
     """Say whether the delivery has lost its point (`expire`)."""
     return delivery.expire_ms is not None and delivery.expire_ms <= now_ms

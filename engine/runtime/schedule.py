@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 from engine.model import Delivery
 from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Retry
@@ -63,6 +64,22 @@ def fallback_due_ms(delivery: Delivery, policy: DestinationPolicy, closed_ms: in
     if delivery.hop or delivery.fallback or policy.fallback_after is None or len(delivery.chain) < 2:
         return None
     return delivery.accepted_ms + round(policy.fallback_after * 1000) + closed_ms
+
+
+def given_up_ms(
+    delivery: Delivery, policy: DestinationPolicy, closed_since: Callable[[int], int]
+) -> int | None:
+    """Return when a head that an open breaker keeps back is given up at this hop, None when it may wait on.
+
+    That is when the next hop takes over, or the budget ends: an open breaker is our own caution, so its time counts.
+    What was never tried here is not given up for good; it moves on, where there is a next hop.
+    """
+    takeover = fallback_due_ms(delivery, policy, closed_since(delivery.accepted_ms))
+    if not delivery.hop_ms and delivery.hop + 1 >= len(delivery.chain):
+        return takeover
+    began_ms = delivery.hop_ms or delivery.due_ms
+    end_ms = hop_end_ms(delivery, retry_of(delivery, policy), began_ms, closed_since(began_ms))
+    return end_ms if takeover is None else min(takeover, end_ms)
 
 
 def deadline_ms(delivery: Delivery, fallback_ms: int | None) -> int | None:

@@ -23,11 +23,12 @@ from engine.runtime.outcome import Outcome
 from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Policies
 from engine.runtime.settling import FATAL, Settler
 from engine.spi import Counters
-from engine.store.protocol import AttemptRow, Settled, Settlement, Store
+from engine.store.protocol import AttemptRow, Overtaking, Settled, Settlement, Store
 
 OVERTIME = 5.0
 """Seconds beyond its timeout after which a send that its channel does not end is broken off."""
 
+_WORDS = {result: result.word for result in Result}
 _log = logging.getLogger(__name__)
 
 
@@ -104,13 +105,16 @@ class Sender:
 
     async def look(self, delivery: Delivery) -> Settlement | None:
         """Decide before an attempt: expired, superseded, recalled, removed; None when it should go."""
-        policy = self._policies.destination(delivery)
+        return await self._look(delivery, self._policies.destination(delivery), seen=False)
+
+    async def _look(
+        self, delivery: Delivery, policy: DestinationPolicy | None, *, seen: bool
+    ) -> Settlement | None:
+        """As `look`; `seen` says that nothing behind the delivery can end it."""
+        overtaking: Overtaking | None = None
         wanted = policy is None or policy.recallable or policy.supersedes or delivery.supersedes
-        overtaking = (
-            await self._store.overtaking(delivery)
-            if wanted and delivery.lane and not delivery.unknown
-            else None
-        )
+        if wanted and not seen and delivery.lane and not delivery.unknown:
+            overtaking = await self._store.overtaking(delivery)
         return decisions.before_attempt(delivery, policy, overtaking, self._clock.now_ms())
 
     def knows(self, delivery: Delivery) -> bool:
@@ -151,11 +155,7 @@ class Sender:
         """Try the delivery once and settle it; None when its row changed meanwhile, or the process ends."""
         delivery = flying.delivery
         policy = self._policies.destination(delivery)
-        settlement: Settlement | None
-        if seen:
-            settlement = decisions.before_attempt(delivery, policy, None, self._clock.now_ms())
-        else:
-            settlement = await self.look(delivery)
+        settlement = await self._look(delivery, policy, seen=seen)
         if settlement is None and endpoint is None:
             settlement = decisions.move_on(delivery, "removed", self._clock.now_ms()) or decisions.removed(
                 delivery
@@ -198,8 +198,9 @@ class Sender:
         began = self._begin(flying, timeout)
         with self._flight.sending(delivery.sequence, attempt.number) as mark:
             outcome = await self._try(flying, attempt)
-            row = self._row(flying, outcome, began)
-            breaker.record(outcome.result, lane, endpoint, self._clock.monotonic())
+            ended = self._clock.monotonic()
+            row = self._row(flying, outcome, ended - began)
+            breaker.record(outcome.result, lane, endpoint, ended)
             concluded = await self._settle(flying, policy, endpoint, outcome, row)
             if concluded is None and self.settler.stopped:
                 mark.keep()
@@ -255,8 +256,11 @@ class Sender:
             flying.task = None
             if flying.cut is not None and task is not None:
                 task.uncancel()
-        breaker.record(outcome.result, lane, endpoint, self._clock.monotonic())
-        return await self._settle(flying, policy, endpoint, outcome, self._row(flying, outcome, began))
+        ended = self._clock.monotonic()
+        breaker.record(outcome.result, lane, endpoint, ended)
+        return await self._settle(
+            flying, policy, endpoint, outcome, self._row(flying, outcome, ended - began)
+        )
 
     def _cancelled(self, flying: Flying, error: asyncio.CancelledError) -> Outcome:
         """Return what a cancelled send came to; raise `error` on where the worker itself is cancelled."""
@@ -307,11 +311,11 @@ class Sender:
             self._counters.observe("first_attempt_seconds", waited, endpoint=delivery.endpoint)
         return began
 
-    def _row(self, flying: Flying, outcome: Outcome, began: float) -> AttemptRow:
-        took = self._clock.monotonic() - began
+    def _row(self, flying: Flying, outcome: Outcome, took: float) -> AttemptRow:
+        """Count the attempt, which took `took` seconds, and return it as it is kept."""
         flying.limit = None
         name = flying.delivery.endpoint
-        self._counters.count("attempts", endpoint=name, result=outcome.result.word)
+        self._counters.count("attempts", endpoint=name, result=_WORDS[outcome.result])
         self._counters.observe("attempt_seconds", took, endpoint=name)
         return AttemptRow(
             endpoint=name,

@@ -43,6 +43,7 @@ KEEP_BODY_MS = 10_000
 SENDABLE = frozenset({State.PENDING, State.RETRYING})
 """States in which a head may be sent."""
 
+_WORDS = {state: state.word for state in State}
 _log = logging.getLogger(__name__)
 
 
@@ -119,7 +120,17 @@ class Turns:
             self.desk.put(delivery, Cause.RELIEF)
         else:
             lanes.window.add(delivery, due_ms, seen=seen)
+            if lanes.breaker.phase is not Phase.CLOSED:
+                self._note_relief(lanes, delivery)
         return lanes
+
+    def _note_relief(self, lanes: Lanes, delivery: Delivery) -> None:
+        """Remember when a head that meets an open breaker is given up."""
+        policy = self.policy(lanes.name)
+        if policy is not None:
+            given_up = self._given_up_ms(delivery, policy, self._clock.now_ms(), disabled=False)
+            if given_up is not None and (lanes.relief_ms is None or given_up < lanes.relief_ms):
+                lanes.relief_ms = given_up
 
     def reread(self, lanes: Lanes) -> None:
         """Forget what is known of an endpoint's heads, read them from the store, and go on."""
@@ -145,7 +156,10 @@ class Turns:
         window = self.at(delivery.endpoint).window
         window.discard(delivery.sequence)
         window.touch(delivery.sequence)
-        flying = self.flying[delivery.sequence] = Flying(delivery, delivery.endpoint)
+        return self._fly(delivery, delivery.endpoint)
+
+    def _fly(self, delivery: Delivery, endpoint: str) -> Flying:
+        flying = self.flying[delivery.sequence] = Flying(delivery, endpoint)
         return flying
 
     def _take(self, lanes: Lanes) -> Job | None:
@@ -161,10 +175,10 @@ class Turns:
         else:
             found = lanes.take(policy, self._gates.at_endpoint(policy, now_ms), moment)
             if isinstance(found, Waiting):
-                flying = self.claim(found.delivery)
-                if found.delivery.lane:
-                    self._sending.add(found.delivery.lane)
-                return partial(self._send, lanes, found, flying)
+                delivery = found.delivery
+                if delivery.lane:
+                    self._sending.add(delivery.lane)
+                return partial(self._send, lanes, found, self._fly(delivery, lanes.name))
             if found is Need.HEADS:
                 here = [
                     each.delivery.sequence for each in self.flying.values() if each.endpoint == lanes.name
@@ -179,6 +193,8 @@ class Turns:
         return None
 
     def _note_wake(self, lanes: Lanes) -> None:
+        if lanes.relief_ms is not None:
+            lanes.wake_ms = min(lanes.relief_ms, lanes.wake_ms or lanes.relief_ms)
         if self.wakes.note(lanes) and lanes.wake_ms is not None:
             self.wake_earlier(lanes.wake_ms)
 
@@ -196,17 +212,15 @@ class Turns:
             return
         for waiting in list(lanes.window):
             delivery = waiting.delivery
-            if not self._may_move_on(delivery):
+            if self._gates.at_delivery(delivery) is not None:
                 continue
-            takeover = now_ms if disabled else self._takeover_ms(delivery, policy, now_ms)
-            if takeover is None:
+            given_up = self._given_up_ms(delivery, policy, now_ms, disabled=disabled)
+            if given_up is None:
                 continue
-            if takeover <= now_ms:
+            if given_up <= now_ms:
                 self.desk.put(delivery, Cause.RELIEF)
             else:
-                lanes.relief_ms = min(takeover, lanes.relief_ms or takeover)
-        if lanes.relief_ms is not None:
-            lanes.wake_ms = min(lanes.relief_ms, lanes.wake_ms or lanes.relief_ms)
+                lanes.relief_ms = min(given_up, lanes.relief_ms or given_up)
         if lanes.window.drained:
             self.pump(lanes)
 
@@ -318,8 +332,8 @@ class Turns:
         """Follow a settlement; return the lanes in which something changed."""
         delivery, settlement, settled = concluded.delivery, concluded.settlement, concluded.settled
         changed: list[Lanes] = []
-        if settlement.state.terminal:
-            self._counters.count("settled", endpoint=delivery.endpoint, state=settlement.state.word)
+        if settlement.state >= State.DELIVERED:
+            self._counters.count("settled", endpoint=delivery.endpoint, state=_WORDS[settlement.state])
         else:
             row = self._revised(concluded)
             changed.append(self.enter(row, seen=False))

@@ -51,6 +51,10 @@ partners:
     zone: America/Toronto
     endpoints:
 {endpoints}
+  clinique-def:
+    identifiers: {{permit: "05678"}}
+    endpoints:
+      emr: {{webhook: "https://127.0.0.1:9/hooks", tls: engine, phi: full}}
   operations:
     endpoints:
       alerts: {{inbox: operations}}
