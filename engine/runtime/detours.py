@@ -37,8 +37,15 @@ class Detours:
         return route in self._behind
 
     async def begin(self, routes: Iterable[str]) -> None:
-        """Find out at start which of the ordered routes an earlier process left behind."""
-        self._behind.update([route for route in routes if await self._waiting(route)])
+        """Find out at start which of the ordered routes an earlier process left behind.
+
+        The store's counters say where there can be something at all, so that many routes cost no more than a few.
+        """
+        counts = (await self._archive.tally()).endpoints
+        suspects = {endpoint for (endpoint, state), count in counts.items() if count and _may_wait(state)}
+        for route in routes:
+            if routing_endpoint(route) in suspects and await self._waiting(route):
+                self._behind.add(route)
 
     def entering(self, routes: Iterable[str]) -> None:
         """Note that deliveries of kind route are about to be committed; `entered` follows in any case."""
@@ -73,3 +80,7 @@ class Detours:
             return True
         dead = await self._archive.deliveries(Query(endpoint=endpoint, open_dead=True))
         return any(row.delivery.reason != POISON for row in dead)  # poison waits in a lane of its own
+
+
+def _may_wait(state: State) -> bool:
+    return state is State.DEAD or not state.terminal

@@ -127,8 +127,9 @@ class IntakeFor:
     async def _accept(self, message: Message, plan: Plan, door: Door, exchange: Exchange) -> Receipt:
         room = self._room
         message = _numbered(message, plan)
+        window_ms = 0 if message.replay_of else plan.dedupe_ms  # routed again on purpose: no copy
         collided = b""
-        if door.refuses_collisions:
+        if door.refuses_collisions and window_ms and message.control_id:
             collided = exchange.reply(Verdict(Disposition.COLLISION, message.id, (_COLLIDED,)))
         acceptance = Acceptance(
             message=message,
@@ -138,7 +139,7 @@ class IntakeFor:
             renderings=plan.renderings,
             keys=plan.keys,
             headers=kept_headers(message),
-            dedup_window_ms=0 if message.replay_of else plan.dedupe_ms,  # routed again on purpose: no copy
+            dedup_window_ms=window_ms,
             collision="refuse" if door.refuses_collisions else "accept",
             collision_reply=collided,
         )

@@ -164,6 +164,8 @@ class Planner:
             event = str(document.envelope.get("id", ""))
             plan.control_id = _control_id(str(document.envelope.get("source", "")), event)
             plan.keys.append(("event", event))
+        elif message.control_id:
+            plan.keys.append(("control", message.control_id))
         return plan
 
     def _outcome(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.model import Disposition, State
+from engine.store.protocol import Query
 from tests.runtime.receiving.house import House, house, paths, sample
 from tests.runtime.receiving.project import assembled
 
@@ -317,3 +318,10 @@ async def test_who_sent_it_is_known_to_the_steps(tmp_path: Path) -> None:
     async with routing(tmp_path, route) as inside:
         await posted(inside, sample(), partner="platform")
         assert (await inside.body(await inside.only()))["data"]["by"] == "platform"
+
+
+async def test_a_message_is_found_by_the_id_that_its_channel_gave(tmp_path: Path) -> None:
+    async with routing(tmp_path, FIRST) as inside:
+        receipt = await posted(inside, control_id="MSG-7")
+        (row,) = await inside.store.messages(Query(key=("control", "MSG-7")))
+        assert row.id == receipt.message_id
