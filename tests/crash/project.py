@@ -42,3 +42,73 @@ def write_project(folder: Path, ports: Ports, *, longest_ms: int = 800) -> Path:
     config.write_text(_CONFIG.format(port=ports.engine, receiver=ports.receiver, longest_ms=longest_ms))
     (folder / "routes/orders.yaml").write_text(_ROUTE)
     return config
+
+
+_FULL_CONFIG = """\
+engine: {{name: crash, zone: UTC, drain: 10s, in_flight: 1MB}}
+store: sqlite:var/passerelle.db
+routes: [routes/*.yaml]
+defaults: {{timeout: 5s, retry: {{backoff: 20ms..500ms, for: 1h}}, breaker: {{failures: 100000000}}}}
+listen:
+  public: {{rest: "127.0.0.1:{port}"}}
+  folder: {{file: in, match: "*.json", every: 20ms, stable: 0s}}
+  queue: {{amqp: "{broker}", queue: "{incoming}", declare: true, refused: reject}}
+connections:
+  relay: {{smtp: "127.0.0.1:{relay}", starttls: none}}
+alerts:
+  ops: {{to: clinic.sink, settle: 1s}}
+partners:
+  clinic:
+    endpoints:
+      emr: {{webhook: "http://127.0.0.1:{receiver}/emr", phi: full, limits: {{concurrency: 32}}}}
+      out: {{file: out, phi: full}}
+      sink: {{inbox: sink, phi: full}}
+      mq: {{amqp: "{broker}", queue: "{outgoing}", declare: true, phi: full}}
+      mail: {{smtp: notices@example.org, phi: none}}
+"""
+
+_FULL_ROUTES = {
+    "orders": _ROUTE,
+    "files": "route: files\nfrom: folder\nto: [clinic.out, clinic.sink]\non_reject: {alert: ops}\n",
+    "queued": "route: queued\nfrom: queue\nto: [clinic.mq]\n",
+    "notices": (
+        "route: notices\nfrom: {public: POST /v1/notices}\n"
+        "to: [{endpoint: clinic.mail, steps: [{map: {mapper: notice}}]}]\n"
+    ),
+}
+
+_NOTICE = """\
+mapper: notice
+version: 1.0.0
+document: {subject: Une notification vous attend, text: "Reference: {meta.id}"}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker's URL and the names of the queue read from and of the one written to."""
+
+    url: str
+    incoming: str
+    outgoing: str
+
+
+def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -> Path:
+    """Write a project with every kind of door and endpoint; return config.yaml."""
+    (folder / "routes").mkdir(parents=True, exist_ok=True)
+    config = folder / "config.yaml"
+    config.write_text(
+        _FULL_CONFIG.format(
+            port=ports.engine,
+            receiver=ports.receiver,
+            broker=broker.url.rstrip("/"),
+            incoming=broker.incoming,
+            outgoing=broker.outgoing,
+            relay=relay,
+        )
+    )
+    (folder / "mappings").mkdir(exist_ok=True)
+    (folder / "mappings/notice.yaml").write_text(_NOTICE)
+    for name, text in _FULL_ROUTES.items():
+        (folder / f"routes/{name}.yaml").write_text(text)
+    return config

@@ -1,0 +1,90 @@
+"""Every fault point of the code, struck at its 1st, 2nd and 7th hit, and nothing lost (G1 to G5)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from pathlib import Path
+
+from tests.crash.points import SQLITE, marked, modules, points, sites
+from tests.crash.project import Broker
+from tests.crash.scenarios import SCENARIOS, scenario_of
+from tests.crash.stage import Stage, staged
+from tests.peers.rabbitmq import RabbitMQ
+from tests.peers.smtp import smtp
+from tests.power.shim import build
+
+HITS = (1, 2, 7)
+STAGES = 3
+_EFFECTS = re.compile(
+    r"""\(["']COMMIT|\bos\.f(?:data)?sync\(|\bos\.(?:rename|replace|link)\(|\.rename\(|sendall\(|"""
+    r"""transport\.write(?:lines)?\(|\.basic_(?:publish|ack|nack|reject)\(|\.pack_into\("""
+)
+
+
+def test_every_commit_fsync_rename_and_send_has_a_point() -> None:
+    bare = []
+    for name, path in modules():
+        source = path.read_text(encoding="utf-8")
+        covered = marked(name, source)[1].lines
+        for number, line in enumerate(source.splitlines(), 1):
+            if _EFFECTS.search(line) and number not in covered:
+                bare.append(f"{path.name}:{number}: {line.strip()}")
+    assert bare == []
+
+
+def test_no_sql_file_commits_by_itself() -> None:
+    folder = Path(__file__).parents[2] / "engine"
+    assert [
+        path.name for path in folder.rglob("*.sql") if re.search(r"^\s*COMMIT", path.read_text(), re.M)
+    ] == []
+
+
+def test_there_are_at_least_thirty_points_and_no_scenario_for_none() -> None:
+    found = points()
+    assert len(found) >= 30
+    assert len(found) == len(set(found)) == 2 * (sum(map(len, sites().values())) + len(SQLITE))
+    assert [prefix for prefix in SCENARIOS if not any(point.startswith(prefix) for point in found)] == []
+
+
+async def test_nothing_is_lost_at_any_point(tmp_path: Path, shared_broker: RabbitMQ) -> None:
+    library = build(tmp_path)
+    waiting = asyncio.Queue[tuple[str, int]]()
+    for point in sorted(points(), key=lambda point: scenario_of(point).__name__):
+        for hit in HITS:
+            waiting.put_nowait((point, hit))
+    struck = waiting.qsize()
+    async with smtp(None) as relay:
+        stages = [
+            _play(tmp_path / f"stage-{number}", library, shared_broker, relay.port, waiting)
+            for number in range(STAGES)
+        ]
+        reports = await asyncio.gather(*stages)
+    print(f"{struck} kills at {len(points())} points: {sum(reports)} orders accepted")
+    assert sum(reports) > struck
+
+
+async def _play(
+    folder: Path, library: Path, rabbit: RabbitMQ, relay: int, waiting: asyncio.Queue[tuple[str, int]]
+) -> int:
+    broker = Broker(rabbit.url, rabbit.fresh_name("in"), rabbit.fresh_name("out"))
+    async with staged(folder, broker, relay, library, random.Random(folder.name)) as stage:
+        while not waiting.empty():
+            point, hit = waiting.get_nowait()
+            await stage.strike(point, hit, scenario_of(point))
+        await stage.settle()
+        return await _judge(stage)
+
+
+async def _judge(stage: Stage) -> int:
+    report = await stage.report()
+    print(report)
+    assert report.sound, str(report)
+    assert report.pending == 0
+    taken = {path.name for path in (stage.folder / "in/done").glob("m*.json")}
+    out = [path.read_text() for path in (stage.folder / "out").glob("*.json")]
+    missing = [name for name in taken if f'{{"n": {int(name[1:6])}}}' not in {text.strip() for text in out}]
+    assert missing == []
+    assert stage.queued - await stage.arrived_in_queue() == set()
+    return report.accepted
