@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(f"plain Python      {calibration():6.1f} ns/call (about 25 on an idle machine of 2024)")
+    print(f"plain Python      {calibration():6.1f} ns/call")
     print(f"the double itself {uvloop.run(making(given.messages)):6.1f} us/message (to be subtracted)")
     for way in ("one lane", "many lanes", "hints", "refill"):
         with tempfile.TemporaryDirectory() as folder:

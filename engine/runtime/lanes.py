@@ -140,14 +140,17 @@ class Lanes:
             if self.breaker.phase is Phase.HALF_OPEN:
                 return 0.0
             return max(0.001, self.breaker.retry_at - moment.monotonic)
-        rates = [rate for rate in (policy.rate, self.catch_up) if rate is not None]
-        self.rate = min(rates) if rates else None
-        if self.rate is None:
+        if policy.rate is None and self.catch_up is None:
+            self.rate = None
             return None
+        self.rate = min(rate for rate in (policy.rate, self.catch_up) if rate is not None)
         return self.bucket.wait(self.rate, moment.monotonic) or None
 
     def _choose(self, passes: Pass, moment: Moment) -> Waiting | None:
         """Return the first head that may go, setting aside on the way those that are paused."""
+        first = self.window.first
+        if first is not None and passes is Pass.ALL and self._is_free(first.delivery, moment):
+            return first
         paused: list[Waiting] = []
         chosen: Waiting | None = None
         suspect: Waiting | None = None
@@ -168,6 +171,9 @@ class Lanes:
         for waiting in paused:
             self.window.set_aside(waiting)
         return chosen or (suspect if passes is Pass.PROBE else None)
+
+    def _is_free(self, delivery: Delivery, moment: Moment) -> bool:
+        return delivery.lane not in moment.busy and not moment.paused(delivery)
 
     def _wake_at(self, monotonic: float, moment: Moment) -> None:
         wake = moment.now_ms + max(1, math.ceil((monotonic - moment.monotonic) * 1000))

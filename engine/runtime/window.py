@@ -109,7 +109,8 @@ class Window:
 
     def add(self, delivery: Delivery, due_ms: int, *, seen: bool) -> bool:
         """Take a head in, or anew; False when it stays in the store because earlier ones wait there too."""
-        self.discard(delivery.sequence)
+        if delivery.sequence in self._entries:
+            self.pop(delivery.sequence)
         place = (due_ms, delivery.sequence)
         if self._touched is None and self.horizon is not None and place > self.horizon:
             return False
