@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ class Wire:
             raise error_of(view)
         return view
 
-    def stream(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[View]:
+    def stream(self, path: str, query: Mapping[str, Any] | None = None) -> Generator[View, None, None]:
         """Give the lines of a stream as they come, until either side ends it.
 
         Raises:

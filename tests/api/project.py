@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 from engine.app import Engine, running
 from engine.cli.wire import LocalSocket, Wire
 
-CONFIG = """
+CONFIG = """\
 engine: {name: test}
 listen:
   door: {rest: 127.0.0.1:0}
@@ -27,7 +27,7 @@ partners:
       box: {inbox: clinic, phi: full}
       emr: {webhook: "http://127.0.0.1:9/hook", retry: none, phi: full}
 """
-ROUTE = """
+ROUTE = """\
 route: notes
 from: {door: POST /notes}
 keys: {note: msg.id}
@@ -42,9 +42,9 @@ to:
 def write_project(folder: Path, *, extra: str = "") -> Path:
     """Write the project and return its config.yaml; `extra` are further keys of it."""
     (folder / "routes").mkdir(parents=True, exist_ok=True)
-    (folder / "routes" / "notes.yaml").write_text(ROUTE.lstrip(), encoding="utf-8")
+    (folder / "routes" / "notes.yaml").write_text(ROUTE, encoding="utf-8")
     config = folder / "config.yaml"
-    config.write_text(CONFIG.lstrip() + extra, encoding="utf-8")
+    config.write_text(CONFIG + extra, encoding="utf-8")
     return config
 
 
