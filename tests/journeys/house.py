@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,22 +105,20 @@ def webhook(emr: Emr, more: str = "") -> str:
     return f"{{webhook: {emr.url}/hooks, tls: engine, {sign}, phi: full{', ' + more if more else ''}}}"
 
 
-@dataclass(slots=True)
-class House:
-    """A running engine, a platform that posts events, and what can be asked of both."""
+@dataclass(slots=True, kw_only=True)
+class Platform:
+    """Posts events over mutual TLS."""
 
-    engine: Engine
-    folder: Path
     session: aiohttp.ClientSession
     url: str
-    _ssl: Any
-    _numbers: Any = field(default_factory=lambda: iter(range(1, 1_000_000)))
+    tls: ssl.SSLContext
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def post(self, event: Mapping[str, Any] | bytes) -> tuple[int, dict[str, Any]]:
         """Post one event as the platform and return status and body."""
         data = event if isinstance(event, bytes) else json.dumps(event).encode()
         headers = {"content-type": "application/cloudevents+json"}
-        async with self.session.post(self.url, data=data, headers=headers, ssl=self._ssl) as response:
+        async with self.session.post(self.url, data=data, headers=headers, ssl=self.tls) as response:
             return response.status, await response.json(content_type=None)
 
     def event(
@@ -135,6 +135,13 @@ class House:
                 node = node[name]
             node[last] = value
         return dict(found)
+
+
+@dataclass(slots=True, kw_only=True)
+class House(Platform):
+    """A running engine, a platform that posts events to it, and what can be asked of both."""
+
+    engine: Engine
 
     async def deliveries(self, **query: Any) -> list[DeliveryRow]:
         """Return deliveries of the sample route, oldest first."""
@@ -203,7 +210,13 @@ async def house(
         running(config, doubles=doubles) as engine,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session,
     ):
-        tls = client_context(
-            TlsFiles(cert=certs / "clinique-ghi.pem", key=certs / "clinique-ghi.key", ca=certs / "ca.pem")
-        )
-        yield House(engine, folder, session, f"https://{engine.supervisor.addresses['public']}{DOOR}", tls)
+        url = f"https://{engine.supervisor.addresses['public']}{DOOR}"
+        yield House(session=session, url=url, tls=platform_tls(certs), engine=engine)
+
+
+def platform_tls(certs: Path) -> ssl.SSLContext:
+    """Return what the platform connects with: the certificate that the configuration knows it by."""
+    name = "clinique-ghi"
+    return client_context(
+        TlsFiles(cert=certs / f"{name}.pem", key=certs / f"{name}.key", ca=certs / "ca.pem")
+    )
