@@ -16,6 +16,11 @@ _DOOR = re.compile(r"(POST|PUT|PATCH) (/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)", re.AS
 _ABSOLUTE = re.compile(rb"https?://[^/?#]+", re.IGNORECASE)
 
 
+def is_door(selector: str) -> bool:
+    """Say whether a selector names a door: `POST /v1/appointments`."""
+    return _DOOR.fullmatch(selector) is not None
+
+
 class Doors:
     """Finds the door of a request; a sequence of doors that changes while the listener runs is followed."""
 
@@ -51,7 +56,7 @@ class Doors:
     @property
     def unreadable(self) -> tuple[str, ...]:
         """The selectors that name no door: not `METHOD /path` with POST, PUT or PATCH."""
-        return tuple(text for text in self._seen if text and not _DOOR.fullmatch(text))
+        return tuple(text for text in self._seen if text and not is_door(text))
 
     def _read(self) -> None:
         self._seen = tuple(self._selectors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from channels._http.doors import is_door
 from engine.config.models import Duration, ListenerConfig, StrictModel
 
 
@@ -25,3 +26,9 @@ class HttpListenerConfig(ListenerConfig):
 
     timeouts: HttpTimeouts = HttpTimeouts()
     """How long slow senders are borne."""
+
+    def selector_fault(self, selector: str) -> str:
+        """Refuse what no request can ask for."""
+        if not selector or is_door(selector):
+            return ""
+        return f'"{selector}" is no door: write POST, PUT or PATCH, a blank and a path'

@@ -83,7 +83,7 @@ class Wiring:
         door = self.current.board.doors.get(listener)
         selectors = tuple(door.routes) if door else ()
         tls = self._tls(config.tls, server=True)
-        context = self._context(listener, tls, config.zone, selectors=[each for each in selectors if each])
+        context = self._context(listener, tls, config.zone, selectors=selectors)
         return made(config, context)
 
     def outbound(self, name: str) -> Outbound:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from engine.spi import CompiledPath, Document, Scope
-from engine.steps.contract import Rendered, StepConfig, StepType, TemplateText, Workshop
+from engine.steps.contract import PathText, Rendered, StepConfig, StepType, TemplateText, Workshop
 
 
 class SetConfig(StepConfig):
@@ -17,7 +17,7 @@ class SetConfig(StepConfig):
 
     shorthand: ClassVar[str] = "values"
 
-    values: dict[str, TemplateText] = Field(min_length=1)
+    values: dict[PathText, TemplateText] = Field(min_length=1)
     """Path -> text with `{expression}` parts; a text that is one `{expression}` keeps the value's type."""
 
 
