@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -35,8 +36,10 @@ class Forked:
             return log.read().decode()
 
     def signal(self, number: signal.Signals) -> None:
-        if not self.ended.done():
-            os.kill(self.pid, number)
+        """Send a signal; a child that ended already is left alone, its end will be heard of."""
+        with contextlib.suppress(ProcessLookupError):
+            if not self.ended.done():
+                os.kill(self.pid, number)
 
 
 def _size(path: Path) -> int:

@@ -31,6 +31,7 @@ class Receiver:
         self.taken: set[tuple[str, int]] = set()
         self.held_open = asyncio.Event()
         self.held_open.set()
+        self._open: dict[asyncio.StreamWriter, asyncio.Event] = {}
         self._rng = rng
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
@@ -40,10 +41,25 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's requests until it ends."""
-        with suppress(OSError, EOFError):
-            while await self._answer(reader, writer):
-                pass
-        writer.transport.abort()
+        ended = asyncio.Event()
+        self._open[writer] = ended
+        try:
+            with suppress(OSError, EOFError):
+                while await self._answer(reader, writer):
+                    pass
+        finally:
+            writer.transport.abort()
+            del self._open[writer]
+            ended.set()
+
+    async def cut(self) -> None:
+        """Cut every connection, and return when nobody serves one any more."""
+        self.held_open.set()
+        waiting = list(self._open.items())
+        for writer, _ in waiting:
+            writer.transport.abort()
+        for _, ended in waiting:
+            await ended.wait()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
@@ -77,8 +93,8 @@ async def listening(receiver: Receiver, port: int) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        receiver.held_open.set()
         server.close()
+        await receiver.cut()
         receiver.close()
 
 

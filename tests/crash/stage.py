@@ -7,6 +7,7 @@ kill's leftovers are the next start's beginning. At the end everything must have
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import time
@@ -274,7 +275,7 @@ class Stage:
             got = await self.queue.basic_get(self.broker.outgoing, no_ack=True)
             if isinstance(got.delivery, aiormq.spec.Basic.GetEmpty):
                 return found
-            found.add(int(got.body.decode().partition(":")[2].strip(" }")))
+            found.add(json.loads(got.body)["n"])
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition; real time, since the engine has a clock of its own."""

@@ -22,7 +22,14 @@ class BodyFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(mode=0o700, exist_ok=True)
+        self._durable: set[str] = set()
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            # Always, not only when made: an earlier process may have died between the two, and a file is no more
+            # durable than the names above it.
+            sync_folder(folder.parent)
+        except OSError as error:
+            raise StoreFailed(f"the folder of body files cannot be made durable: {error.strerror}") from error
 
     def keep(self, body: Body) -> str:
         """Write a body, sync file and folder, and return its path relative to the folder.
@@ -36,9 +43,12 @@ class BodyFiles:
         target = self.folder / relative
         draft = target.with_suffix(".new")
         try:
-            if not target.parent.exists():
+            if (
+                token[:2] not in self._durable
+            ):  # to exist is not enough: who made it may not have synced it yet
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 sync_folder(self.folder)
+                self._durable.add(token[:2])
             _write(draft, body)
             draft.rename(target)
             sync_folder(target.parent)
