@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -137,8 +138,17 @@ def _how_to_send_one_more(scene: Scene, path: Path, scene_path: Path, address: s
         f"  curl --cacert {certs}/ca.pem --cert {certs}/{name}.pem --key {certs}/{name}.key \\\n"
         f"    -H 'content-type: application/cloudevents+json' --data @{sample} \\\n"
         f"    https://{address}{scene.feed.selector.removeprefix('POST ')}\n"
-        "Look around in another terminal: passerelle status, messages, dead list, tail. Stop with Ctrl-C."
+        f"Look around in another terminal: {_command()} status, messages, dead list, tail. Stop with Ctrl-C."
     )
+
+
+def _command() -> str:
+    """Return how this program was called, as short as it can be typed from here."""
+    called = Path(sys.argv[0])
+    try:
+        return str(called.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return called.name
 
 
 def _stamps(engine: Engine) -> dict[Path, float]:
