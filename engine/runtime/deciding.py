@@ -17,7 +17,7 @@ from engine.runtime.policy import EndpointPolicy
 from engine.runtime.sending import Concluded, Flying, Sender
 from engine.runtime.settling import FATAL
 from engine.runtime.workers import Job, Workers
-from engine.store.protocol import DeliveryRow, Query, Store
+from engine.store.protocol import DeliveryRow, Query, Settlement, Store
 
 if TYPE_CHECKING:
     from engine.runtime.turns import Turns
@@ -93,7 +93,7 @@ class Desk:
         delivery = flying.delivery
         now_ms = self._clock.now_ms()
         if cause is Cause.NUDGED:
-            settlement = await self._sender.look(delivery)
+            settlement: Settlement | None = await self._sender.look(delivery)
         elif cause is Cause.DEADLINE:
             endpoint = self._turns.policy(delivery.endpoint) or EndpointPolicy(delivery.endpoint, "")
             settlement = self._sender.at_deadline(delivery, endpoint)
@@ -113,7 +113,7 @@ class Desk:
     @property
     def next_ms(self) -> int | None:
         """When the next deadline comes, as far as is known."""
-        return None if self._sweeping else self._deadline_ms
+        return None if self._sweeping or not self._turns.running else self._deadline_ms
 
     def note(self, deadline_ms: int | None) -> None:
         """Take a deadline into account."""
@@ -127,7 +127,8 @@ class Desk:
 
     def strike(self, now_ms: int) -> None:
         """Begin to decide on what is overdue at `now_ms`."""
-        if not self._sweeping and self._deadline_ms is not None and self._deadline_ms <= now_ms:
+        deadline_ms = self.next_ms
+        if deadline_ms is not None and deadline_ms <= now_ms:
             self._sweeping = True
             self._workers.hand(self._sweep)
 

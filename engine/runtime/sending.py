@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from engine.clock import Clock
@@ -134,10 +134,12 @@ class Sender:
             rng=self._rng,
         )
 
-    def given_up(self, delivery: Delivery, now_ms: int) -> Settlement | None:
-        """Decide about a head whose endpoint stays broken beyond its time; None when its destination is gone."""
+    def given_up(self, delivery: Delivery, now_ms: int) -> Settlement:
+        """Decide about a head whose endpoint is disabled, or stays broken beyond its time."""
         policy = self._policies.destination(delivery)
-        return None if policy is None else decisions.given_up(delivery, policy, now_ms)
+        if policy is None:
+            return decisions.removed(delivery)
+        return decisions.given_up(delivery, policy, now_ms)
 
     async def conclude(self, delivery: Delivery, settlement: Settlement) -> Concluded | None:
         """Make a decision durable; None when the row changed meanwhile, or the process ends."""
@@ -353,15 +355,11 @@ class Sender:
             try:
                 done = await self.settler.settle(delivery, settlement)
             except Conflict:
-                found = await self.settler.row(delivery)
-                if (
-                    found is None
-                    or found.delivery.state.terminal
-                    or found.delivery.generation != delivery.generation
-                ):
+                found = await self.settler.now(delivery)
+                if found is None or found.state.terminal or found.generation != delivery.generation:
                     _log.warning("an attempt ended after its delivery", extra=_ids(flying, "settle"))
                     return None
-                delivery = replace(found.delivery, body=None)
+                delivery = found
                 continue
             return Concluded(delivery, settlement, *done) if done else None
 

@@ -71,8 +71,23 @@ class Settler:
             finally:
                 self._pauses.discard(scope)
 
-    async def row(self, delivery: Delivery) -> DeliveryRow | None:
-        """Return the delivery as the store has it now."""
+    async def now(self, delivery: Delivery) -> Delivery | None:
+        """Return the delivery as it is now, however long the store needs; None when told to stop before that."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                row = await self._row(delivery)
+                return row.delivery if row is not None else None
+            except FATAL:
+                raise
+            except Exception as error:  # noqa: BLE001 - an outcome waits for the answer: ask again
+                if self.stopped:
+                    return None
+                _log.warning("the store does not answer", exc_info=error, extra={"action": "settle"})
+            await self._wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _row(self, delivery: Delivery) -> DeliveryRow | None:
         rows = await self._store.deliveries(Query(id=delivery.message_id, limit=1000))
         return next((row for row in rows if row.delivery.sequence == delivery.sequence), None)
 
@@ -85,7 +100,7 @@ class Settler:
                 extra={"action": "settle", "delivery": delivery.sequence},
             )
         try:
-            row = await self.row(delivery)
+            row = await self._row(delivery)
             if row is None or row.delivery.revision == settlement.revision:
                 return None
             if await self._is_ours(row.delivery, settlement):

@@ -193,7 +193,7 @@ class Turns:
         return None
 
     def _note_wake(self, lanes: Lanes) -> None:
-        if lanes.relief_ms is not None:
+        if lanes.relief_ms:
             lanes.wake_ms = min(lanes.relief_ms, lanes.wake_ms or lanes.relief_ms)
         if self.wakes.note(lanes) and lanes.wake_ms is not None:
             self.wake_earlier(lanes.wake_ms)
@@ -274,6 +274,7 @@ class Turns:
         except Exception as error:  # noqa: BLE001 - logged; the same read is made again
             self.log_failure(error, endpoint=lanes.name)
             lanes.window.fail()
+            lanes.relief_ms = None
             lanes.wake_ms = self._clock.now_ms() + AGAIN_MS
             self._note_wake(lanes)
             return None

@@ -305,6 +305,32 @@ async def test_an_endpoint_that_is_gone_hands_over_where_there_is_a_fallback(tmp
         assert {sent.endpoint for sent in home.sent} == {QUEUE}
 
 
+async def test_one_whose_route_and_endpoint_are_both_gone_is_parked(tmp_path: Path) -> None:
+    async with house(tmp_path) as home, home.open():
+        await home.gates.disable(EMR, reason="410")
+        home.rules.of_destination = None
+        message = await home.accept(chain=(EMR, QUEUE))
+        await home.quiet()
+        assert await home.state(message) is State.PARKED
+
+
+async def test_a_budget_ends_behind_an_open_breaker_and_a_message_that_was_never_tried_waits(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as home, home.open():
+        home.rules.change(retry=Retry(budget=600.0))
+        home.rules.change_endpoint(EMR, breaker_failures=2, breaker_open=100_000.0)
+        home.scripts[EMR] = [ABSENT]
+        tried = [await home.accept(lane="a"), await home.accept(lane="b")]
+        await home.quiet()
+        never = await home.accept(lane="c")
+        handed = await home.accept(lane="d", chain=(EMR, QUEUE))
+        await home.forward(601)
+        assert [(await home.row(each)).delivery.reason for each in tried] == ["budget", "budget"]
+        assert await home.state(never) is State.PENDING
+        assert await home.state(handed) is State.DELIVERED_BY_FALLBACK
+
+
 async def test_a_shorter_backoff_helps_what_waits_from_its_next_attempt(tmp_path: Path) -> None:
     async with house(tmp_path) as home, home.open():
         home.rules.change_endpoint(EMR, breaker_failures=0)

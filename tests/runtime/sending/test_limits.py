@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.runtime.limits import ByteBudget, TokenBucket
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a loaded machine draws slowly
 @given(st.floats(0.1, 1000.0), st.lists(st.floats(0.0, 0.5), min_size=1, max_size=60))
 def test_a_bucket_never_exceeds_its_rate(rate: float, gaps: list[float]) -> None:
     bucket, now, taken = TokenBucket(), 0.0, 0

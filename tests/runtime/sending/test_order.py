@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Rejected, Transient
@@ -68,7 +68,7 @@ async def test_200_keys_with_3_failing_keep_their_order_and_the_others_never_wai
         assert (tally.states[State.DELIVERED], tally.created, tally.conserved) == (10_000, 10_000, True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     keys=st.lists(st.integers(0, 5), min_size=1, max_size=40),
     fails=st.sets(st.integers(0, 39)),

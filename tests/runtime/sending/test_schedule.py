@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model import Hop
@@ -22,6 +22,7 @@ def test_a_seed_gives_the_published_delays() -> None:
     assert drawn == [same.uniform(0.0, min(300.0, 2.0 * 2 ** (number - 1))) for number in range(1, 11)]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), st.integers(0, 2**32))
 def test_a_delay_lies_between_nothing_and_its_ceiling(number: int, seed: int) -> None:
     delay = schedule.backoff(RETRY, number, random.Random(seed))

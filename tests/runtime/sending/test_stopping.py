@@ -17,7 +17,7 @@ import pytest
 from engine.clock import Clock
 from engine.errors import CommitUnknown, StoreFailed, StoreUnavailable, Transient
 from engine.model import Attempt, Delivery, Reply, Result, State
-from engine.store.protocol import Operation, Settled, Settlement, Store, Verb
+from engine.store.protocol import DeliveryRow, Operation, Query, Settled, Settlement, Store, Verb
 from engine.testing.virtual_clock import VirtualClock
 from tests.runtime.sending.house import EMR, NINE, OK, QUEUE, House, house
 
@@ -31,9 +31,22 @@ class Unruly:
         self._store = store
         self.settling: list[str] = []
         self.settled = 0
+        self.reading: list[Exception] = []
+        self.reads = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+    async def deliveries(self, query: Query) -> Sequence[DeliveryRow]:
+        if self.reading:
+            raise self.reading.pop()
+        return await self._store.deliveries(query)
+
+    async def due(self, endpoint: str, now_ms: int, limit: int, after: int = 0) -> Sequence[Delivery]:
+        self.reads += 1
+        if self.reading:
+            raise self.reading.pop()
+        return await self._store.due(endpoint, now_ms, limit, after)
 
     async def settle(self, settlement: Settlement) -> Settled:
         self.settled += 1
@@ -284,6 +297,41 @@ async def test_an_operators_change_during_the_send_keeps_the_outcome(tmp_path: P
         await home.quiet()
         row = (await home.row(message)).delivery
         assert (row.state, row.attempts, len(home.sent)) == (State.DELIVERED, 1, 1)
+
+
+async def test_an_outcome_survives_a_change_by_an_operator_and_a_store_that_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, wrap=unruly) as home, home.open():
+        store = told(home)
+        began, go_on = anyio.Event(), anyio.Event()
+
+        async def wait(attempt: Attempt) -> Reply:
+            began.set()
+            await go_on.wait()
+            return OK
+
+        home.scripts[EMR] = [wait]
+        message = await home.accept()
+        await began.wait()
+        sequence = (await home.row(message)).delivery.sequence
+        await home.store.operate(Operation(Verb.HOLD, sequence, "alice", "stop", home.clock.now_ms()))
+        store.reading.extend([StoreUnavailable("locked"), RuntimeError("what?")])
+        go_on.set()
+        await home.tick_until(lambda: bool(home.settled), step_ms=100)
+        await home.quiet()
+        assert (await home.state(message), len(home.sent)) == (State.DELIVERED, 1)
+
+
+async def test_heads_that_cannot_be_read_are_read_again_without_haste(tmp_path: Path) -> None:
+    async with house(tmp_path, wrap=unruly) as home:
+        message = (await home.put()).message_id
+        async with home.open():
+            store = told(home)
+            store.reading.extend([StoreUnavailable("locked"), RuntimeError("what?")])
+            await home.forward(5)
+            assert await home.state(message) is State.DELIVERED
+            assert store.reads <= 5
 
 
 async def test_fallback_and_primary_are_never_in_flight_together(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -159,4 +159,6 @@ class Backlog(RuleBasedStateMachine):
 
 
 TestBacklog = Backlog.TestCase
-TestBacklog.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TestBacklog.settings = settings(
+    max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
