@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+import engine
 from engine.cli.verbs import VERBS
 
 
@@ -49,7 +50,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="passerelle", prog_name="passerelle")
+@click.version_option(engine.__version__, prog_name="passerelle")
 def cli() -> None:
     """Receive, store, route and insist: an integration engine for healthcare."""
 

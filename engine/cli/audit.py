@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -53,10 +54,17 @@ def export(desk: Desk, after: int | None, out: Path | None) -> int:
             last = _write(lines, lambda line: sys.stdout.buffer.write(line))
             sys.stdout.buffer.flush()
         else:
-            with out.open("xb") as file:
+            with _new(out) as file:
                 last = _write(lines, file.write)
     desk.terminal.note(desk.say("{count} rows exported", count=last["rows"]))
     return Exit.OK if last["broken_at"] is None else Exit.FAILED
+
+
+def _new(path: Path) -> BinaryIO:
+    try:
+        return path.open("xb")
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _write(lines: Iterable[View], write: Callable[[bytes], object]) -> View:

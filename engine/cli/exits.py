@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
 import click
-
-from engine.errors import (
-    ConfigurationError,
-    NotFound,
-    PasserelleError,
-    StoreFailed,
-    StoreLocked,
-    Transient,
-)
 
 
 class Exit(IntEnum):
@@ -32,20 +24,11 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-_CODES: tuple[tuple[type[PasserelleError], Exit], ...] = (
-    (ConfigurationError, Exit.USAGE),
-    (NotFound, Exit.NOTHING),
-    (StoreFailed, Exit.DISK),
-    (StoreLocked, Exit.LOCKED),
-    (Transient, Exit.UNREACHABLE),
-    (PasserelleError, Exit.FAILED),
-)
-
-
-def guarded(command: Callable[..., Any]) -> int:
+def guarded(command: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
     """Run a click command and return its exit code; our own errors are told without a trace."""
     try:
-        result = command(standalone_mode=False)
+        result = command(arguments, prog_name="passerelle", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
@@ -54,26 +37,14 @@ def guarded(command: Callable[..., Any]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has no reader either
         return Exit.OK
-    except BaseExceptionGroup as group:
-        return _told(_ours(group))
-    except PasserelleError as error:
-        return _told(error)
+    except (Exception, BaseExceptionGroup) as error:
+        from engine.cli.telling import code_of, ours
+
+        told = ours(error)
+        if told is None:
+            raise
+        print(told, file=sys.stderr)
+        return code_of(told)
     return int(result) if isinstance(result, int) else Exit.OK
-
-
-def _ours(group: BaseExceptionGroup[BaseException]) -> PasserelleError:
-    """Return the first error of our own in a group; anything else is raised as it is."""
-    mine, other = group.split(PasserelleError)
-    if mine is None or other is not None:
-        raise group
-    found: BaseException = mine
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, PasserelleError)
-    return found
-
-
-def _told(error: PasserelleError) -> int:
-    print(f"{error}", file=sys.stderr)
-    return next(code for kind, code in _CODES if isinstance(error, kind))

@@ -6,11 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from engine.cli.words import Language
-from engine.clock import SystemClock
 
 _STYLES = {
     "dead": "bold red", "refused": "red", "open": "red", "expired": "yellow", "retrying": "yellow",
@@ -113,7 +112,7 @@ def local(moment: str | None) -> str:
     if not moment:
         return ""
     at = datetime.fromisoformat(moment).astimezone()
-    today = datetime.fromtimestamp(SystemClock().now_ms() / 1000, at.tzinfo).date()
+    today = date.today()  # noqa: DTZ011  the reader's own day; the Clock would load asyncio into every verb
     return f"{at:%H:%M:%S}" if at.date() == today else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
