@@ -28,7 +28,7 @@ from bench.wire import Numbered, framed
 class Campaign:
     """What all connections share."""
 
-    message: Numbered
+    messages: list[Numbered]
     sent: Timings
     acked: Timings
     next: int
@@ -69,7 +69,8 @@ class Sender(asyncio.Protocol):
         if campaign.lanes > self._step:
             self._lane = (self._lane + self._step) % campaign.lanes
         campaign.sent.mark(number, now)
-        transport.write(campaign.message.request(number, self._lane))
+        message = campaign.messages[number % len(campaign.messages)]
+        transport.write(message.request(number, self._lane))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -100,7 +101,7 @@ async def send(given: argparse.Namespace) -> dict[str, float]:
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
         tls.load_cert_chain(given.certificates / "platform.pem", given.certificates / "platform.key")
     campaign = Campaign(
-        Numbered(given.permit),
+        [Numbered(f"{int(given.permit) + which:05d}") for which in range(given.clinics)],
         Timings(given.sent),
         Timings(given.acked),
         next=given.first,
@@ -148,6 +149,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=0, help="patients; 0 = one per connection")
     parser.add_argument("--permit", default="01234")
+    parser.add_argument("--clinics", type=int, default=1, help="take turns over so many clinics")
     parser.add_argument("--sent", type=Path, required=True)
     parser.add_argument("--acked", type=Path, required=True)
     parser.add_argument("--certificates", type=Path)

@@ -56,6 +56,7 @@ class Shape:
     ordered: bool = False
     clinics: int = 1
     routes: int = 1
+    away: bool = False
 
 
 def write(folder: Path, shape: Shape) -> None:
@@ -70,8 +71,15 @@ def write(folder: Path, shape: Shape) -> None:
     )
     for which in range(shape.clinics):
         config += _PARTNER.format(
-            name=which or "", permit=f"{1234 + which:05d}", way=shape.way, concurrency=shape.concurrency
+            name=f"-{which}" if which else "",
+            permit=f"{1234 + which:05d}",
+            way=shape.way,
+            concurrency=shape.concurrency,
         )
+    if shape.away:
+        # Nobody listens there: what is stored for it waits.
+        way = "webhook: http://127.0.0.1:1/hooks"
+        config += _PARTNER.format(name="-away", permit="00001", way=way, concurrency=shape.concurrency)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     shutil.copytree(REPOSITORY / "mappings", folder / "mappings", dirs_exist_ok=True)
     _write_routes(folder / "routes", shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +78,13 @@ class Bench:
         while self.arrivals.seen < count and time.monotonic() < until:
             time.sleep(0.01)
 
+    def acks(self, first: int, last: int) -> list[float]:
+        """Return when each of these numbers was acknowledged; 0 = not."""
+        timings = Timings(self.acked)
+        found = timings.between(first, last)
+        timings.close()
+        return found
+
     def measure(
         self, process: Process, port: int, connections: int, seconds: float, *words: object
     ) -> Passed:
@@ -100,10 +107,9 @@ class Bench:
 
     def _judged(self, connections: int, said: dict[str, float], *, cpu: float, **more: float) -> Passed:
         first, last = int(said["first"]), int(said["last"])
-        acked_times, sent_times = Timings(self.acked), Timings(self.sent)
-        sent, acked = sent_times.between(first, last), acked_times.between(first, last)
+        sent_times = Timings(self.sent)
+        sent, acked = sent_times.between(first, last), self.acks(first, last)
         arrived = self.arrivals.between(first, last)
-        acked_times.close()
         sent_times.close()
         acks = sorted((end - begin) * 1000 for begin, end in zip(sent, acked, strict=True) if end)
         ends = sorted((end - begin) * 1000 for begin, end in zip(sent, arrived, strict=True) if end)
@@ -144,14 +150,16 @@ def http_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
         for connections in CONNECTIONS:
             yield "bare", bench.measure(process, port, connections, seconds)
         process.kill()
-        yield from _engine(bench, stack, "engine", seconds, CONNECTIONS)
+        yield from through_engine(bench, stack, "engine", seconds, CONNECTIONS)
 
 
 def ordered_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
     """Measure with 32 patients as lanes, so that whatever overtakes is seen."""
     with ExitStack() as stack:
         bench = Bench(folder, stack)
-        yield from _engine(bench, stack, "ordered", seconds, (8, 32), ordered=True)
+        yield from through_engine(
+            bench, stack, "ordered", seconds, (8, 32), words=("--lanes", 32), ordered=True
+        )
 
 
 def tls_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
@@ -159,26 +167,25 @@ def tls_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
     with ExitStack() as stack:
         project.rest_to_webhook(folder / "tls", 1, secure=True)
         bench = Bench(folder, stack, folder / "tls/certs")
-        yield from _engine(bench, stack, "tls", seconds, (8, 32), secure=True)
+        yield from through_engine(bench, stack, "tls", seconds, (8, 32), secure=True)
 
 
-def _engine(
+def through_engine(
     bench: Bench,
     stack: ExitStack,
     name: str,
     seconds: float,
     connections: tuple[int, ...],
     *,
-    look: Callable[[Path], None] | None = None,
+    words: tuple[object, ...] = (),
     **shape: object,
 ) -> Iterator[tuple[str, Passed]]:
     folder = bench.folder / name
     port = project.rest_to_webhook(folder, bench.sink_port, **shape)  # type: ignore[arg-type]  # its own words
     process = stack.enter_context(processes.engine(folder))
-    lanes = ("--lanes", 32) if name == "ordered" else ()
-    bench.send(port, 8, 5.0, "--messages", _WARM_MESSAGES, *lanes)
+    bench.send(port, 8, 5.0, "--messages", _WARM_MESSAGES, *words)
     for count in connections:
-        yield name, bench.measure(process, port, count, seconds, *lanes)
+        yield name, bench.measure(process, port, count, seconds, *words)
     conserved = processes.asked(folder, "reconcile")
     if not conserved["conserved"]:
         raise Failed(f"the engine's own counts do not add up: {conserved}")
