@@ -340,8 +340,9 @@ class Sender:
     ) -> Concluded | None:
         """Settle an attempt; an operator's change meanwhile is read and the outcome decided upon it again."""
         delivery = flying.delivery
+        # The schedule goes on from the end of the attempt, however long this process took to get here.
+        now_ms = row.started_ms + row.took_ms
         while True:
-            now_ms = self._clock.now_ms()
             settlement = decisions.after_attempt(
                 delivery,
                 policy,
