@@ -14,18 +14,8 @@ from engine.cli.manual import manual
 from engine.cli.verbs import VERBS
 from tests.cli.invoking import Shell, environment
 
-HEAVY = (
-    "engine.errors",
-    "engine.config",
-    "pydantic",
-    "aiohttp",
-    "anyio",
-    "rich",
-    "yaml",
-    "apsw",
-    "cryptography",
-    "asyncio",
-)
+ENGINE = ("engine.config", "pydantic", "aiohttp", "anyio", "rich", "yaml", "apsw", "cryptography", "asyncio")
+HEAVY = ("engine.errors", *ENGINE)
 
 
 @pytest.mark.parametrize("verb", VERBS)
