@@ -36,6 +36,11 @@ def park(tx: Transaction, lane: bytes, delivery: int) -> None:
     tx.cursor.execute(_SQL["park"], (lane, delivery))
 
 
+def block_behind(tx: Transaction, lane: bytes, delivery: int) -> None:
+    """Take the head's place from whoever has it behind this delivery; who is being sent is settled all the same."""
+    tx.cursor.execute(_SQL["block-behind"], (lane, delivery))
+
+
 def close(tx: Transaction, lane: bytes | None, delivery: int) -> None:
     """Mark a dead letter as needing nobody any more; its lane is not stopped by it."""
     tx.cursor.execute(_SQL["close"], (delivery,))

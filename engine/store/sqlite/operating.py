@@ -57,7 +57,7 @@ def _release(tx: Transaction, rows: Rows, operation: Operation, standing: Standi
             lanes.reopen(tx, lane, sequence)
         blocked = bool(cursor.execute(_SQL["stands-before"], (lane, sequence)).fetchall()[0][0])
         if not blocked:
-            cursor.execute(_SQL["block-behind"], (lane, sequence))
+            lanes.block_behind(tx, lane, sequence)
     hops = tx.names.hops(standing.chain)
     endpoint = hops[0][0] if hops else standing.endpoint
     cursor.execute(_SQL["release"], (sequence, operation.at_ms, endpoint, lane is not None, blocked))

@@ -162,6 +162,8 @@ def _leave_lane(tx: Transaction, settlement: Settlement, before: Standing, lane:
         tx.open_lanes += 1
         if settlement.lane is LaneEffect.PARK:
             lanes.park(tx, lane, settlement.delivery)
+            if not before.holds:  # it had left the lane while it waited for its confirmation; others went on
+                lanes.block_behind(tx, lane, settlement.delivery)
     elif tx.open_lanes and state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
         tx.cursor.execute(_OVERTAKE, (lane, settlement.delivery))
     return lanes.advance(tx, lane) if before.holds else None
