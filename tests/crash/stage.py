@@ -120,7 +120,7 @@ class Stage:
     def _ready(self) -> bool:
         assert self.engine is not None
         if self.engine.status is not None:
-            if not self.fired():
+            if not self.fired() and not self.dying:
                 raise Unreached(
                     f"the engine ended with {self.engine.status} while it started\n{self._said()}"
                 )
@@ -271,6 +271,8 @@ class Stage:
     async def arrived_in_queue(self) -> set[int]:
         """Return the numbers of what came out at the broker."""
         found: set[int] = set()
+        if not self.queued:
+            return found
         while True:
             got = await self.queue.basic_get(self.broker.outgoing, no_ack=True)
             if isinstance(got.delivery, aiormq.spec.Basic.GetEmpty):
