@@ -29,7 +29,9 @@ def route_version(
     content = {
         "route": _public(tree),
         "profiles": _named(app.get("profiles"), _profiles(config)),
-        "files": {name: _digest(path) for name, path in _files(found, app, root)},
+        "files": {
+            name: _digest(path) for name, path in (*_files(found, app, root), *_event_schemas(config, root))
+        },
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
@@ -72,6 +74,12 @@ def _files(found: Iterable[Use], app: MapNode, root: Path) -> Iterable[tuple[str
                 file = table.get("csv") if isinstance(table, MapNode) else None
                 if isinstance(file, Text):
                     yield f"table {name}", root / file
+
+
+def _event_schemas(config: RouteConfig, root: Path) -> Iterable[tuple[str, Path]]:
+    for kind in config.accept.events:
+        if path := find_schema(root, kind):
+            yield f"schema {kind}", path
 
 
 def _digest(path: Path) -> str:

@@ -235,6 +235,15 @@ def test_a_table_changes_the_version_of_the_routes_that_read_it(tmp_path: Path) 
     assert version_of("archive") == before[1]
 
 
+def test_an_event_schema_changes_the_version_of_the_routes_that_take_the_event(tmp_path: Path) -> None:
+    before = version_of("appointment-to-clinic"), version_of("archive")
+
+    write(tmp_path, "mappings/events/appointment-booked.json", '{"type": "object"}')
+
+    assert version_of("appointment-to-clinic") != before[0]
+    assert version_of("archive") == before[1]
+
+
 def test_one_route_is_reloaded_alone(tmp_path: Path) -> None:
     loaded = load(CONFIG)
     write(tmp_path, "routes/archive.yaml", "route: archive\nfrom: night\nto: [clinique-def.inbox]\n")
