@@ -7,7 +7,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from engine.errors import StoreLocked
+from engine.errors import StoreFailed, StoreLocked
 from engine.store.protocol import StoreRefused
 
 NETWORK = {
@@ -48,7 +48,10 @@ class Lock:
     """An exclusive lock on `<db>.lock`, held until `release` or the end of the process; the file names the holder."""
 
     def __init__(self, path: Path) -> None:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreFailed(f"{path.parent}: the store cannot be written here: {error.strerror}") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
