@@ -57,7 +57,7 @@ class Stopped:
         return found
 
     async def accept(
-        self, control_id: str, *, endpoint: str = "clinic.emr", reason: str = ""
+        self, control_id: str, *, endpoint: str = "clinic.emr", reason: str = "", content: bytes = b"content"
     ) -> tuple[str, int]:
         """Accept a message with one delivery, dead where a reason is given; return its id and the delivery."""
         state = State.DEAD if reason else State.PENDING
@@ -68,7 +68,7 @@ class Stopped:
         new = NewDelivery(
             "notes", "v1", endpoint, (Hop(endpoint),), "", self._clock.now_ms(), state=state, reason=reason
         )
-        rendering = Rendering("rendered", Body.of(b"content", "text/plain"), "text/plain")
+        rendering = Rendering("rendered", Body.of(content, "text/plain"), "text/plain")
         await self.store.accept(
             Acceptance(
                 message, Disposition.ACCEPTED, b"ok", (new,), (rendering,), keys=(("note", control_id),)
