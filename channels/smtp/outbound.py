@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import (
@@ -57,8 +58,8 @@ class _Conversation:
 
     def reset(self) -> None:
         """Close the socket at once; with TLS a close in order would wait for a relay that is silent."""
-        if isinstance(self.client.transport, asyncio.Transport):
-            self.client.transport.abort()
+        if self.client.transport is not None:
+            cast("asyncio.Transport", self.client.transport).abort()  # uvloop's is one in all but name
         self.client.close()
 
 

@@ -10,7 +10,7 @@ import asyncio
 import enum
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Self, cast
 
 _CHUNK = 65_536
 
@@ -38,6 +38,7 @@ class Wire:
         self.port = port
         self._server: asyncio.Server | None = None
         self._live: set[asyncio.Transport] = set()
+        self._open: set[asyncio.Future[None]] = set()
 
     @property
     def live(self) -> int:
@@ -53,11 +54,20 @@ class Wire:
         return self
 
     async def close(self) -> None:
-        """Stop listening and reset every connection."""
+        """Stop listening, reset every connection, and return once they are gone."""
         if self._server is not None:
             self._server.close()
             self._server = None
         self.cut()
+        while self._open:
+            await next(iter(self._open))
+
+    def watch(self) -> asyncio.Future[None]:
+        """Return a future to set when one socket is closed; `close` waits for all of them."""
+        closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._open.add(closed)
+        closed.add_done_callback(self._open.discard)
+        return closed
 
     def say(self, data: bytes) -> None:
         """Write `data` to every client, as if the server had."""
@@ -83,20 +93,25 @@ class _Front(asyncio.Protocol):
         self._taps: tuple[Callable[[bytes], None], Callable[[bytes], None]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._wire.opened += 1
-        self._wire._live.add(transport)
+        self._wire._live.add(self._transport)
+        self._closed = self._wire.watch()
         self._taps = self._wire.on_connect() if self._wire.on_connect else None
         self._connecting = asyncio.create_task(self._connect())
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            self._back, _ = await loop.create_connection(lambda: _Back(self), "127.0.0.1", self._wire.target)
+            back, _ = await loop.create_connection(
+                lambda: _Back(self, self._wire), "127.0.0.1", self._wire.target
+            )
         except OSError:
             self._transport.abort()
             return
+        self._back = back
+        if self._closed.done():
+            back.abort()
         for chunk in self._early:
             self._back.write(chunk)
 
@@ -124,10 +139,9 @@ class _Front(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._wire._live.discard(self._transport)
-        if self._connecting is not None:
-            self._connecting.cancel()
+        self._closed.set_result(None)
         if self._back is not None:
-            self._back.close()
+            self._back.abort()
 
     def end(self) -> None:
         """The server closed: pass it on, unless the wire is silent."""
@@ -138,13 +152,18 @@ class _Front(asyncio.Protocol):
 class _Back(asyncio.Protocol):
     """The server's side of one connection."""
 
-    def __init__(self, front: _Front) -> None:
+    def __init__(self, front: _Front, wire: Wire) -> None:
         self._front = front
+        self._wire = wire
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._closed = self._wire.watch()
 
     def data_received(self, data: bytes) -> None:
         self._front.back_to_client(data)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._closed.set_result(None)
         self._front.end()
 
 

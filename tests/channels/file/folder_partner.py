@@ -107,5 +107,8 @@ class FolderPartner(Partner):
         return [Arrival(path.stem, path.read_bytes()) for path in sorted(folder.glob("*.*"))]
 
     def close(self) -> None:
-        """Let every call that hangs go on."""
+        """Let every call that hangs go on, and wait for its thread: it must not run into the next test's disk."""
         self._answers.set()
+        for thread in threading.enumerate():
+            if thread.name == "folder":
+                thread.join(10)
