@@ -18,6 +18,7 @@ import apsw
 
 from engine.clock import Clock
 from engine.errors import CommitUnknown, Conflict, PasserelleError, StoreUnavailable
+from engine.store.sqlite.connection import BUSY_MS
 from engine.store.sqlite.failure import Failure, Fault, fault_of
 from engine.store.sqlite.transaction import Transaction
 
@@ -67,10 +68,11 @@ class GroupCommit:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Entry] = deque()
         self._busy = False
-        self._closed = False
+        self._closed = self._over = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._wal_pages = 0
+        self._shrinks = False
         self._thread = ThreadPoolExecutor(1, "store-commit") if commit_in_thread else None
         tx.connection.set_wal_hook(self._wal_grew)
 
@@ -93,10 +95,17 @@ class GroupCommit:
             self._schedule()
         return await future
 
+    async def shrink(self) -> None:
+        """Give the WAL and free pages back to the file system: somebody needs the room."""
+        self._shrinks = True
+        await self.run(lambda tx: None)
+        await asyncio.sleep(0)  # on the loop, the checkpoint comes right after the answers
+
     async def close(self) -> None:
         """Finish what waits and take nothing more."""
         self._closed = True
         await self._idle.wait()
+        self._over = True
         if self._thread is not None:
             self._thread.shutdown()
 
@@ -159,7 +168,7 @@ class GroupCommit:
                 entry.future.set_result(entry.result)
             else:
                 entry.future.set_exception(_told(entry.error))
-        if self._thread is None and self._wal_pages >= CHECKPOINT_PAGES:
+        if self._thread is None and (self._shrinks or self._wal_pages >= CHECKPOINT_PAGES):
             self._loop.call_soon(self._checkpoint)
         return self._go_on()
 
@@ -269,16 +278,24 @@ class GroupCommit:
 
     def _checkpoint(self) -> None:
         """Copy the WAL back once it is long; a reader that stands in the way only delays that."""
-        if self._wal_pages < CHECKPOINT_PAGES or self._failure.ended:
+        wanted = self._shrinks or self._wal_pages >= CHECKPOINT_PAGES
+        if not wanted or self._over or self._failure.ended:
             return
+        connection = self._tx.connection
         try:
-            self._tx.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if self._shrinks:
+                self._shrinks = False
+                connection.set_busy_timeout(0)  # a reader in the way: next time
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.Error as error:
-            fault = fault_of(error, self._tx.connection)
+            fault = fault_of(error, connection)
             if fault in (Fault.DISK, Fault.DAMAGE):
-                self._failure.error_of(error, self._tx.connection)
+                self._failure.error_of(error, connection)
             elif fault is Fault.FULL:
                 self._failure.filled()
+        finally:
+            connection.set_busy_timeout(BUSY_MS)
 
 
 def _told(error: Exception) -> Exception:

@@ -22,7 +22,7 @@ SLICE = 50
 """Messages in one transaction: deleting overwrites, and the loop must not wait for it."""
 
 DEDUP_SLICE = 500
-VACUUM_SLICES = 16
+VACUUM_SLICES = 64
 SPARE_PAGES = 256
 """Free pages that stay in the file, for what is written next."""
 
@@ -45,6 +45,8 @@ async def purge(core: Core, before_ms: int, limit: int) -> int:
     for _ in range(VACUUM_SLICES):
         if await core.group.run(_vacuum) <= SPARE_PAGES:
             break
+    if core.failure.full:
+        await core.group.shrink()
     return done
 
 
