@@ -1,0 +1,1 @@
+"""Seeded bugs: each is a patch that a named test must catch."""
