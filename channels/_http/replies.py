@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from engine.clock import Clock
@@ -26,6 +27,7 @@ _POSITIVE = {
     Disposition.FILTERED: ("200", "filtered"),
     Disposition.DUPLICATE: ("200", "duplicate"),
 }
+_ID = b"$message-id$"
 _TITLES = {422: "Unprocessable Content", 413: "Content Too Large"}  # RFC 9110's names; Python's are older
 
 
@@ -46,9 +48,21 @@ class HttpExchange:
         """Return the stored form: 202 accepted, 200 filtered or known, 422 with the paths at fault."""
         positive = _POSITIVE.get(verdict.disposition)
         if positive is None:
+            if verdict.disposition is Disposition.COLLISION and verdict.message_id.isalnum():
+                # rendered for every message, since it is stored beside it, and sent for hardly any
+                return _collision(verdict.faults, verdict.retry_after).replace(
+                    _ID, verdict.message_id.encode()
+                )
             return _stored(*_refusal(verdict))
         status, word = positive
         return f'{status}\n{{"id":"{verdict.message_id}","disposition":"{word}"}}'.encode("ascii")
+
+
+@lru_cache(maxsize=8)
+def _collision(faults: tuple[Fault, ...], retry_after: float | None) -> bytes:
+    """Return the stored form of a collision with `_ID` where the message's id belongs."""
+    verdict = Verdict(Disposition.COLLISION, _ID.decode(), faults, retry_after)
+    return _stored(*_refusal(verdict))
 
 
 def _refusal(verdict: Verdict) -> tuple[str, bytes]:

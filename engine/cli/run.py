@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,9 @@ from engine.errors import PasserelleError
 from engine.observe import logs
 
 _log = logging.getLogger(__name__)
+
+_YOUNG_OBJECTS = 10_000
+"""New objects after which the collector looks for cycles among them."""
 
 
 @click.command()
@@ -39,6 +43,7 @@ async def _serve(config: Path, env: str | None) -> None:
 
     def started(engine: Engine) -> None:
         engines.append(engine)
+        _spare_what_stays()
         _log_as_configured(engine)
         notifier(READY, f"MAINPID={os.getpid()}")
 
@@ -67,6 +72,17 @@ async def _heed(
                 break
     notifier(STOPPING)
     stop.set()
+
+
+def _spare_what_stays() -> None:
+    """Take what a start leaves behind for good (modules, models, compiled routes) out of the collector's sight.
+
+    Half a million objects that never die cost every full collection 0.1 s, which is 0.1 s of silence at every door.
+    What a message makes dies by its references; the collector is for the few cycles, so it may come less often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
 def _log_as_configured(engine: Engine) -> None:

@@ -8,7 +8,7 @@ which nothing is left; `null` stays. `tables: {name: {key: value}}` are read by 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.errors import PasserelleError
@@ -41,6 +41,8 @@ class Rendered(Protocol):
 Compile = Callable[[str, tuple[str | int, ...]], Rendered]
 """Compiles a template text found at a trail; raises MappingProblem."""
 Build = Callable[[Scope], Any]
+Revise = Callable[[Any, Scope], Any]
+"""Makes a branch again from what it was; what reads no `meta` is taken over as it is."""
 MakeDocument = Callable[[Any], Document]
 
 _CONTENT = frozenset({"msg", "source", "vars", "it", "reply", "memory"})
@@ -59,14 +61,30 @@ class OneWayMapper:
     name: str
     version: str
     build: Build
+    rebuild: Revise
     tables: Mapping[str, Mapping[str, str]]
     make: MakeDocument
     content_free: bool
 
     def apply(self, document: Document, scope: Scope) -> Document:
         """Return the new document, a JSON object."""
-        inner = replace(scope, tables={**scope.tables, **self.tables}) if self.tables else scope
-        root = self.build(inner)
+        outer = scope.tables
+        if self.tables:
+            scope.tables = {**outer, **self.tables}
+        root = self.build(scope)
+        scope.tables = outer
+        return self.make({} if root == _ABSENT else root)
+
+    def revise(self, made: Document, scope: Scope) -> Document:
+        """Return what `apply` would, where `scope` differs only in `meta` from the one that `made` was made in.
+
+        The new document shares the branches of `made` that read no `meta`.
+        """
+        outer = scope.tables
+        if self.tables:
+            scope.tables = {**outer, **self.tables}
+        root = self.rebuild(made.root, scope)
+        scope.tables = outer
         return self.make({} if root == _ABSENT else root)
 
 
@@ -91,10 +109,12 @@ def compile_one_way(definition: Mapping[str, Any], *, template: Compile, make: M
         read.update(rendered.names)
         return rendered
 
+    root = _compile(definition["document"], ("document",), compile_text)
     return OneWayMapper(
         name=str(definition["mapper"]),
         version=str(definition["version"]),
-        build=_compile(definition["document"], ("document",), compile_text),
+        build=root.build,
+        rebuild=root.revise,
         tables=_tables(definition.get("tables", {})),
         make=make,
         content_free=not read & _CONTENT,
@@ -112,30 +132,51 @@ def _tables(written: Any) -> dict[str, dict[str, str]]:
     return tables
 
 
-def _compile(node: Any, trail: tuple[str | int, ...], template: Compile) -> Build:
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """A compiled node; `fixed` says that it reads no `meta`."""
+
+    build: Build
+    revise: Revise
+    fixed: bool
+
+
+def _compile(node: Any, trail: tuple[str | int, ...], template: Compile) -> _Branch:
     if isinstance(node, Mapping):
-        return _branch({key: _compile(value, (*trail, key), template) for key, value in node.items()})
+        return _mapping({key: _compile(value, (*trail, key), template) for key, value in node.items()})
     if isinstance(node, list | tuple):
         return _list([_compile(value, (*trail, index), template) for index, value in enumerate(node)])
-    return template(str(node), trail).evaluate
+    rendered = template(str(node), trail)
+    evaluate = rendered.evaluate
+    return _Branch(evaluate, lambda old, scope: evaluate(scope), "meta" not in rendered.names)
 
 
-def _branch(children: Mapping[str, Build]) -> Build:
-    items = tuple(children.items())
+def _mapping(children: Mapping[str, _Branch]) -> _Branch:
+    items = tuple((key, child.build) for key, child in children.items())
+    moving = tuple((key, None if child.fixed else child.revise) for key, child in children.items())
 
     def build(scope: Scope) -> Any:
-        made = {key: value for key, child in items if not _is_absent(value := child(scope))}
+        return {key: value for key, child in items if (value := child(scope)) != _ABSENT} or _ABSENT
+
+    def revise(old: Any, scope: Scope) -> Any:
+        known = {} if old == _ABSENT else old
+        made = {}
+        for key, change in moving:
+            value = known.get(key, _ABSENT)
+            if change is not None:
+                value = change(value, scope)
+            if value != _ABSENT:
+                made[key] = value
         return made or _ABSENT
 
-    return build
+    return _Branch(build, revise, all(child.fixed for child in children.values()))
 
 
-def _list(children: list[Build]) -> Build:
+def _list(children: list[_Branch]) -> _Branch:
+    builds = tuple(child.build for child in children)
+
     def build(scope: Scope) -> Any:
-        return [value for child in children if not _is_absent(value := child(scope))] or _ABSENT
+        return [value for child in builds if (value := child(scope)) != _ABSENT] or _ABSENT
 
-    return build
-
-
-def _is_absent(value: Any) -> bool:
-    return isinstance(value, str) and value == _ABSENT
+    # what was absent has left no gap, so nothing tells which of the old items is which
+    return _Branch(build, lambda old, scope: build(scope), all(child.fixed for child in children))

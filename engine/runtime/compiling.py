@@ -109,6 +109,7 @@ class _RouteCompiler:
             rerun=any(
                 each.supersede and each.supersede.kind == "keep_first" for each in config.destinations()
             ),
+            revise=trace.revise,
             phi_of=self._supplies.directory.phi,
             stored=config.acknowledge == "stored",
             dedupe_ms=None if config.dedupe is None else milliseconds(config.dedupe.window),

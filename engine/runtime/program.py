@@ -91,7 +91,8 @@ class Program:
 
     `stored` says that the sender is answered before the message is routed. `dedupe_ms` is the route's own duplicate
     window, None where the listener's holds. `phi_of` says what an endpoint may carry, None for an unknown one. `rerun`
-    says that content is rendered under other event types, too.
+    says that content is rendered under other event types, too; `revise`, where there is one, makes that of what the
+    steps made under the message's own type.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Program:
     rejection: Rejection = Rejection()
     parks: bool = False
     rerun: bool = False
+    revise: Callable[[Document, Scope], Document] | None = None
 
     def lane(self, scope: Scope) -> str:
         """Return the ordering key of the message as received, "" for a lane of its own."""
@@ -131,7 +133,7 @@ class Program:
             now_ms=scope.now_ms,
             base=setting.base,
             phi_of=self.phi_of,
-            rerun=lambda other: self._rerun(other, document, before),
+            rerun=lambda other: self._rerun(other, document, before, came),
             parts=setting.parts,
             raw=setting.raw,
         )
@@ -192,8 +194,19 @@ class Program:
             pairs.extend((name, text) for value in values if (text := _text(value)))
         return pairs
 
-    def _rerun(self, kind: str, document: Document, scope: Scope) -> list[Flowed]:
-        """Run the steps again as if the event were of another type; `scope` is as it was before the steps."""
+    def _rerun(self, kind: str, document: Document, scope: Scope, came: list[Flowed]) -> list[Flowed]:
+        """Run the steps again as if the event were of another type; `scope` is as it was before the steps.
+
+        `came` is what they made under its own type.
+        """
+        if self.revise is not None and len(came) == 1:
+            made, after = came[0]
+            fresh = branch(after)
+            fresh.meta = with_kind(scope.meta, kind)
+            fresh.msg = document.root
+            revised = self.revise(made, fresh)
+            fresh.msg = revised.root
+            return [(revised, fresh)]
         other = copy.copy(document)
         other.envelope = {**(document.envelope or {}), "type": kind}
         fresh = branch(scope)

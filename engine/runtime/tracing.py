@@ -10,7 +10,7 @@ from engine.runtime.flow import READING, guard
 from engine.runtime.outlet import Exposure
 from engine.runtime.supplies import MAPPED_CODEC, Supplies, names_read
 from engine.runtime.workshop import Workshop
-from engine.spi import Step
+from engine.spi import Document, Scope, Step
 from engine.steps import step_type
 
 _KEEPING = READING | {"split", "remove"}
@@ -19,12 +19,18 @@ _KEEPING = READING | {"split", "remove"}
 _CONTENT = frozenset({"msg", "source", "vars", "memory"})
 
 
+Revision = Callable[[Document, Scope], Document]
+"""Makes a mapped document anew for a scope in which only `meta` is another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """What is known of the document at one place of a route.
 
     `source` and `codec` name the formats of the message and of the document now; `exposure` is the most that it may
     hold; `changed` says that a step may have written to it, `kindless` that the event's type makes no difference to it.
+    `uniform` says that the message as received comes this far whatever `meta` says; `revise` then makes what the last
+    step, a mapper, made of it under one `meta` into what it makes under another.
     """
 
     source: str
@@ -32,6 +38,8 @@ class Trace:
     exposure: Exposure = Exposure.FULL
     changed: bool = False
     kindless: bool = False
+    uniform: bool = True
+    revise: Revision | None = None
 
 
 def build_steps(
@@ -47,23 +55,29 @@ def build_steps(
             with placed(index):
                 workshop = Workshop(supplies, at.codec, source=at.source)
                 named.append((name, step_type(name).build(config, workshop)))
-                at = _after(name, config, at, supplies)
+                uniform = at.uniform and name in READING and "meta" not in workshop.names
+                at = replace(_after(name, config, at, supplies), uniform=uniform)
     return guard(named), at
 
 
 def _after(name: str, config: Any, at: Trace, supplies: Supplies) -> Trace:
     if name in READING:
-        return at
+        return replace(at, revise=None)  # what is asked of the mapped document may hang on the event's type
     if name == "map":
         free = supplies.mapper(config.mapper, at.codec).content_free
         exposure = Exposure.NOTHING if free else Exposure.MINIMAL
         kindless = supplies.kindless(config.mapper, at.codec)
-        return Trace(at.source, MAPPED_CODEC, exposure, changed=True, kindless=kindless)
+        revise = supplies.mapper(config.mapper, at.codec).revise if at.uniform else None
+        return Trace(at.source, MAPPED_CODEC, exposure, changed=True, kindless=kindless, revise=revise)
     if name in _KEEPING:
-        return replace(at, changed=True)
+        return replace(at, changed=True, revise=None)
     adds = name != "set" or _adds_content(config, at, supplies)
     return replace(
-        at, exposure=max(at.exposure, Exposure.MINIMAL) if adds else at.exposure, changed=True, kindless=False
+        at,
+        exposure=max(at.exposure, Exposure.MINIMAL) if adds else at.exposure,
+        changed=True,
+        kindless=False,
+        revise=None,
     )
 
 

@@ -17,13 +17,15 @@ ROUTING_NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 class Workshop:
     """The workshop of one route at one place; implements `engine.steps.contract.Workshop`.
 
-    `source` is the codec of the message as received, `codec` that of the document now.
+    `source` is the codec of the message as received, `codec` that of the document now. `names` are those that what
+    was compiled here reads.
     """
 
     def __init__(self, supplies: Supplies, codec_name: str, *, source: str) -> None:
         self.codec = codec(codec_name)
         self._supplies = supplies
         self._source = source
+        self.names: frozenset[str] = frozenset()
 
     @property
     def directory(self) -> Directory:
@@ -31,11 +33,13 @@ class Workshop:
 
     def expression(self, text: str) -> Expression:
         made = compile_expression(text, self.codec, names=ROUTING_NAMES, tables=self._supplies.tables)
+        self.names |= made.names
         self._check_source(made.names, text)
         return made
 
     def template(self, text: str) -> Template:
         made = compile_template(text, self.codec, names=ROUTING_NAMES, tables=self._supplies.tables)
+        self.names |= made.names
         self._check_source(made.names, text)
         return made
 

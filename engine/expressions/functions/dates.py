@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from engine.expressions.function import Function, Unsuited
@@ -64,11 +65,24 @@ def readable(value: Any, language: Any = "fr", zone: Any = "") -> str:
 
     `fr`: 2 novembre 2026 à 9 h 00. `en`: November 2, 2026 at 9:00 AM. A day without time stays without.
     """
+    if type(value) is type(language) is type(zone) is str:
+        return _read_aloud(value, language, zone)
+    return _spoken(value, language, zone)
+
+
+def _spoken(value: Any, language: Any, zone: Any) -> str:
     moment = as_shown(value, zone_named(zone))
     speak = _LANGUAGES.get(as_text(language)[:2].lower())
     if speak is None:
         raise Unsuited("readable knows fr and en")
     return speak(moment)
+
+
+@lru_cache(
+    maxsize=256
+)  # one time is said in two languages, for several renderings; and clinics book whole quarters
+def _read_aloud(value: str, language: str, zone: str) -> str:
+    return _spoken(value, language, zone)
 
 
 def add_minutes(value: Any, minutes: Any, zone: Any = "") -> str:
