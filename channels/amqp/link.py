@@ -38,7 +38,7 @@ from yarl import URL
 from channels.amqp.model import AmqpEndpoint, AmqpListener
 from engine.errors import PasserelleError, Permanent, Transient
 from engine.security.diagnosis import diagnose
-from engine.security.tls import TlsFiles, client_context
+from engine.security.tls import RotatingContext, TlsFiles, client_context
 from engine.spi import ChannelContext
 
 CONNECT_SECONDS = 10.0
@@ -196,10 +196,7 @@ async def open_link(
         Transient: the broker is absent, starts, or does not answer.
         Permanent: TLS, name, password or virtual host are refused, or what `prepare` asks for.
     """
-    tls = context.tls
-    if tls is None and config.amqp.scheme == "amqps":
-        tls = client_context(TlsFiles())
-    transport = _Transport(tls)
+    transport = _Transport(_tls(context.tls) if config.amqp.scheme == "amqps" else None)
     connection = Connection(
         _url(config, context.name), transport_factory=transport, client_properties={"product": "passerelle"}
     )
@@ -220,6 +217,13 @@ async def open_link(
             raise refusal(error, place(config)) from error
         raise
     return Link(connection, channel, transport)
+
+
+def _tls(profile: ssl.SSLContext | None) -> ssl.SSLContext:
+    """Return the client's side of a profile: a listener gets its profile for listening, and this one connects out."""
+    if isinstance(profile, RotatingContext) and profile.protocol is ssl.PROTOCOL_TLS_SERVER:
+        return client_context(profile.files)
+    return profile or client_context(TlsFiles())
 
 
 @contextmanager

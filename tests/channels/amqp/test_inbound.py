@@ -21,7 +21,7 @@ from channels.amqp.received import headers_of, received_message
 from engine.clock import Clock
 from engine.errors import Permanent, Transient
 from engine.model import Disposition
-from engine.security.tls import client_context
+from engine.security.tls import client_context, server_context
 from engine.testing.channels import Answer, InboundContract, RecordingIntake, Sender, channel_context
 from engine.testing.peers_wire import Wire, wire
 from engine.testing.virtual_clock import VirtualClock
@@ -333,12 +333,13 @@ async def test_consuming_goes_on_after_the_broker_restarted(tmp_path: Path) -> N
     assert intake.control_ids == ["m-1", "m-1", "m-2"]
 
 
-async def test_mutual_tls_1_3(dev_certs: Path, tmp_path: Path) -> None:
+async def test_mutual_tls_1_3_with_a_profile_made_for_either_side(dev_certs: Path, tmp_path: Path) -> None:
+    files = files_of(dev_certs, "clinique-abc")
     async with rabbitmq(tls=files_of(dev_certs, "engine")) as broker:
-        tls = client_context(files_of(dev_certs, "clinique-abc"))
         config = AmqpListener.model_validate({"amqp": broker.url, "queue": "events", "declare": "true"})
-        channel = AmqpInbound(config, channel_context(tmp_path, tls=tls))
-        async with anyio.create_task_group() as group:
-            address = await group.start(channel.serve, RecordingIntake())
-            await channel.stop()
-    assert address.endswith(f":{broker.port}/ events")
+        for tls in (client_context(files), server_context(files)):
+            channel = AmqpInbound(config, channel_context(tmp_path, tls=tls))
+            async with anyio.create_task_group() as group:
+                address = await group.start(channel.serve, RecordingIntake())
+                await channel.stop()
+            assert address.endswith(f":{broker.port}/ events")
