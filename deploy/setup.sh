@@ -12,6 +12,7 @@ python="${PYTHON:-python3}"
 test_packages="
 rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server
 strace          /usr/bin/strace
+systemd         /usr/bin/systemd-analyze
 "
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +78,18 @@ def passerelle(folder: Path, *arguments: str, env: Mapping[str, str] | None = No
 class Supervised:
     """An engine as systemd runs it: it says how it stands on a notify socket."""
 
-    def __init__(self, folder: Path, *, watchdog_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        watchdog_seconds: float = 0.0,
+        more: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
+        """`more` is added to the environment; `under` is a command that runs the engine's, such as a tracer."""
         self.folder = folder
+        self._more = dict(more or {})
+        self._under = under
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._listening.settimeout(PATIENCE)
         self._address = folder / "notify.sock"
@@ -88,12 +98,12 @@ class Supervised:
 
     def __enter__(self) -> Self:
         self._listening.bind(str(self._address))
-        more = {"NOTIFY_SOCKET": str(self._address)}
+        more = {**self._more, "NOTIFY_SOCKET": str(self._address)}
         if self._watchdog:
             more["WATCHDOG_USEC"] = str(round(self._watchdog * 1_000_000))
         self._log = (self.folder / "engine.log").open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "engine", "run"],
+            [*self._under, sys.executable, "-m", "engine", "run"],
             cwd=self.folder, env=environment(**more), stdout=self._log, stderr=self._log,
         )  # fmt: skip
         return self
