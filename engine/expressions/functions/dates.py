@@ -65,7 +65,7 @@ def readable(value: Any, language: Any = "fr", zone: Any = "") -> str:
 
     `fr`: 2 novembre 2026 à 9 h 00. `en`: November 2, 2026 at 9:00 AM. A day without time stays without.
     """
-    if type(value) is type(language) is type(zone) is str:
+    if type(value) is str and isinstance(language, str) and isinstance(zone, str):
         return _read_aloud(value, language, zone)
     return _spoken(value, language, zone)
 
