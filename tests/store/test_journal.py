@@ -39,11 +39,12 @@ async def _history(folder: Path) -> None:
     [
         ("UPDATE journal SET detail = 'dead' WHERE seq = 3", 2),
         ("UPDATE journal SET actor = 'nobody' WHERE seq = 4", 3),
+        ("UPDATE journal SET action = 'refuse' WHERE seq = 1", 1),
         ("UPDATE journal SET message = 7 WHERE seq = 1", 1),
         ("UPDATE journal SET at = 5 WHERE seq = 9", 6),
         ("DELETE FROM journal WHERE seq = 5", 3),
         ("DELETE FROM journal WHERE seq = 9", 6),
-        ("INSERT INTO journal (seq, action) VALUES (10, 1)", 7),
+        ("INSERT INTO journal (seq, action) VALUES (10, 'accept')", 7),
         ("UPDATE commits SET at = at + 1 WHERE id = 4", 4),
         ("UPDATE commits SET root = zeroblob(32) WHERE id = 5", 5),
         ("DELETE FROM commits WHERE id = 2", 3),
@@ -75,7 +76,7 @@ async def test_an_untouched_history_is_whole_and_goes_on_after_a_restart(folder:
 
 
 def test_a_root_can_be_computed_by_anybody() -> None:
-    root = chain_root(GENESIS, 1, NOW, [(1, 2, 3, None, None, "é", None)])
+    root = chain_root(GENESIS, 1, NOW, [(1, "accept", 3, None, None, "é", None)])
 
-    text = b'[1,1793628000000,[[1,2,3,null,null,"\\u00e9",null]]]'
+    text = b'[1,1793628000000,[[1,"accept",3,null,null,"\\u00e9",null]]]'
     assert root == hashlib.sha256(GENESIS + text).digest()

@@ -6,7 +6,7 @@ CREATE TABLE meta (
   value ANY NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- kind: route, partner, endpoint, listener; and the store's own: version, destination, role, type, kind, codec, action.
+-- kind: route, partner, endpoint, listener; and the store's own: version, destination, role, kind, codec, key.
 CREATE TABLE names (
   id   INTEGER PRIMARY KEY,
   kind TEXT NOT NULL,
@@ -167,7 +167,7 @@ CREATE TABLE attempts (
 -- Pseudonymous ids only. A row's commit is the first one whose `last` is not before it; `at` only where it differs.
 CREATE TABLE journal (
   seq      INTEGER PRIMARY KEY,
-  action   INTEGER NOT NULL,
+  action   TEXT NOT NULL,
   message  INTEGER,
   delivery INTEGER,
   actor    TEXT,

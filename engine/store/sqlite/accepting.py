@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.audit.vocabulary import Action
 from engine.errors import Conflict
 from engine.model import INLINE_LIMIT, Body, Delivery, Disposition, Message, State
 from engine.store.protocol import Acceptance, Accepted, NewDelivery, Refusal, Rendering
@@ -58,7 +59,7 @@ def accept(tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequen
     if refused:
         contents = _with_reply(contents, acceptance.collision_reply)
     sequence, bucket = _add_message(tx, message, door, disposition, contents)
-    tx.log("accept" if disposition < Disposition.REFUSED else disposition.word, sequence, None, None)
+    tx.log(Action.COLLISION if disposition is Disposition.COLLISION else Action.ACCEPT, sequence, None, None)
     if refused:
         return Accepted(disposition, sequence, message.id, acceptance.collision_reply)
     if checked:
@@ -76,7 +77,7 @@ def refuse(tx: Transaction, refusal: Refusal, contents: Sequence[Content]) -> No
     door = tx.names.together(tx.cursor, _DOOR, (message.listener, message.partner or "", message.codec))
     sequence, _ = _add_message(tx, message, door, Disposition.REFUSED, contents)
     faults = ", ".join(f"{fault.code} {fault.path}".strip() for fault in refusal.faults[:8])
-    tx.note("refuse", message=sequence, detail=f"{refusal.route}: {faults}"[:400])
+    tx.note(Action.REFUSE, message=sequence, detail=f"{refusal.route}: {faults}"[:400])
 
 
 def add_keys(tx: Transaction, message: int, received_ms: int, keys: Sequence[tuple[str, str]]) -> None:
@@ -142,7 +143,7 @@ def _duplicate(
     reply = rows.find(sequence, REPLY, 0)
     stored = rows.handle(reply).read() if reply is not None else b""
     tx.arrived(partner, message.received_ms, Disposition.DUPLICATE)
-    tx.note("duplicate", message=sequence, detail=message.id)
+    tx.note(Action.DUPLICATE, message=sequence, detail=message.id)
     return Accepted(Disposition.DUPLICATE, sequence, identifier, stored)
 
 

@@ -20,7 +20,7 @@ OLDEST_SQLITE = (3, 51, 3)
 
 BUSY_MS = 2_000
 CACHE_KIB = 32 * 1024
-CHECK_WHOLE_BELOW = 64 * 1024 * 1024
+CHECK_WHOLE_BELOW = 16 * 1024 * 1024
 STATEMENTS = 1024
 """apsw's cache is a ring that every execution moves on: a statement that a group does not use for so long is lost."""
 

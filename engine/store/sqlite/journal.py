@@ -33,11 +33,8 @@ class SqliteJournal:
             read = partial(_read, _SQL["rows-of-message"], (after, limit, message))
         else:
             read = partial(_read, _SQL["rows"], (after, limit))
-        texts = core.names.texts
         return [
-            JournalRow(
-                row[0], commit, at_ms, texts[row[1]], row[2] or 0, row[3] or 0, row[4] or "", row[5] or ""
-            )
+            JournalRow(row[0], commit, at_ms, row[1], row[2] or 0, row[3] or 0, row[4] or "", row[5] or "")
             for row, commit, at_ms in await core.look_aside(read)
         ]
 

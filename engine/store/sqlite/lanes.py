@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.audit.vocabulary import Action
 from engine.model import Delivery, State
 from engine.store.protocol import NewDelivery
 from engine.store.sqlite.rows import Rows
@@ -90,4 +91,4 @@ def _recall_dead(tx: Transaction, later: NewDelivery, sequence: int, lane: bytes
     found = tx.cursor.execute(_SQL["open-in-lane"], (lane, route, destination, sequence)).fetchall()
     for dead, message in found:
         close(tx, lane, dead)
-        tx.note("recall", message=message, delivery=dead)
+        tx.note(Action.RECALL, message=message, delivery=dead)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 
+from engine.audit.vocabulary import Action
 from engine.store.sqlite.contents import ABOUT, LATE_KEYS
 from engine.store.sqlite.core import Core
 from engine.store.sqlite.cursor import Runs
@@ -79,7 +80,7 @@ def _purge_slice(tx: Transaction, *, rows: Rows, sequences: list[int], floor: in
         cursor.execute(_SQL["bodies-forget"], (first, count))
         cursor.execute(_SQL["purged"], (sequence,))
     if purged:
-        tx.note("purge", detail=f"{len(purged)} messages")
+        tx.note(Action.PURGE, detail=f"{len(purged)} messages")
     return purged
 
 

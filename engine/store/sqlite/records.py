@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from engine.audit.vocabulary import Action
 from engine.errors import Conflict
 from engine.store.protocol import Record
 from engine.store.sqlite.core import Core
@@ -94,4 +95,4 @@ def _delete(tx: Transaction, *, kind: str, name: str, at_ms: int, actor: str, ac
 def _enrol(tx: Transaction, *, kind: str, names: Mapping[str, Sequence[str]]) -> None:
     changed = tx.names.enrol(tx.cursor, kind, names)
     if changed:
-        tx.note("enrol", detail=f"{kind}: {', '.join(changed)}"[:4000])
+        tx.note(Action.ENROL, detail=f"{kind}: {', '.join(changed)}"[:4000])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.audit.vocabulary import Action
 from engine.errors import Conflict, NotFound
 from engine.model import INLINE_LIMIT, Delivery, Hop, Result, State
 from engine.store.protocol import AttemptRow, LaneEffect, Settled, Settlement
@@ -87,7 +88,9 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     if settlement.attempt is not None:
         add_attempt(tx, sequence, before, settlement.attempt)
     word = state.word
-    tx.log("settle", before.message, sequence, f"{word}: {settlement.reason}" if settlement.reason else word)
+    tx.log(
+        Action.SETTLE, before.message, sequence, f"{word}: {settlement.reason}" if settlement.reason else word
+    )
     following = None
     if leaves and before.lane is not None:
         became = _leave_lane(tx, settlement, before, before.lane)
@@ -146,7 +149,10 @@ def recover(tx: Transaction, *, in_send: Sequence[tuple[int, int]], at_ms: int) 
         after = State.RETRYING if before.state < State.IN_FLIGHT else before.state
         tx.moved(before.route, (before.endpoint, before.state), (before.endpoint, after))
         tx.note(
-            "recover", message=before.message, delivery=sequence, detail=f"attempt {number}: unknown outcome"
+            Action.RECOVER,
+            message=before.message,
+            delivery=sequence,
+            detail=f"attempt {number}: unknown outcome",
         )
         changed.append(sequence)
     return changed

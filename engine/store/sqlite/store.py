@@ -10,6 +10,7 @@ from pathlib import Path
 
 import apsw
 
+from engine.audit.vocabulary import Action
 from engine.clock import Clock
 from engine.errors import NotFound
 from engine.store.protocol import Health
@@ -186,5 +187,7 @@ async def _begin(core: Core) -> None:
     if not copied:
         return
     records = SqliteRecords(core)
-    await records.put("store", "restored", str(copied[0][0]), at_ms=core.clock.now_ms(), action="restore")
+    await records.put(
+        "store", "restored", str(copied[0][0]), at_ms=core.clock.now_ms(), action=Action.RESTORE
+    )
     await core.group.run(lambda tx: tx.cursor.execute(_SQL["meta-forget"], (COPIED,)))

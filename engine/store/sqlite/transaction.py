@@ -27,7 +27,7 @@ _DAY_MS = 86_400_000
 GENESIS = hashlib.sha256(b"passerelle").digest()
 """What the first commit's root is chained to."""
 
-Row = tuple[int, int, int | None, int | None, str | None, str | None, int | None]
+Row = tuple[int, str, int | None, int | None, str | None, str | None, int | None]
 """A journal row: sequence, action, message, delivery, actor, detail, time where it is not the commit's."""
 
 
@@ -218,7 +218,7 @@ class Transaction:
         self.rows.append(
             (
                 self._journal + len(self.rows) + 1,
-                self.names.id(self.cursor, "action", action),
+                action,
                 message,
                 delivery,
                 actor or None,
@@ -230,8 +230,7 @@ class Transaction:
     def log(self, action: str, message: int, delivery: int | None, detail: str | None) -> None:
         """Add a journal row of the engine's own doing: `note` for the paths that every message takes."""
         rows = self.rows
-        number = self.names.id(self.cursor, "action", action)
-        rows.append((self._journal + len(rows) + 1, number, message, delivery, None, detail, None))
+        rows.append((self._journal + len(rows) + 1, action, message, delivery, None, detail, None))
 
     def created(self, route: int, endpoint: int, state: State) -> None:
         """Count a new delivery."""
