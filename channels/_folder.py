@@ -165,7 +165,11 @@ class Folder:
 
     def _write_all(self, batch: Sequence[_Write]) -> None:
         for write in batch:
-            write.begun = True
+            write.begun = (
+                True  # first this, then the look: a write that was given up is skipped, or counts as begun
+            )
+            if write.done.cancelled():
+                continue
             with self._failing(write):
                 self._begin(write)
         begun = [write for write in batch if write.descriptor >= 0]
@@ -176,12 +180,15 @@ class Folder:
         for write in begun:
             with self._failing(write):
                 self._appear(write)
-        self._sync_folder([write for write in batch if write.error is None])
+        self._sync_folder([write for write in batch if write.error is None and not write.done.cancelled()])
 
     def _begin(self, write: _Write) -> None:
         if len(write.name.encode()) + len(self._suffix) >= _LONGEST_NAME:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        content = write.body.read()
+        try:
+            content = write.body.read()
+        except OSError as error:
+            raise Transient("the body of the message cannot be read from the store", code="body") from error
         with contextlib.suppress(FileNotFoundError):
             found = os.lstat(self.path / write.name)
             if not stat.S_ISREG(found.st_mode) or found.st_size != len(content):

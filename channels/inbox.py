@@ -50,7 +50,9 @@ class InboxOutbound(Outbound):
             await aside(self._prepare)
         except OSError as error:
             self.context.logger.warning(
-                "action=folder_not_ready endpoint=%s errno=%s", self.context.name, error.errno
+                "the folder %s is not ready",
+                self._folder.path,
+                extra={"action": "folder_not_ready", "endpoint": self.context.name, "code": error.errno},
             )
         return self
 

@@ -83,8 +83,7 @@ class AmqpInbound(Inbound):
 
     async def _reopen(self) -> Link | None:
         """Connect again, with growing pauses; None when stopped meanwhile. Permanent ends serving."""
-        self.context.counters.count("channel_events", channel=self.context.name, event="disconnected")
-        self.context.logger.warning("action=broker_lost listener=%s", self.context.name)
+        self._note("disconnected", "the broker was lost, connecting again")
         pause = _SHORTEST_PAUSE
         while True:
             await self._pause(pause, self._stopping)
@@ -143,7 +142,7 @@ class AmqpInbound(Inbound):
             with losing():
                 await link.channel.basic_cancel(tag)
         except (AMQPError, OSError, ChannelInvalidStateError):
-            self.context.logger.info("action=broker_lost_while_stopping listener=%s", self.context.name)
+            self._note("disconnected", "the broker was lost while stopping")
 
     async def _pause(self, seconds: float, *ends: anyio.Event) -> None:
         async with anyio.create_task_group() as group:
@@ -172,7 +171,7 @@ class AmqpInbound(Inbound):
         """Hand a message in until it is durable; return what to tell the broker, "" for nothing."""
         size = len(delivered.body)
         if size > self.config.limits.body:
-            self._note("too_large")
+            self._note("too_large", "a message is larger than `limits.body`")
             return "reject" if self.config.refused == "reject" else ""
         pause = _SHORTEST_PAUSE
         while not lost.is_set():
@@ -182,7 +181,7 @@ class AmqpInbound(Inbound):
                     receipt = await intake(message, self._exchange)
                 return receipt.reply.decode()
             except Rejected:
-                self._note("no_route")
+                self._note("no_route", "no route takes messages here")
                 return ""
             except (Transient, CommitUnknown) as error:
                 asked = error.retry_after if isinstance(error, Transient) else None
@@ -204,11 +203,14 @@ class AmqpInbound(Inbound):
                 case "requeue":
                     await link.channel.basic_nack(tag, requeue=True, wait=False)
         except (AMQPError, OSError, ChannelInvalidStateError):
-            self._note("unacknowledged")  # it comes again, and meets the duplicate check
+            self._note(
+                "unacknowledged", "the broker was lost before the acknowledgement"
+            )  # it comes again, and meets the duplicate check
 
-    def _note(self, event: str) -> None:
+    def _note(self, event: str, text: str) -> None:
         self.context.counters.count("channel_events", channel=self.context.name, event=event)
-        self.context.logger.warning("action=amqp_%s listener=%s", event, self.context.name)
+        extra = {"action": f"amqp_{event}", "listener": self.context.name}
+        self.context.logger.warning("%s (%s)", text, self._place, extra=extra)
 
 
 async def _end_on(event: anyio.Event, scope: anyio.CancelScope) -> None:

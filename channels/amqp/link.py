@@ -97,7 +97,8 @@ _MEANINGS: Sequence[tuple[tuple[type[BaseException], ...], type[Transient | Perm
 """What a failure before anything was published means: the first line that fits holds."""
 
 # At debug and on stray returns aiormq logs whole frames, content included: nothing of it may reach a log.
-logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
+for _name in ("aiormq.channel", "aiormq.connection"):
+    logging.getLogger(_name).disabled = True
 
 
 class _Listening:

@@ -145,7 +145,7 @@ class FileInbound(Inbound):
         faults = error.faults or (Fault("", str(error), error.code),)
         reason = Reasons().reply(Verdict(Disposition.REFUSED, message_id, faults))
         result.moves.append(Away(found, self._bad, other_name(found.name, message_id), reason))
-        self._note("refused_unread")
+        self._note("refused_unread", "a file was refused unread")
 
     def _read(self, admitted: Sequence[Found]) -> list[tuple[Found, bytes | OSError | NotWhole]]:
         read: list[tuple[Found, bytes | OSError | NotWhole]] = []
@@ -164,7 +164,9 @@ class FileInbound(Inbound):
             return
         if isinstance(content, OSError):
             self._watch.set_aside(found.name, self.context.clock.monotonic() + _UNREADABLE_FOR)
-            self._note("unreadable", errno=content.errno)
+            self._note(
+                "unreadable", "a file cannot be read, and is left alone for a minute", code=content.errno
+            )
             return
         message = self._message(found, content)
         try:
@@ -219,11 +221,11 @@ class FileInbound(Inbound):
         cause = consequence(error, self._folder, doing=doing)
         raise Transient(str(cause), code=getattr(cause, "code", "io")) from error
 
-    def _note(self, event: str, **remarks: object) -> None:
+    def _note(self, event: str, text: str, *, code: int | None = None) -> None:
         """Log and count without the file's name: it may bear a person's."""
         self.context.counters.count("channel_events", channel=self.context.name, event=event)
-        text = "".join(f" {key}={value}" for key, value in remarks.items())
-        self.context.logger.warning("action=file_%s listener=%s%s", event, self.context.name, text)
+        extra = {"action": f"file_{event}", "listener": self.context.name, "code": code}
+        self.context.logger.warning("%s: look into the folder %s", text, self._folder, extra=extra)
 
     def _delay(self, failures: int, error: Transient | CommitUnknown | None) -> float:
         if isinstance(error, Transient) and error.retry_after is not None:

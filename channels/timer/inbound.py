@@ -93,7 +93,7 @@ class TimerInbound(Inbound):
             except (Transient, CommitUnknown) as error:
                 return last, error
             if receipt.disposition is Disposition.REFUSED:
-                self.context.logger.warning("action=timer_refused listener=%s", self.context.name)
+                self._note("timer_refused", "the timer's message was refused")
             await self.context.state.put(STATE, str(instant))
             last = instant
         if not due:
@@ -106,7 +106,7 @@ class TimerInbound(Inbound):
         most = _MOST_MISSED if self.config.timer.missed == "run_all" else 1
         due = latest(self._instants, last, now, most=most)
         if self.config.timer.missed == "skip" and now - due[-1] > _LATE_MS:
-            self.context.logger.info("action=timer_skipped listener=%s", self.context.name)
+            self._note("timer_skipped", "missed instants are skipped")
             return []
         return due
 
@@ -124,6 +124,9 @@ class TimerInbound(Inbound):
             control_id=scheduled,
             content_type="application/json",
         )
+
+    def _note(self, action: str, text: str) -> None:
+        self.context.logger.warning(text, extra={"action": action, "listener": self.context.name})
 
     async def _pause(self, seconds: float) -> None:
         with anyio.CancelScope() as self._pausing:

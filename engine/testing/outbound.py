@@ -299,7 +299,7 @@ class OutboundContract(ABC):
                 except PasserelleError as error:
                     spoken.append(f"{error} {error.args} {error.__cause__!r}")
             spoken.append(str(await channel.probe()))
-        lines = [record.getMessage() for record in caplog.records if record.name not in partner.loggers]
+        lines = [str(vars(record)) for record in caplog.records if record.name not in partner.loggers]
         text = "\n".join([*spoken, *lines])
         for word in (MARKER, *partner.secrets):
             assert word not in text, f"an error, a probe or a log line quotes what it must not: {word!r}"

@@ -171,7 +171,9 @@ async def test_a_write_that_never_began_was_not_sent(tmp_path: Path) -> None:
             await out.send(second)
         await partner.become(Behaviour.ACCEPTS)
         await first
+        await out.send(attempt("01JD0000000000000003"))
     assert not caught.value.sent
+    assert sorted(os.listdir(tmp_path / "out")) == ["01JD0000000000000001.json", "01JD0000000000000003.json"]
 
 
 async def test_large_bodies_come_from_their_file(tmp_path: Path) -> None:
@@ -185,6 +187,14 @@ async def test_large_bodies_come_from_their_file(tmp_path: Path) -> None:
     async with channel(tmp_path) as out:
         await out.send(sent)
     assert (tmp_path / "out" / "01JD0000000000000001.bin").read_bytes() == content
+
+
+async def test_a_body_that_cannot_be_read_is_not_the_folders_fault(tmp_path: Path) -> None:
+    gone = Body(2, b"0" * 32, path=tmp_path / "gone")
+    async with channel(tmp_path) as out:
+        with pytest.raises(Transient) as caught:
+            await out.send(Attempt(1, "01JD0000000000000001", 1, "e", gone, "application/json", 5.0))
+    assert caught.value.code == "body"
 
 
 def test_a_folder_needs_no_tls() -> None:
