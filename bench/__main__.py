@@ -1,10 +1,10 @@
 """Measure Passerelle and write bench/RESULTS.md.
 
-    python -m bench [PART ...] [--rounds 3] [--seconds 4] [--folder DIR]
+    python -m bench [PART ...] [--rounds 3] [--seconds 4] [--waiting 1000000] [--folder DIR]
     python -m bench store|dispatch|route [...]      one room alone, printed only
 
-Parts: http ordered tls. Without a part, all are measured. What is not measured anew keeps its last figures
-(bench/figures.json).
+Parts: http ordered tls many file life waiting commands. Without a part, all are measured. What is not measured anew
+keeps its last figures (bench/figures.json).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import results, throughput
+from bench import commands, folders, lifecycle, many, results, throughput, waiting
 from bench.machine import facts, load, today
 from bench.throughput import Passed
 
@@ -26,7 +26,10 @@ _ROUNDS: dict[str, _Round] = {
     "http": throughput.http_round,
     "ordered": throughput.ordered_round,
     "tls": throughput.tls_round,
+    "many": many.many_round,
+    "file": folders.file_round,
 }
+PARTS = (*_ROUNDS, "life", "waiting", "commands")
 
 
 def by_rounds(part: str, rounds: int, seconds: float, folder: Path) -> object:
@@ -46,6 +49,15 @@ def by_rounds(part: str, rounds: int, seconds: float, folder: Path) -> object:
     return throughput.medians(measured)
 
 
+def once(part: str, rounds: int, seconds: float, rows: int, folder: Path) -> object:
+    """Measure a part that has rounds of its own, or needs none."""
+    if part == "life":
+        return lifecycle.measure(folder, rounds, seconds)
+    if part == "waiting":
+        return waiting.measure(folder, rounds, seconds, rows)
+    return commands.measure(folder)
+
+
 def main() -> None:
     """Read the command line, measure, write."""
     if len(sys.argv) > 1 and sys.argv[1] in ROOMS:
@@ -55,18 +67,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", default=[])
+    parser.add_argument("parts", nargs="*", metavar="PART", default=[])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--waiting", type=int, default=1_000_000, help="messages that wait, for that part")
+    parser.add_argument("--folder", type=Path, help="on the disk that is to be measured")
     given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(dir=given.folder, prefix="passerelle-bench-") as name:
         folder = Path(name)
         results.keep("machine", facts(folder), when=today(), load=load())
-        for part in given.parts or _ROUNDS:
+        for part in given.parts or PARTS:
             print(f"-- {part} (load average {load()})", flush=True)
             before = load()
-            figures = by_rounds(part, given.rounds, given.seconds, folder)
+            if part in _ROUNDS:
+                figures = by_rounds(part, given.rounds, given.seconds, folder)
+            else:
+                figures = once(part, given.rounds, given.seconds, given.waiting, folder)
+                print(figures, flush=True)
             results.keep(
                 part, figures, when=today(), load=f"{before} to {load()}", command=f"python -m bench {part}"
             )

@@ -57,6 +57,7 @@ class Shape:
     clinics: int = 1
     routes: int = 1
     away: bool = False
+    files: bool = False
 
 
 def write(folder: Path, shape: Shape) -> None:
@@ -88,6 +89,8 @@ def write(folder: Path, shape: Shape) -> None:
 def _write_routes(folder: Path, shape: Shape) -> None:
     folder.mkdir(exist_ok=True)
     text = (REPOSITORY / f"routes/{_ROUTE}.yaml").read_text(encoding="utf-8")
+    if shape.files:
+        text = text.replace("from: {public: POST /v1/appointments}", "from: public")
     if shape.ordered:
         # One lane per patient instead of one per appointment: what overtakes is seen.
         text = text.replace("order_by: msg.appointment.id", "order_by: msg.patient.identifiers[0].value")

@@ -36,6 +36,7 @@ class Passed:
     lost: int
     duplicates: int
     out_of_order: int
+    """Overtaken within its patient; counted in every run, promised where the patient is the ordering key."""
 
 
 def quantile(values: list[float], share: float) -> float:
