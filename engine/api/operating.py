@@ -10,14 +10,13 @@ from engine.api import views
 from engine.api.calls import Call
 from engine.api.control import Control
 from engine.api.problems import BadCall
+from engine.api.searching import MOST, find_deliveries
 from engine.api.views import View
 from engine.audit.vocabulary import Action
 from engine.errors import NotFound
 from engine.model import Delivery, State
 from engine.runtime.gates import Subject
 from engine.store.protocol import DeliveryRow, Operation, Query, Verb
-
-_MANY = 5_000
 
 
 async def release(control: Control, call: Call) -> View:
@@ -157,7 +156,7 @@ async def purge(control: Control, call: Call) -> View:
     before = call.moment_ms("before")
     if not before:
         raise BadCall('"before" is missing')
-    count = await control.store.purge(before, call.number("limit", _MANY))
+    count = await control.store.purge(before, call.number("limit", MOST))
     await _journalled(control, call, Action.PURGE, f"{count} messages before {views.moment(before)}")
     return {"purged": count}
 
@@ -212,11 +211,11 @@ async def _chosen(control: Control, call: Call) -> list[DeliveryRow]:
         endpoint=call.text("endpoint", ""),
         since_ms=call.moment_ms("since"),
         until_ms=call.moment_ms("until"),
-        limit=_MANY,
+        limit=MOST,
     )
     if not (query.id or query.partner or query.endpoint):
         raise BadCall('say what to resend: "id", "partner" or "endpoint"')
-    found = await control.store.deliveries(query)
+    found = await find_deliveries(control, query)
     return sorted(
         (row for row in found if _resendable(row, wanted)),
         key=lambda row: row.delivery.sequence,

@@ -15,16 +15,16 @@ from engine.api.calls import Call
 from engine.api.control import Control
 from engine.api.drawing import draw
 from engine.api.problems import BadCall
+from engine.api.searching import MOST, find_deliveries, find_messages, query_of
 from engine.api.views import View
 from engine.audit.vocabulary import Action, meaning
 from engine.errors import NotFound
-from engine.model import Disposition, State
+from engine.ids import LENGTH
+from engine.model import State
 from engine.notify.alerts import KIND, Alert
 from engine.runtime.versions import KIND as VERSION
 from engine.runtime.versions import Versions
 from engine.store.protocol import DeliveryRow, MessageRow, Query, Tally
-
-_MANY = 5_000
 
 
 async def status(control: Control, call: Call) -> View:
@@ -59,14 +59,14 @@ async def status(control: Control, call: Call) -> View:
 
 async def messages(control: Control, call: Call) -> View:
     """Search messages, newest first; `before` pages."""
-    found = await control.store.messages(_query(call))
+    found = await find_messages(control, query_of(call))
     return {"messages": [views.message(row) for row in found]}
 
 
 async def deliveries(control: Control, call: Call) -> View:
     """Search deliveries, newest first."""
     flying = control.in_flight()
-    found = await control.store.deliveries(_query(call))
+    found = await find_deliveries(control, query_of(call))
     return {"deliveries": [views.delivery(row, flying) for row in found]}
 
 
@@ -86,7 +86,7 @@ async def trace(control: Control, call: Call) -> View:
     row = await _message(control, call)
     events = [
         (each.at_ms, each.action, each.detail, each.delivery, each.actor)
-        for each in await control.store.journal.rows(message=row.sequence, limit=_MANY)
+        for each in await control.store.journal.rows(message=row.sequence, limit=MOST)
     ]
     for found in await _deliveries_of(control, row):
         for each in await control.store.attempts(found.delivery.sequence):
@@ -111,8 +111,8 @@ async def trace(control: Control, call: Call) -> View:
 
 async def dead(control: Control, call: Call) -> View:
     """Dead letters that still need a human, grouped by endpoint and cause; `all` also those that were closed."""
-    query = replace(_query(call), open_dead=not call.flag("all"), states=(State.DEAD,))
-    found = await control.store.deliveries(replace(query, limit=_MANY))
+    query = replace(query_of(call), open_dead=not call.flag("all"), states=(State.DEAD,))
+    found = await find_deliveries(control, replace(query, limit=MOST))
     causes = Counter((row.delivery.chain[0].endpoint, row.delivery.reason) for row in found)
     return {
         "causes": [
@@ -216,36 +216,15 @@ def _inboxes(folder: Path) -> list[View]:
     return found
 
 
-def _query(call: Call) -> Query:
-    key = call.text("key", "")
-    name, equals, value = key.partition("=")
-    if key and not (name and equals and value):
-        raise BadCall('write "key" as name=value, for example appointment=RDV-1001')
-    words = [word for word in call.text("disposition", "").split(",") if word]
-    try:
-        dispositions = tuple(Disposition[word.upper()] for word in words)
-    except KeyError:
-        raise BadCall(
-            "no such disposition; there are " + ", ".join(each.word for each in Disposition)
-        ) from None
-    return Query(
-        id=call.text("id", "").upper(),
-        key=(name, value) if key else None,
-        partner=call.text("partner", ""),
-        endpoint=call.text("endpoint", ""),
-        route=call.text("route", ""),
-        listener=call.text("listener", ""),
-        states=call.states(),
-        dispositions=dispositions,
-        since_ms=call.moment_ms("since"),
-        until_ms=call.moment_ms("until"),
-        before=call.number("before", 0),
-        limit=max(1, min(call.number("limit", 50), _MANY)),
-    )
-
-
 async def _message(control: Control, call: Call) -> MessageRow:
+    """Return a message by its id, or by the number under which the journal tells of it."""
     identifier = call.text("id").upper()
+    if identifier.isdecimal() and len(identifier) < LENGTH:
+        number = int(identifier)
+        for row in await control.store.messages(Query(before=number + 1, limit=1)):
+            if row.sequence == number:
+                return row
+        raise NotFound(f"no message has the number {number}")
     try:
         return await control.store.message(identifier)
     except NotFound:
@@ -253,7 +232,7 @@ async def _message(control: Control, call: Call) -> MessageRow:
 
 
 async def _deliveries_of(control: Control, row: MessageRow) -> list[DeliveryRow]:
-    found = await control.store.deliveries(Query(id=row.id, limit=_MANY))
+    found = await control.store.deliveries(Query(id=row.id, limit=MOST))
     return sorted(found, key=lambda each: each.delivery.sequence)
 
 

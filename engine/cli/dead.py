@@ -101,7 +101,7 @@ def release(
         return
     for row in answers:
         text = "released: delivery {delivery} is {state}"
-        desk.terminal.line(desk.say(text, delivery=row["delivery"], state=desk.say(row["state"])))
+        desk.terminal.line(desk.say(text, delivery=row["delivery"], state=desk.say.word(row["state"])))
     desk.terminal.note(desk.say("{count} released", count=len(answers)))
 
 

@@ -45,6 +45,6 @@ def inject(
 
 def _print(desk: Desk, answers: list[View]) -> None:
     for each in answers:
-        desk.terminal.line(f"{each['file']}: {desk.say(each['disposition'])} {each['id']}")
+        desk.terminal.line(f"{each['file']}: {desk.say.word(each['disposition'])} {each['id']}")
         for fault in each.get("faults", ()):
             desk.terminal.line(f"  {fault['path']}: {fault['text']}")

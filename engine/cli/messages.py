@@ -21,7 +21,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _SEARCH = (
     click.option("--key", help="A business key, name=value: appointment=RDV-1001."),
-    click.option("--partner", help="From or for this partner."),
+    click.option("--partner", help="Messages from or for it; deliveries to its endpoints."),
     click.option("--endpoint", help="For partner.endpoint."),
     click.option("--route", help="Taken by this route."),
     click.option("--listener", help="Received at this door."),

@@ -19,7 +19,7 @@ from engine.errors import NotFound
 @click.command()
 @click.argument("identifier", required=False, metavar="[ID]")
 @click.option("--delivery", type=int, help="One delivery of the message.")
-@click.option("--partner", help="All from or for this partner.")
+@click.option("--partner", help="All to the endpoints of this partner.")
 @click.option("--endpoint", help="All for partner.endpoint.")
 @click.option("--since", help="A time, or how long ago: 30m, 2h, 7d.")
 @click.option("--until", help="A time, or how long ago.")

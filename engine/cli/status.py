@@ -35,6 +35,7 @@ def _print(desk: Desk, view: View) -> None:
     line(say("disk: {free} free, a commit takes {commit} ms", free=free, commit=commit))
     if not view["conserved"]:
         line(say("counts do not add up: run `passerelle reconcile`"))
+    print_alerts(desk, view["alerts"])
     print_routes(desk, view)
     _endpoints(desk, view.get("endpoints", []))
     _channels(desk, view.get("channels", []))
@@ -53,7 +54,6 @@ def _print(desk: Desk, view: View) -> None:
             for row in view.get("closed", [])
         ],
     )
-    print_alerts(desk, view["alerts"])
 
 
 def print_routes(desk: Desk, view: View) -> None:

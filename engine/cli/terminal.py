@@ -11,14 +11,15 @@ from typing import Any
 
 from engine.cli.words import Language
 
-_STYLES = {
+STYLES = {
     "dead": "bold red", "refused": "red", "open": "red", "expired": "yellow", "retrying": "yellow",
     "parked": "yellow", "held": "yellow", "half_open": "yellow", "awaiting": "cyan", "in_flight": "cyan",
     "pending": "cyan", "delivered": "green", "delivered_by_fallback": "green", "accepted": "green",
     "rejected": "red", "permanent": "red", "transient": "yellow", "unknown": "yellow", "bug": "bold red",
-    "running": "green", "failing": "red", "no": "red",
+    "filtered": "", "superseded": "", "recalled": "", "duplicate": "yellow", "collision": "yellow",
+    "closed": "", "starting": "cyan", "running": "green", "restarting": "red", "stopped": "", "no": "red", "yes": "",
 }  # fmt: skip
-"""Colours of words, before they are translated."""
+"""Words of state with their colours; no other text in a cell is translated."""
 
 View = dict[str, Any]
 Advance = Callable[[], None]
@@ -74,13 +75,13 @@ class Terminal:
         if value is None or value == "":
             return "-" if not self.colourful else "", ""
         if isinstance(value, bool):
-            return self.say("yes" if value else "no"), "" if value else _STYLES["no"]
+            return self.say.word("yes" if value else "no"), "" if value else STYLES["no"]
         if isinstance(value, float):
             return f"{value:g}", ""
         if isinstance(value, list | tuple):
             return " ".join(str(each) for each in value), ""
         text = str(value)
-        return self.say(text), _STYLES.get(text, "")
+        return (self.say.word(text), STYLES[text]) if text in STYLES else (text, "")
 
     def _plain(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
@@ -93,18 +94,29 @@ class Terminal:
         from rich.table import Table
         from rich.text import Text
 
+        console = Console()
         table = Table(
-            title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-        )
-        numeric = [
-            bool(rows) and all(row[at][0].replace(".", "").isdecimal() for row in rows if row[at][0])
-            for at in range(len(heads))
-        ]
-        for head, number in zip(heads, numeric, strict=True):
-            table.add_column(head, justify="right" if number else "left", overflow="fold")
+            title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+        )  # fmt: skip
+        shown = _shown_columns(heads, rows, console.width)
+        for at in shown:
+            number = all(row[at][0].replace(".", "").isdecimal() for row in rows if row[at][0])
+            table.add_column(heads[at], justify="right" if number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(text, style) for text, style in row))
-        Console().print(table)
+            table.add_row(*(Text(*row[at]) for at in shown))
+        console.print(table)
+        console.print()
+
+
+def _shown_columns(
+    heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]], width: int
+) -> Sequence[int]:
+    """Return the columns to draw: without empty ones and, where the terminal is narrow, without those of zeros."""
+    filled = [at for at in range(len(heads)) if any(row[at][0] for row in rows)]
+    needed = sum(max(len(heads[at]), *(len(row[at][0]) for row in rows)) + 3 for at in filled)
+    if needed <= width:
+        return filled
+    return [at for at in filled if any(row[at][0] not in ("", "0") for row in rows)]
 
 
 def local(moment: str | None) -> str:
@@ -117,9 +129,11 @@ def local(moment: str | None) -> str:
 
 
 def lasting(seconds: float | None) -> str:
-    """Return a duration in its two largest units: `3 d 4 h`, `5 min 2 s`, `0.4 s`."""
+    """Return a duration in its two largest units: `3 d 4 h`, `5 min 2 s`, `1.4 s`, `12 ms`."""
     if seconds is None:
         return ""
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)

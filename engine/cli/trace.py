@@ -6,7 +6,7 @@ import click
 
 from engine.audit.vocabulary import meaning
 from engine.cli.desk import Desk, at_desk
-from engine.cli.terminal import local
+from engine.cli.terminal import View, local
 
 
 @click.command()
@@ -20,7 +20,7 @@ def trace(desk: Desk, identifier: str) -> None:
         return
     message = view["message"]
     desk.terminal.line(
-        f"{message['id']} {desk.say(message['disposition'])} {message['listener']} {message['partner'] or ''}"
+        f"{message['id']} {desk.say.word(message['disposition'])} {message['listener']} {message['partner'] or ''}"
     )
     desk.table(
         "Timeline",
@@ -28,11 +28,21 @@ def trace(desk: Desk, identifier: str) -> None:
         [
             (
                 local(row["at"]),
-                meaning(row["what"], french=desk.say.french),
+                _what(desk, row["what"]),
                 row["delivery"],
-                row["detail"],
+                _detail(desk, row),
                 row["actor"],
             )
             for row in view["timeline"]
         ],
     )
+
+
+def _what(desk: Desk, what: str) -> str:
+    return desk.say("attempt") if what == "attempt" else meaning(what, french=desk.say.french)
+
+
+def _detail(desk: Desk, row: View) -> str:
+    """Return a row's detail; a settlement's begins with a word of state."""
+    word, colon, rest = (row["detail"] or "").partition(":")
+    return f"{desk.say.word(word)}{colon}{rest}" if row["what"] == "settle" else row["detail"] or ""

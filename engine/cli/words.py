@@ -62,6 +62,7 @@ FRENCH: Mapping[str, str] = {
     "size": "octets",
     "delivery": "livraison",
     "destination": "destination",
+    "attempt": "tentative",
     "attempts": "tentatives",
     "due": "échéance",
     "settled": "réglée",
@@ -91,24 +92,6 @@ FRENCH: Mapping[str, str] = {
     "newest": "le plus récent",
     "value": "valeur",
     "written at": "écrit à",
-    # states, as the teams say them
-    "pending": "en attente",
-    "in_flight": "en cours d'envoi",
-    "awaiting": "en attente de confirmation",
-    "parked": "retenue",
-    "delivered_by_fallback": "livrée par canal de secours",
-    "superseded": "remplacée",
-    "recalled": "retirée",
-    "expired": "expirée",
-    "accepted": "accepté",
-    "refused": "refusé à l'entrée",
-    "duplicate": "copie",
-    "collision": "collision",
-    "closed": "fermé",
-    "open": "ouvert",
-    "half_open": "à l'essai",
-    "yes": "oui",
-    "no": "non",
     # sentences
     "running since {since}, ready": "en service depuis {since}, prêt",
     "running since {since}, not ready": "en service depuis {since}, pas prêt",
@@ -170,6 +153,41 @@ FRENCH: Mapping[str, str] = {
 }  # fmt: skip
 """English, as the verbs say it, to French."""
 
+STATES: Mapping[str, str] = {
+    "pending": "en attente",
+    "retrying": "en relance",
+    "in_flight": "en cours d'envoi",
+    "awaiting": "en attente de confirmation",
+    "held": "suspendue",
+    "parked": "retenue",
+    "delivered": "livrée",
+    "delivered_by_fallback": "livrée par canal de secours",
+    "filtered": "écartée par filtre",
+    "superseded": "remplacée",
+    "recalled": "retirée",
+    "expired": "expirée",
+    "dead": "en échec définitif",
+    "accepted": "accepté",
+    "refused": "refusé à l'entrée",
+    "duplicate": "copie",
+    "collision": "collision",
+    "transient": "passager",
+    "unknown": "issue inconnue",
+    "permanent": "définitif",
+    "rejected": "contenu refusé",
+    "bug": "défaut",
+    "closed": "fermé",
+    "open": "ouvert",
+    "half_open": "à l'essai",
+    "starting": "en démarrage",
+    "running": "en service",
+    "restarting": "en redémarrage",
+    "stopped": "arrêté",
+    "yes": "oui",
+    "no": "non",
+}
+"""States of deliveries, messages, attempts, breakers and listeners, to French."""
+
 
 class Language:
     """Says a word in English or French; `{names}` in it are filled."""
@@ -180,6 +198,10 @@ class Language:
     def __call__(self, text: str, **values: object) -> str:
         said = FRENCH.get(text, text) if self.french else text
         return said.format(**values) if values else said
+
+    def word(self, state: str) -> str:
+        """Say a word of state, in English the word that store, API and metrics use; what is none stays as it is."""
+        return STATES.get(state, state) if self.french else state
 
 
 def chosen_language(wanted: str | None) -> Language:

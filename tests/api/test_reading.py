@@ -61,6 +61,37 @@ async def test_messages_are_narrowed(tmp_path: Path, query: dict[str, str], coun
         assert len((await stopped.get("messages", **query))["messages"]) == count
 
 
+async def test_a_partner_s_messages_are_those_from_it_and_those_for_it(tmp_path: Path) -> None:
+    async with stopped_store(tmp_path) as stopped:
+        for_clinic, _ = await stopped.accept("1")
+        elsewhere, _ = await stopped.accept("2", endpoint="other.emr")
+        found = {
+            name: [row["id"] for row in (await stopped.get("messages", partner=name))["messages"]]
+            for name in ("clinic", "platform", "nobody")
+        }
+    assert found == {"clinic": [for_clinic], "platform": [elsewhere, for_clinic], "nobody": []}
+
+
+async def test_a_partner_s_deliveries_are_those_to_its_endpoints(tmp_path: Path) -> None:
+    async with stopped_store(tmp_path) as stopped:
+        await stopped.accept("1")
+        await stopped.accept("2", endpoint="clinic.box")
+        await stopped.accept("3", endpoint="other.emr")
+        found = {
+            name: [row["endpoint"] for row in (await stopped.get("deliveries", partner=name))["deliveries"]]
+            for name in ("clinic", "platform")
+        }
+    assert found == {"clinic": ["clinic.box", "clinic.emr"], "platform": []}
+
+
+async def test_an_endpoint_narrows_a_partner(tmp_path: Path) -> None:
+    async with stopped_store(tmp_path) as stopped:
+        await stopped.accept("1")
+        await stopped.accept("2", endpoint="clinic.box")
+        query = {"partner": "clinic", "endpoint": "clinic.box"}
+        assert len((await stopped.get("deliveries", **query))["deliveries"]) == 1
+
+
 async def test_pages_follow_each_other(tmp_path: Path) -> None:
     async with stopped_store(tmp_path) as stopped:
         ids = [(await stopped.accept(str(number)))[0] for number in range(5)]
@@ -79,6 +110,16 @@ async def test_a_message_shows_its_attempts(tmp_path: Path) -> None:
     assert [(each["number"], each["code"], each["result"]) for each in delivery["tries"]] == [
         (1, "400", "rejected")
     ]
+
+
+async def test_a_message_is_shown_by_the_journal_s_number_for_it(tmp_path: Path) -> None:
+    async with stopped_store(tmp_path) as stopped:
+        await stopped.accept("1")
+        identifier, _ = await stopped.accept("2")
+        number = (await stopped.get("journal"))["rows"][-1]["message"]
+        assert (await stopped.get(f"messages/{number}"))["id"] == identifier
+        with pytest.raises(NotFound, match="number 99"):
+            await stopped.get("messages/99")
 
 
 async def test_a_message_shows_no_content_unasked(tmp_path: Path) -> None:

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.cli.words import FRENCH, Language, chosen_language
+from engine.cli.terminal import STYLES
+from engine.cli.words import FRENCH, STATES, Language, chosen_language
+from engine.model import Disposition, Result, State
+from engine.runtime.breaker import Phase
+from engine.runtime.listening import ChannelState
 from tests.cli.invoking import ROOT
 
 SOURCES = sorted((ROOT / "engine" / "cli").glob("*.py"))
@@ -87,3 +91,18 @@ def test_the_language_is_that_asked_for_or_the_machine_s(
 
 def test_a_word_that_is_not_known_is_said_as_it_is() -> None:
     assert Language("fr")("clinic.emr") == "clinic.emr"
+
+
+def test_every_state_has_its_french() -> None:
+    words = [each.word for kind in (State, Disposition, Result) for each in kind]
+    words += [each.value for kind in (Phase, ChannelState) for each in kind]
+    assert sorted(set(words) - STATES.keys()) == []
+
+
+def test_every_state_is_coloured_or_left_plain_on_purpose() -> None:
+    assert STATES.keys() == STYLES.keys()
+
+
+def test_a_state_is_no_heading() -> None:
+    assert (Language("fr")("delivered"), Language("fr").word("delivered")) == ("livrées", "livrée")
+    assert Language("en").word("delivered_by_fallback") == "delivered_by_fallback"
