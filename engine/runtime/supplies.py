@@ -18,7 +18,7 @@ from engine.config.nodes import MapNode, locate
 from engine.config.partner import CertificateTrust, PartnerConfig
 from engine.config.shipped import find_mapper, find_schema
 from engine.errors import ConfigurationError, ExpressionError, NotFound, Problem
-from engine.expressions import Template, compile_template
+from engine.expressions import Expression, Template, compile_template
 from engine.mapping.one_way import MappingProblem, OneWayMapper, compile_one_way
 from engine.partners.directory import Directory, Partner, Trust
 from engine.security.identity import UnusableCertificate, authority_name
@@ -42,6 +42,8 @@ class Supplies:
         self.tables: Mapping[str, Mapping[str, str]] = same.tables if same else _tables(loaded)
         self._mappers: dict[tuple[str, str], OneWayMapper] = {}
         self._kinds: set[tuple[str, str]] = set()
+        self.expressions: dict[tuple[str, str], Expression] = {}
+        """What routes have in common is compiled once: by text and codec."""
         self._schemas: dict[str, Schema | None] = {}
 
     def mapper(self, name: str, codec_name: str) -> OneWayMapper:

@@ -32,7 +32,11 @@ class Workshop:
         return self._supplies.directory
 
     def expression(self, text: str) -> Expression:
-        made = compile_expression(text, self.codec, names=ROUTING_NAMES, tables=self._supplies.tables)
+        known, key = self._supplies.expressions, (text, self.codec.name)
+        made = known.get(key)
+        if made is None:
+            tables = self._supplies.tables
+            made = known[key] = compile_expression(text, self.codec, names=ROUTING_NAMES, tables=tables)
         self.names |= made.names
         self._check_source(made.names, text)
         return made
