@@ -229,4 +229,4 @@ class ArchiveContract:
 
         again = await store.accept(acceptance(of=message("same")))
 
-        assert (again.disposition, again.reply) == (Disposition.DUPLICATE, b"")
+        assert (again.disposition, again.reply) == (Disposition.DUPLICATE, b"accepted")

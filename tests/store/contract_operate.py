@@ -179,6 +179,17 @@ class OperateContract:
 
         assert [each.sequence for each in await store.due(EMR, NOW, 10)] == [first.sequence]
 
+    async def test_no_deadline_ends_what_an_operator_holds(self, store: Store) -> None:
+        given = acceptance(duty("k", deadline_ms=NOW + 5, expire_ms=NOW + 9))
+        (first,) = (await store.accept(given)).ready
+
+        held = await store.operate(operation(Verb.HOLD, first.sequence))
+        overdue = list(await store.overdue(NOW + 10, 10))
+        unheld = await store.operate(operation(Verb.UNHOLD, first.sequence))
+
+        assert (held.deadline_ms, held.reason, overdue) == (None, "asked by the clinic", [])
+        assert (unheld.deadline_ms, unheld.reason) == (NOW + 9, "")
+
     async def test_a_parked_delivery_is_released_at_its_place(self, store: Store) -> None:
         (first,) = (await store.accept(acceptance(duty("k")))).ready
         await store.settle(settled(first, State.PARKED, LaneEffect.KEEP))

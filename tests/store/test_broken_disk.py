@@ -283,6 +283,16 @@ async def test_a_damaged_body_is_told_from_a_purged_one(folder: Path) -> None:
         assert ended.revision == result.next.revision + 1
 
 
+async def test_a_copy_of_a_message_whose_reply_is_damaged_gets_the_one_made_for_it(folder: Path) -> None:
+    async with opened(folder) as store:
+        await store.accept(acceptance(of=message("same"), reply=b"first"))
+        _spoil(folder / "store.db", "UPDATE bodies SET bytes = zeroblob(9) WHERE bytes IS NOT NULL")
+
+        copy = await store.accept(acceptance(of=message("same"), reply=b"second"))
+
+        assert (copy.disposition, copy.reply) == (Disposition.DUPLICATE, b"second")
+
+
 async def test_a_damaged_or_missing_body_file_is_told(folder: Path) -> None:
     async with opened(folder) as store:
         accepted = [await store.accept(acceptance(of=message(body=bytes([n]) * 200_000))) for n in range(2)]

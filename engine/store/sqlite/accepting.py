@@ -52,7 +52,7 @@ def accept(tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequen
     if checked:
         known, first = _known(tx, acceptance, door)
         if first is not None:
-            return _duplicate(tx, rows, message, door[1], first)
+            return _duplicate(tx, rows, acceptance, door[1], first)
         if known:
             disposition = Disposition.COLLISION
     refused = disposition is Disposition.COLLISION and acceptance.collision == "refuse"
@@ -136,15 +136,19 @@ def _known(
 
 
 def _duplicate(
-    tx: Transaction, rows: Rows, message: Message, partner: int, first: tuple[int, str]
+    tx: Transaction, rows: Rows, acceptance: Acceptance, partner: int, first: tuple[int, str]
 ) -> Accepted:
-    """Answer a copy as the first one was answered; nothing is queued."""
+    """Answer a copy as the first one was answered; nothing is queued.
+
+    Where retention or damage took the stored reply, the one that was rendered for this copy says the same.
+    """
     sequence, identifier = first
-    reply = rows.find(sequence, REPLY, 0)
-    stored = rows.handle(reply).read() if reply is not None else b""
+    message = acceptance.message
     tx.arrived(partner, message.received_ms, Disposition.DUPLICATE)
     tx.note(Action.DUPLICATE, message=sequence, detail=message.id)
-    return Accepted(Disposition.DUPLICATE, sequence, identifier, stored)
+    stored = rows.read(sequence, REPLY)
+    reply = acceptance.reply if stored is None else stored
+    return Accepted(Disposition.DUPLICATE, sequence, identifier, reply)
 
 
 def _remember(tx: Transaction, acceptance: Acceptance, door: tuple[int, ...], sequence: int) -> None:

@@ -115,20 +115,17 @@ def _hold(tx: Transaction, rows: Rows, operation: Operation, standing: Standing)
     """Keep a waiting delivery from being sent, and its lane behind it."""
     if standing.state >= State.IN_FLIGHT:
         raise _not(operation, standing, "waiting")
-    return _hold_as(tx, operation, standing, State.HELD)
+    tx.cursor.execute(_SQL["hold"], (operation.delivery, operation.reason))
+    tx.moved(standing.route, (standing.endpoint, standing.state), (standing.endpoint, State.HELD))
+    return operation.delivery
 
 
 def _unhold(tx: Transaction, rows: Rows, operation: Operation, standing: Standing) -> int:
     """Let a held or parked delivery go on, now."""
     if standing.state not in (State.HELD, State.PARKED):
         raise _not(operation, standing, "held or parked")
-    return _hold_as(tx, operation, standing, State.PENDING)
-
-
-def _hold_as(tx: Transaction, operation: Operation, standing: Standing, state: State) -> int:
-    reason = operation.reason if state is State.HELD else None
-    tx.cursor.execute(_SQL["hold"], (operation.delivery, int(state), operation.at_ms, reason))
-    tx.moved(standing.route, (standing.endpoint, standing.state), (standing.endpoint, int(state)))
+    tx.cursor.execute(_SQL["unhold"], (operation.delivery, operation.at_ms))
+    tx.moved(standing.route, (standing.endpoint, standing.state), (standing.endpoint, State.PENDING))
     return operation.delivery
 
 

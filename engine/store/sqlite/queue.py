@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from engine.errors import CommitUnknown
 from engine.model import Delivery, Disposition
@@ -22,6 +23,9 @@ from engine.store.sqlite.core import Core
 from engine.store.sqlite.operating import operate
 from engine.store.sqlite.rows import Row, delivery_of
 from engine.store.sqlite.statements import statements
+from engine.store.sqlite.transaction import Transaction
+
+T = TypeVar("T")
 
 _SQL = statements("queue")
 _DUE = _SQL["due"]
@@ -35,32 +39,17 @@ class SqliteQueue:
         self._core = core
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
-        core = self._core
-        contents = of_acceptance(acceptance)
-        if not any(content.source for content in contents):
-            return await core.group.run(
-                lambda tx: accepting.accept(tx, core.written, acceptance, contents),
-                grows=True,
-            )
-        core.failure.check(grows=True)
-        kept = await core.keep(contents)
-        try:
-            accepted = await core.group.run(
-                lambda tx: accepting.accept(tx, core.written, acceptance, kept), grows=True
-            )
-        except CommitUnknown:
-            raise  # the row may name the files; if it does not, the next start sweeps them
-        except Exception:
-            await core.drop(kept)
-            raise
-        if accepted.disposition is Disposition.DUPLICATE:
-            await core.drop(kept)
-        return accepted
+        written = self._core.written
+        return await self._commit(
+            of_acceptance(acceptance),
+            lambda tx, contents: accepting.accept(tx, written, acceptance, contents),
+            grows=True,
+        )
 
     async def refuse(self, refusal: Refusal) -> None:
-        core = self._core
-        kept = await self._kept(of_refusal(refusal))
-        await core.group.run(lambda tx: accepting.refuse(tx, refusal, kept), grows=True)
+        await self._commit(
+            of_refusal(refusal), lambda tx, contents: accepting.refuse(tx, refusal, contents), grows=True
+        )
 
     async def due(self, endpoint: str, now_ms: int, limit: int, after: int = 0) -> Sequence[Delivery]:
         number = self._core.names.find("endpoint", endpoint)
@@ -84,11 +73,11 @@ class SqliteQueue:
         return Overtaking(version, bool(recalled))
 
     async def settle(self, settlement: Settlement) -> Settled:
-        core = self._core
-        contents: list[Content] = []
-        if settlement.renderings:
-            contents = await self._kept(of_renderings(settlement.renderings))
-        return await core.group.run(lambda tx: settling.settle(tx, core.written, settlement, contents))
+        written = self._core.written
+        contents = of_renderings(settlement.renderings) if settlement.renderings else []
+        return await self._commit(
+            contents, lambda tx, contents: settling.settle(tx, written, settlement, contents), grows=False
+        )
 
     async def outlook(self) -> Mapping[str, int]:
         texts = self._core.names.texts
@@ -103,11 +92,25 @@ class SqliteQueue:
 
     # ---------------------------------------------------------------- inside
 
-    async def _kept(self, contents: list[Content]) -> list[Content]:
-        """Write large content to files; most messages have none and do not wait."""
-        if any(content.source for content in contents):
-            return await self._core.keep(contents)
-        return contents
+    async def _commit(
+        self, contents: list[Content], work: Callable[[Transaction, list[Content]], T], *, grows: bool
+    ) -> T:
+        """Let `work` join a group; where content is large, write its files first, and drop what no row names."""
+        core = self._core
+        if not any(content.source for content in contents):
+            return await core.group.run(lambda tx: work(tx, contents), grows=grows)
+        core.failure.check(grows=grows)
+        kept = await core.keep(contents)
+        try:
+            result = await core.group.run(lambda tx: work(tx, kept), grows=grows)
+        except CommitUnknown:
+            raise  # a row may name the files; if none does, the next start sweeps them
+        except Exception:
+            await core.drop(kept)
+            raise
+        if isinstance(result, Accepted) and result.disposition is Disposition.DUPLICATE:
+            await core.drop(kept)
+        return result
 
     def _rows(self, sql: str, bindings: tuple[object, ...]) -> list[Row]:
         core = self._core

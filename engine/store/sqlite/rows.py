@@ -114,7 +114,10 @@ class Rows:
         return delivery_of(row, self._names, body)
 
     def _inline(self, message: int, role: str, part: int) -> Body | None:
-        row = self.find(message, role, part)
+        try:
+            row = self.find(message, role, part)
+        except StoreCorrupt:
+            return None
         if row is None or row[5] is None or hashlib.sha256(row[5]).digest() != row[4]:
             return None  # a file, purged, or damaged: whoever asks the archive for it is told which
         return self.handle(row)
@@ -149,6 +152,15 @@ class Rows:
         """Return the row of an attempt's evidence; None when it has none."""
         rows = self._cursor.execute(_SQL["evidence"], (delivery, number)).fetchall()
         return self.by_id(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def read(self, message: int, role: str) -> bytes | None:
+        """Return content of a message as bytes; None when it is gone or not what its digest says."""
+        try:
+            row = self.find(message, role, 0)
+            data = self.handle(row).read() if row is not None else b""
+        except (StoreCorrupt, OSError):
+            return None
+        return data if row is not None and hashlib.sha256(data).digest() == row[4] else None
 
     def handle(self, row: Row) -> Body:
         """Return the handle on a row of content, not yet compared with its digest."""

@@ -82,8 +82,12 @@ SET state = 0, reason = NULL, due = ?2, deadline = expire, hop = 0, hop_ms = 0, 
 WHERE seq = ?1
 
 -- name: hold
--- Hold and unhold keep the place in the lane.
-UPDATE deliveries SET state = ?2, due = ?3, deadline = NULL, reason = ?4, revision = revision + 1 WHERE seq = ?1
+-- Keeps the place in the lane; no deadline ends what an operator holds.
+UPDATE deliveries SET state = 4, deadline = NULL, reason = ?2, revision = revision + 1 WHERE seq = ?1
+
+-- name: unhold
+-- From the same place, now; of its deadlines only the end of its life is known here.
+UPDATE deliveries SET state = 0, due = ?2, deadline = expire, reason = NULL, revision = revision + 1 WHERE seq = ?1
 
 -- name: copy
 -- The same duty once more, as a delivery of its own behind everything else.
