@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,18 @@ to: [clinic.emr]
 """
 
 
+HOOK_KEY = bytes(range(32))
+HOOK_SECRET = f"whsec_{base64.b64encode(HOOK_KEY).decode()}"
+"""A key for tests only, of the webhook door."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Where the engine listens, and where its receiver does."""
 
     engine: int
     receiver: int
+    hooks: int = 0
 
 
 def write_project(folder: Path, ports: Ports, *, longest_ms: int = 800) -> Path:
@@ -53,6 +60,7 @@ listen:
   public: {{rest: "127.0.0.1:{port}"}}
   folder: {{file: in, match: "*.json", every: 20ms, stable: 0s}}
   queue: {{amqp: "{broker}", queue: "{incoming}", declare: true, refused: reject}}
+  hooks: {{webhook: "127.0.0.1:{hooks}", verify: {{standard_webhooks: "${{file:hooks.whsec}}"}}, partner: clinic}}
 connections:
   relay: {{smtp: "127.0.0.1:{relay}", starttls: none}}
 alerts:
@@ -70,6 +78,7 @@ partners:
 _FULL_ROUTES = {
     "orders": _ROUTE,
     "files": "route: files\nfrom: folder\nto: [clinic.out, clinic.sink]\non_reject: {alert: ops}\n",
+    "hooked": "route: hooked\nfrom: {hooks: POST /hooks}\nto: [clinic.sink]\n",
     "queued": "route: queued\nfrom: queue\nto: [clinic.mq]\n",
     "notices": (
         "route: notices\nfrom: {public: POST /v1/notices}\n"
@@ -101,12 +110,14 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
         _FULL_CONFIG.format(
             port=ports.engine,
             receiver=ports.receiver,
+            hooks=ports.hooks,
             broker=broker.url.rstrip("/"),
             incoming=broker.incoming,
             outgoing=broker.outgoing,
             relay=relay,
         )
     )
+    (folder / "hooks.whsec").write_text(HOOK_SECRET)
     (folder / "mappings").mkdir(exist_ok=True)
     (folder / "mappings/notice.yaml").write_text(_NOTICE)
     for name, text in _FULL_ROUTES.items():
