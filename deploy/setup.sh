@@ -7,11 +7,13 @@ cd "$(dirname "$0")/.."
 
 python="${PYTHON:-python3}"
 
-# Debian package, and a program that proves it is there. The tests start these programs themselves,
+# Debian package, and a file that proves it is there. The tests start these programs themselves,
 # on private ports and in temporary folders; the distribution's own services are never used.
 test_packages="
 rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server
 strace          /usr/bin/strace
+gcc             /usr/bin/gcc
+libc6-dev       /usr/include/stdio.h
 systemd         /usr/bin/systemd-analyze
 "
 
@@ -84,7 +86,7 @@ install_python_packages() {
 install_test_servers() {
     missing=""
     while read -r package program; do
-        [ -z "$package" ] || [ -x "$program" ] || missing="$missing $package"
+        [ -z "$package" ] || [ -e "$program" ] || missing="$missing $package"
     done <<LIST
 $test_packages
 LIST
