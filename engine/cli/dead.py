@@ -11,7 +11,7 @@ from engine.cli.desk import Desk, at_desk
 from engine.cli.exits import Exit
 from engine.cli.messages import search_options
 from engine.cli.show import print_deliveries
-from engine.cli.terminal import View
+from engine.cli.terminal import View, Word
 from engine.errors import NotFound
 
 
@@ -76,7 +76,14 @@ def show(desk: Desk, identifier: str) -> None:
         "Attempts",
         ("delivery", "number", "endpoint", "result", "code", "remark"),
         [
-            (row["delivery"], each["number"], each["endpoint"], each["result"], each["code"], each["remark"])
+            (
+                row["delivery"],
+                each["number"],
+                each["endpoint"],
+                Word(each["result"]),
+                each["code"],
+                each["remark"],
+            )
             for row in found
             for each in row["tries"]
         ],

@@ -9,7 +9,7 @@ import click
 
 from engine.cli.desk import Desk, at_desk
 from engine.cli.exits import Exit
-from engine.cli.terminal import local
+from engine.cli.terminal import Word, local
 
 
 def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +53,7 @@ def messages(desk: Desk, **query: Any) -> int:
                 local(row["received"]),
                 row["listener"],
                 row["partner"],
-                row["disposition"],
+                Word(row["disposition"]),
                 row["size"],
             )
             for row in found

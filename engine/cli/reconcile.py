@@ -6,7 +6,7 @@ import click
 
 from engine.cli.desk import Desk, at_desk
 from engine.cli.exits import Exit
-from engine.cli.terminal import View
+from engine.cli.terminal import View, Word
 
 
 @click.command()
@@ -34,15 +34,17 @@ def print_reconciliation(desk: Desk, view: View) -> None:
     ended = sum(view["states"].values()) - view["unfinished"]
     desk.terminal.line(desk.say(text, created=view["created"], ended=ended, unfinished=view["unfinished"]))
     desk.table(
-        "Deliveries", ("state", "count"), [(word, count) for word, count in view["states"].items() if count]
+        "Deliveries",
+        ("state", "count"),
+        [(Word(word), count) for word, count in view["states"].items() if count],
     )
     desk.table(
         "Messages",
         ("disposition", "count"),
-        [(word, count) for word, count in view["messages"].items() if count],
+        [(Word(word), count) for word, count in view["messages"].items() if count],
     )
     desk.table(
         "Partners by day",
         ("partner", "day", "disposition", "count"),
-        [(row["partner"], row["day"], row["disposition"], row["count"]) for row in view["partners"]],
+        [(row["partner"], row["day"], Word(row["disposition"]), row["count"]) for row in view["partners"]],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.desk import Desk, at_desk
-from engine.cli.terminal import View, lasting, local
+from engine.cli.terminal import View, Word, lasting, local
 
 
 @click.command()
@@ -34,7 +34,7 @@ def show(desk: Desk, identifier: str, content: bool, purpose: str | None) -> Non
                 each["endpoint"],
                 local(each["started"]),
                 lasting(each["took_ms"] / 1000),
-                each["result"],
+                Word(each["result"]),
                 each["code"],
                 each["remark"],
             )
@@ -57,7 +57,7 @@ def print_deliveries(desk: Desk, deliveries: list[View]) -> None:
                 row["delivery"],
                 row["route"],
                 row["destination"] or row["kind"],
-                row["state"],
+                Word(row["state"]),
                 row["reason"],
                 row["endpoint"],
                 row["attempts"],

@@ -6,7 +6,7 @@ import click
 
 from engine.cli.desk import Desk, at_desk
 from engine.cli.exits import Exit
-from engine.cli.terminal import View, lasting, local, octets
+from engine.cli.terminal import View, Word, lasting, local, octets
 
 
 @click.command()
@@ -110,7 +110,7 @@ def _endpoints(desk: Desk, endpoints: list[View]) -> None:
                 row["endpoint"],
                 row["in_flight"],
                 row["backlog"],
-                row["breaker"],
+                Word(row["breaker"]),
                 row["gate"]["kind"] if row["gate"] else None,
                 local(row["opens"] or row["next_due"]),
                 local(row["empty"]),
@@ -125,7 +125,7 @@ def _channels(desk: Desk, channels: list[View]) -> None:
         "Listeners",
         ("listener", "state", "address", "restarts", "remark"),
         [
-            (row["listener"], row["state"], row["address"], row["restarts"], row["error"])
+            (row["listener"], Word(row["state"]), row["address"], row["restarts"], row["error"])
             for row in channels
             if "listener" in row
         ],

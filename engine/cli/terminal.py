@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from engine.cli.words import Language
 
@@ -19,11 +19,17 @@ STYLES = {
     "filtered": "", "superseded": "", "recalled": "", "duplicate": "yellow", "collision": "yellow",
     "closed": "", "starting": "cyan", "running": "green", "restarting": "red", "stopped": "", "no": "red", "yes": "",
 }  # fmt: skip
-"""Words of state with their colours; no other text in a cell is translated."""
+"""Words of state with their colours."""
 
 View = dict[str, Any]
 Advance = Callable[[], None]
 """Called after each step of a long work."""
+
+
+class Word(str):
+    """A word of state in a cell: it is translated and coloured, as no other text is."""
+
+    __slots__ = ()
 
 
 class Terminal:
@@ -80,8 +86,9 @@ class Terminal:
             return f"{value:g}", ""
         if isinstance(value, list | tuple):
             return " ".join(str(each) for each in value), ""
-        text = str(value)
-        return (self.say.word(text), STYLES[text]) if text in STYLES else (text, "")
+        if isinstance(value, Word):
+            return self.say.word(value), STYLES.get(value, "")
+        return str(value), ""
 
     def _plain(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
@@ -99,24 +106,40 @@ class Terminal:
             title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
         )  # fmt: skip
         shown = _shown_columns(heads, rows, console.width)
+        folding = _folding_columns(heads, rows, shown, console.width)
         for at in shown:
             number = all(row[at][0].replace(".", "").isdecimal() for row in rows if row[at][0])
-            table.add_column(heads[at], justify="right" if number else "left", overflow="fold")
+            justify: Literal["left", "right"] = "right" if number else "left"
+            table.add_column(heads[at], justify=justify, overflow="fold", no_wrap=at not in folding)
         for row in rows:
             table.add_row(*(Text(*row[at]) for at in shown))
         console.print(table)
         console.print()
 
 
-def _shown_columns(
-    heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]], width: int
-) -> Sequence[int]:
+Cells = Sequence[Sequence[tuple[str, str]]]
+_GAP = 3
+_NARROWEST = 12
+
+
+def _width(heads: Sequence[str], rows: Cells, at: int) -> int:
+    return max(len(heads[at]), *(len(row[at][0]) for row in rows)) + _GAP
+
+
+def _shown_columns(heads: Sequence[str], rows: Cells, width: int) -> Sequence[int]:
     """Return the columns to draw: without empty ones and, where the terminal is narrow, without those of zeros."""
     filled = [at for at in range(len(heads)) if any(row[at][0] for row in rows)]
-    needed = sum(max(len(heads[at]), *(len(row[at][0]) for row in rows)) + 3 for at in filled)
-    if needed <= width:
+    if sum(_width(heads, rows, at) for at in filled) <= width:
         return filled
     return [at for at in filled if any(row[at][0] not in ("", "0") for row in rows)]
+
+
+def _folding_columns(heads: Sequence[str], rows: Cells, shown: Sequence[int], width: int) -> Sequence[int]:
+    """Return the columns that may fold: the widest, so that ids stay whole; all, where that is not enough."""
+    widths = {at: _width(heads, rows, at) for at in shown}
+    widest = max(widths, key=lambda at: widths[at])
+    left = width - (sum(widths.values()) - widths[widest])
+    return (widest,) if left >= _NARROWEST else shown
 
 
 def local(moment: str | None) -> str:
