@@ -80,7 +80,6 @@ def _spare_what_stays() -> None:
     Half a million objects that never die cost every full collection 0.1 s, which is 0.1 s of silence at every door.
     What a message makes dies by its references; the collector is for the few cycles, so it may come less often.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 

@@ -6,6 +6,7 @@ is the route's own file. Rows name the version that they were accepted under.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import json
 from collections.abc import Iterable, Sequence
@@ -49,8 +50,11 @@ class Versions:
         running = {record.name: _version_of(record) for record in await self._records.all(RUNNING)}
         changed = [route for route in routes if running.get(route.name) != route.version]
         revision = git_revision(self._root) if changed else ""
-        for route in changed:
-            await self._keep(route, author, revision)
+        # Together, so that they share a commit; a failure is raised as it is, once all have ended.
+        noting = (self._keep(route, author, revision) for route in changed)
+        for failure in await asyncio.gather(*noting, return_exceptions=True):
+            if failure is not None:
+                raise failure
         return [route.name for route in changed]
 
     async def list(self, route: str) -> Sequence[RouteVersion]:
