@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def _fork(command: dict[str, Any]) -> int:
         status = 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:  # noqa: BLE001  # whatever ends it is told, and ends it
+        traceback.print_exc()  # as the interpreter would; the fork must not run the nursery's own code
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
