@@ -76,6 +76,15 @@ class Stopped:
         )
         return message.id, (await self.get("deliveries", id=message.id))["deliveries"][0]["delivery"]
 
+    async def accept_again(self, control_id: str, content: bytes) -> None:
+        """Accept a message whose id is checked for copies."""
+        message = Message(
+            self.control.new_id(), "door", Body.of(content), "json", self._clock.now_ms(),
+            control_id=control_id, partner="platform",
+        )  # fmt: skip
+        acceptance = Acceptance(message, Disposition.ACCEPTED, b"ok", dedup_window_ms=60_000)
+        await self.store.accept(acceptance)
+
     async def settle(self, message: str, state: State, *, code: str = "200") -> None:
         """End the only delivery of a message after one attempt."""
         from engine.store.protocol import Query
