@@ -19,6 +19,7 @@ from pathlib import Path
 from bench import commands, folders, lifecycle, many, results, throughput, waiting
 from bench.machine import facts, load, today
 from bench.throughput import Passed
+from bench.wire import Numbered
 
 ROOMS = ("store", "dispatch", "route")
 _Round = Callable[[Path, float], Iterator[tuple[str, Passed]]]
@@ -89,7 +90,7 @@ def main() -> None:
             results.keep(
                 part, figures, when=today(), load=f"{before} to {load()}", command=f"python -m bench {part}"
             )
-    results.write()
+    results.write(Numbered().size)
 
 
 if __name__ == "__main__":

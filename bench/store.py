@@ -3,7 +3,9 @@
     python bench/store.py [--rows 100000] [--seconds 2] [--folder DIR] [--profile]
 
 One life cycle = accept (831 bytes, duplicate check, stored reply, headers, one delivery, journal) and settle
-(delivered at the first attempt, evidence, journal), each durable in a group commit of its own.
+(delivered at the first attempt, evidence, journal), each durable in a group commit of its own. Beside it runs the bare
+path: one row inserted and updated through the same SQLite, in groups of the same size, with nothing else. Wall time on
+a machine that is shared says little; the ratio and the CPU time say more.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+
+import apsw
 
 from engine.clock import SystemClock
 from engine.ids import IdSource
@@ -108,6 +112,28 @@ async def rate(store: Store, together: int, seconds: float, first: int) -> tuple
     return len(took), time.perf_counter() - begun, took
 
 
+def bare(folder: Path, together: int, seconds: float) -> float:
+    """Return life cycles per second of the smallest program: insert and update one row each, in groups."""
+    connection = apsw.Connection(str(folder / "bare.db"))
+    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, state INTEGER, body BLOB)")
+    first: int = connection.execute("SELECT COALESCE(max(id), 0) FROM t").get
+    cursor, number = connection.cursor(), first
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        rows = [(number + each, 0, PAYLOAD) for each in range(1, together + 1)]
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        cursor.execute("COMMIT")
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.executemany("UPDATE t SET state = 10 WHERE id = ?", [(row[0],) for row in rows])
+        cursor.execute("COMMIT")
+        number += together
+    took = time.perf_counter() - begun
+    connection.close()
+    return (number - first) / took
+
+
 def size(folder: Path) -> int:
     """Return the bytes of the database without its WAL."""
     return (folder / "bench.db").stat().st_size
@@ -148,7 +174,7 @@ async def timed_ms(store: Store, heads: Sequence[Delivery]) -> str:
     return "  ".join([f"{word} {await median(word):.2f} ms" for word in words])
 
 
-async def measure(rows: int, seconds: float, folder: Path, stack: ExitStack) -> None:
+async def measure(rows: int, seconds: float, folder: Path) -> None:
     """Print all figures."""
     number = 1
     async with open_store(f"sqlite:{folder}/bench.db", clock=CLOCK) as store:
@@ -156,15 +182,18 @@ async def measure(rows: int, seconds: float, folder: Path, stack: ExitStack) -> 
         print(f"commit probe {health.commit_ms:.3f} ms  {dict(health.pragmas)}")
         empty = {}
         for together in (1, 10, 32, 100):
-            before, settled = size(folder), number
+            plain = bare(folder, together, seconds / 4)
+            before, used = size(folder), time.process_time()
             count, took, each = await rate(store, together, seconds, number)
+            used = (time.process_time() - used) / max(1, count) * 1e6
             number += (count + together) * 2
             empty[together] = count / took
             growth = (size(folder) - before) / max(1, count)
             p99 = statistics.quantiles(each, n=100)[98] * 1000
             print(
-                f"{together:4} together: {count / took:8.0f} lives/s  p50 {statistics.median(each) * 1000:.2f} ms  "
-                f"p99 {p99:.2f} ms  growth {growth:.0f} B  ({number - settled} ids)"
+                f"{together:4} together: {count / took:7.0f} lives/s, {count / took / plain:.2f} of the bare path "
+                f"({plain:.0f}); CPU {used:.0f} us, p50 {statistics.median(each) * 1000:.2f} ms, p99 {p99:.2f} ms, "
+                f"growth {growth:.0f} B"
             )
         begun = time.perf_counter()
         heads = await fill(store, rows, number, lanes=max(1, rows // 10))
@@ -213,7 +242,7 @@ def main() -> None:
         if given.profile:
             asyncio.run(profiled(given.seconds, folder))
         else:
-            asyncio.run(measure(given.rows, given.seconds, folder, stack))
+            asyncio.run(measure(given.rows, given.seconds, folder))
 
 
 if __name__ == "__main__":

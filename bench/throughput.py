@@ -164,7 +164,9 @@ def ordered_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
 
 
 def tls_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
-    """Measure with mutual TLS 1.3 on both sides."""
+    """Measure plain, then with mutual TLS 1.3 on both sides."""
+    with ExitStack() as stack:
+        yield from through_engine(Bench(folder / "plain", stack), stack, "plain", seconds, (8, 32))
     with ExitStack() as stack:
         project.rest_to_webhook(folder / "tls", 1, secure=True)
         bench = Bench(folder, stack, folder / "tls/certs")
