@@ -10,6 +10,7 @@ import pytest
 from tests.docs.pages import ROOT, written_pages
 
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#]+)")
+NAMED_FILE = re.compile(r"`((?:engine|channels|deploy|docs|bench)/[\w/-]+\.\w+)`")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(?:\w+::)?(test_\w+))?`")
 
 
@@ -17,6 +18,11 @@ NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(?:\w+::)?(test_\w+))?`")
 def test_every_link_leads_to_a_file(page: Path) -> None:
     lost = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
     assert lost == []
+
+
+@pytest.mark.parametrize("page", written_pages(), ids=lambda page: page.name)
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    assert [name for name in NAMED_FILE.findall(page.read_text()) if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", written_pages(), ids=lambda page: page.name)

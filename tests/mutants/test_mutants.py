@@ -43,8 +43,12 @@ def runs(
         pool.shutdown(cancel_futures=True)
 
 
-def test_the_bugs_that_the_guarantees_name_are_there() -> None:
+def test_the_page_on_guarantees_names_every_bug_beside_its_test() -> None:
+    page = (ROOT / "docs" / "explanation" / "guarantees.md").read_text()
     assert len(MUTANTS) >= 17
+    for mutant in MUTANTS:
+        (line,) = (line for line in page.splitlines() if f"`{mutant.name}`" in line)
+        assert mutant.caught_by.partition("::")[0] in line, mutant.name
 
 
 @EACH
