@@ -26,8 +26,18 @@ async def ready(control: Control, *, verbose: bool = False) -> web.Response:
             f"[{'+' if fine else '-'}] {name}{f': {remark}' if remark else ''}\n"
             for name, fine, remark in checks
         )
-        text = "".join(lines) + text
+        text = "".join(lines) + listeners(control) + text
     return web.Response(text=text, status=200 if well else 503)
+
+
+def listeners(control: Control) -> str:
+    """Return a line for each listener; one that fails is restarted alone and does not make the engine unready."""
+    rows = control.live.channels() if control.running else ()
+    return "".join(
+        f"[{'+' if row['state'] == 'running' else '!'}] listener {row['listener']}: {row['state']}\n"
+        for row in rows
+        if "listener" in row
+    )
 
 
 async def readiness(control: Control) -> list[tuple[str, bool, str]]:

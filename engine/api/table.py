@@ -185,7 +185,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "backup",
         "Copy a consistent state while work goes on.",
         operating.backup,
-        role="operator",
+        role="privacy-officer",
         takes=("folder", "reason"),
     ),
     Operation(

@@ -12,10 +12,12 @@ from pathlib import Path
 import anyio
 import click
 
+from engine.api.calls import Call
+from engine.api.operating import reload
 from engine.app import Engine, run_until_stopped
 from engine.cli.desk import Desk, desk_options
 from engine.cli.systemd import READY, RELOADING, STOPPING, Notifier
-from engine.errors import PasserelleError
+from engine.errors import PasserelleError, StoreFailed
 from engine.observe import logs
 
 _log = logging.getLogger(__name__)
@@ -91,11 +93,14 @@ def _log_as_configured(engine: Engine) -> None:
 
 
 async def _reload(engines: list[Engine], notifier: Notifier) -> None:
-    notifier(RELOADING)
+    """Take changed files in; before the engine is ready it reads them anyway."""
     for engine in engines:
+        notifier(RELOADING)
         try:
-            await engine.control.live.reload("", "signal:SIGHUP")
+            await reload(engine.control, Call(actor="signal:SIGHUP", now_ms=engine.clock.now_ms()))
             _log_as_configured(engine)
+        except StoreFailed:
+            raise
         except PasserelleError as error:
             _log.error("the running configuration stays: %s", error, extra={"action": "reload"})
-    notifier(READY)
+        notifier(READY)

@@ -162,7 +162,16 @@ async def test_health_is_told_while_a_partner_is_down(tmp_path: Path) -> None:
         await speaker.accept("1", to="emr")
         alive, ready, verbose = [await fetch(path, each) for each in ("/livez", "/readyz", "/readyz?verbose")]
     assert (alive[0], ready[0]) == (200, 200)
-    assert "[+] store" in verbose[2]
+    assert verbose[2].splitlines() == ["[+] engine", "[+] store", "[+] listener door: running", "ready"]
+
+
+async def test_an_engine_that_stops_is_alive_and_not_ready(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "passerelle.sock"
+    async with running_project(tmp_path) as (engine, _):
+        engine.is_ready = False
+        alive, ready = [await fetch(path, each) for each in ("/livez", "/readyz")]
+    assert (alive[0], ready[0]) == (200, 503)
+    assert "[-] engine: starting or draining" in ready[2]
 
 
 async def test_metrics_are_given_in_prometheus_text(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ _PAUSE = {"subject": "route", "name": "notes"}
         ("editor", "pause", _PAUSE, False),
         ("security-admin", "purge", {"before": "1h"}, False),
         ("privacy-officer", "purge", {"before": "1h"}, True),
+        ("operator", "backup", {"folder": "/nowhere"}, False),
         ("auditor", "resend", {"partner": "clinic"}, False),
     ],
 )

@@ -42,6 +42,16 @@ def test_a_hangup_takes_changed_files_in(tmp_path: Path) -> None:
     assert [row["author"] for row in versions] == ["signal:SIGHUP", "engine"]
 
 
+def test_a_hangup_is_journalled(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    with supervised(tmp_path) as engine:
+        engine.forget()
+        engine.signal(signal.SIGHUP)
+        engine.wait_for("READY=1")
+    stopped = passerelle(tmp_path, "tail", "--all")
+    assert "configuration reloaded  everything  signal:SIGHUP" in stopped.out
+
+
 def test_a_hangup_with_a_broken_file_keeps_what_runs(tmp_path: Path) -> None:
     write_project(tmp_path)
     with supervised(tmp_path) as engine:
