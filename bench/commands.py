@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench import project
-from bench.processes import Failed, command
+from bench.processes import Failed, command, environment
 
 ROUTES = 100
 _TIMES = 5
@@ -32,7 +32,9 @@ def timed(folder: Path, *words: str) -> tuple[float, float]:
     for _ in range(_TIMES):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         begun = time.monotonic()
-        done = subprocess.run(command(*words), cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command(*words), cwd=folder, env=environment(), capture_output=True, text=True, check=False
+        )
         wall.append(time.monotonic() - begun)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -21,11 +23,18 @@ def facts(folder: Path) -> dict[str, str]:
     return {
         "processor": f"{os.cpu_count()} cores, {cpu[0].split(':')[1].strip() if cpu else platform.machine()}",
         "memory": f"{int(memory) / 2**20:.0f} GB",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()} {_build()}",
         "SQLite": f"{apsw.sqlite_lib_version()} (apsw)",
         "fdatasync of one page, ms": f"{best:.2f} at best, {median:.2f} median",
         "plain Python, ns per call": f"{calls_ns():.0f}",
     }
+
+
+def _build() -> str:
+    """Return whether the interpreter was built with profile-guided optimisation, as Debian's is: a quarter faster."""
+    options = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    optimised = "--enable-optimizations" in options or sys.base_prefix == "/usr"
+    return "(optimised build)" if optimised else "(plain build)"
 
 
 def commit_ms(folder: Path) -> tuple[float, float]:

@@ -34,6 +34,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of a child: the same packages, and this repository's rooms."""
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """What a process used so far: seconds of CPU (user and system), kB of memory now and at most."""
@@ -54,7 +60,7 @@ class Process:
             stdout=subprocess.PIPE if reads == "stdout" else subprocess.DEVNULL,
             stderr=subprocess.PIPE if reads == "stderr" else None,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            env=environment(),
         )
         self.pid = self._child.pid
         self.lines: list[str] = []
@@ -129,7 +135,7 @@ def python(*words: object, folder: Path | None = None) -> Process:
 
 def command(*words: str) -> list[str]:
     """Return the words that run the product's command line."""
-    return [str(Path(sys.executable).with_name("passerelle")), *words]
+    return [sys.executable, "-m", "engine", *words]
 
 
 def engine(folder: Path) -> Process:
@@ -145,7 +151,9 @@ def engine(folder: Path) -> Process:
 
 def asked(folder: Path, *words: str) -> dict[str, object]:
     """Return what a verb answers as JSON, of the running or stopped engine of a project."""
-    done = subprocess.run(command(*words, "--json"), cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command(*words, "--json"), cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode not in (0, 1):
         raise Failed(f"{words}: {done.stderr}")
     answer = json.loads(done.stdout)
