@@ -14,6 +14,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 20
 _RANDOM_BITS = 42
 _NODE_BITS = 10
+_LOW = (1 << 50) - 1
 _PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
 
 
@@ -44,11 +45,12 @@ class IdSource:
 
 def encode(number: int) -> str:
     """Return `number` (0 <= number < 2**100) as 20 characters."""
-    pairs = []
-    for _ in range(LENGTH // 2):
-        number, low = divmod(number, 1024)
-        pairs.append(_PAIRS[low])
-    return "".join(reversed(pairs))
+    high, low = number >> 50, number & _LOW  # halves fit a machine word
+    return (
+        f"{_PAIRS[high >> 40]}{_PAIRS[high >> 30 & 1023]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
+        f"{_PAIRS[high & 1023]}{_PAIRS[low >> 40]}{_PAIRS[low >> 30 & 1023]}{_PAIRS[low >> 20 & 1023]}"
+        f"{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
+    )
 
 
 def time_ms(identifier: str) -> int:
