@@ -13,13 +13,12 @@ from engine.store.sqlite import lanes
 from engine.store.sqlite.contents import REPLY, Content, of_bytes, rows_of
 from engine.store.sqlite.names import month_of
 from engine.store.sqlite.rows import FALLBACK, RECALLS, SUPERSEDES, Rows, lane_of, make_delivery
+from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
 
 _SQL = statements("accept")
 _DEDUP_FIND = _SQL["dedup-find"]
-_DELIVERY_ADD = _SQL["delivery-add"]
-_LANE_BUSY = _SQL["lane-busy"]
 _DOOR = ("listener", "partner", "codec")
 _DUTY = ("route", "version", "destination", "kind")
 _DAY_MS = 86_400_000
@@ -220,11 +219,10 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
     terminal = state >= _TERMINAL
     flags = (SUPERSEDES if item.supersedes else 0) | (RECALLS if item.recalls else 0)
     holds = lane is not None and not terminal
-    blocked = holds and cursor.execute(_LANE_BUSY, (lane,)).fetchall()[0][0] == 1
+    blocked = lane is not None and not terminal and lanes.enter(tx, lane)
     tx.delivery += 1
     sequence = tx.delivery
-    cursor.execute(
-        _DELIVERY_ADD,
+    tx.deliveries.append(
         (
             sequence,
             brought.sequence,
@@ -251,9 +249,27 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
             item.message_id or None,
             item.reason or None,
             lane,
-        ),
+        )
     )
     tx.created(route, endpoint, state)
+    if state is State.PENDING and not blocked:
+        tx.known[sequence] = Standing(
+            0,
+            0,
+            chain,
+            endpoint,
+            route,
+            destination,
+            lane,
+            holds,
+            0,
+            brought.sequence,
+            0,
+            0,
+            0,
+            item.part,
+            brought.bucket,
+        )
     if state is State.DEAD and lane is not None:
         tx.open_lanes += 1
         if item.parks:

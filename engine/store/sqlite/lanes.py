@@ -10,9 +10,30 @@ from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
 
 _SQL = statements("settle")
+_BUSY = statements("accept")["lane-busy"]
 _HEAD = _SQL["lane-head"]
 _STOPPED = _SQL["lane-stopped"]
 _UNBLOCK = _SQL["unblock"]
+
+
+def enter(tx: Transaction, lane: bytes) -> bool:
+    """Count one more that stands in the lane; return whether it waits there."""
+    before = tx.lanes.get(lane)
+    if before is None:
+        if tx.cursor.execute(_BUSY, (lane,)).fetchall()[0][0]:
+            return True
+        before = 0
+    tx.lanes[lane] = before + 1
+    return before > 0
+
+
+def leave(tx: Transaction, lane: bytes) -> int | None:
+    """Count one less that stands in the lane; return who became its head."""
+    before = tx.lanes.get(lane)
+    if before is None:
+        return advance(tx, lane)
+    tx.lanes[lane] = before - 1
+    return advance(tx, lane) if before > 1 else None
 
 
 def advance(tx: Transaction, lane: bytes) -> int | None:
@@ -20,6 +41,7 @@ def advance(tx: Transaction, lane: bytes) -> int | None:
 
     Nothing happens where the lane has a head already, or stands behind a dead letter.
     """
+    tx.flush()
     cursor = tx.cursor
     found = cursor.execute(_HEAD, (lane,)).fetchall()
     if not found:
@@ -34,11 +56,14 @@ def advance(tx: Transaction, lane: bytes) -> int | None:
 
 def park(tx: Transaction, lane: bytes, delivery: int) -> None:
     """Stop the lane behind a dead letter."""
+    tx.lanes.pop(lane, None)
     tx.cursor.execute(_SQL["park"], (lane, delivery))
 
 
 def block_behind(tx: Transaction, lane: bytes, delivery: int) -> None:
     """Take the head's place from whoever has it behind this delivery; who is being sent is settled all the same."""
+    tx.flush()
+    tx.lanes.pop(lane, None)
     tx.cursor.execute(_SQL["block-behind"], (lane, delivery))
 
 
@@ -62,6 +87,7 @@ def overtake(tx: Transaction, rows: Rows, later: NewDelivery, sequence: int, lan
     lane where somebody must look at it now: it just became head (`sequence` itself, perhaps), or it is overtaken and
     was made due.
     """
+    tx.flush()
     if later.recalls:
         _recall_dead(tx, later, sequence, lane)
     became = advance(tx, lane)

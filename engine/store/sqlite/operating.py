@@ -7,12 +7,12 @@ from engine.model import Delivery, State
 from engine.store.protocol import Operation, Verb
 from engine.store.sqlite import lanes
 from engine.store.sqlite.rows import STATES, Rows
-from engine.store.sqlite.settling import Standing, standing_of
+from engine.store.sqlite.settling import standing_of
+from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
 
 _SQL = statements("settle")
-_BUSY = statements("accept")["lane-busy"]
 
 
 def operate(tx: Transaction, *, rows: Rows, operation: Operation) -> Delivery:
@@ -53,6 +53,7 @@ def _release(tx: Transaction, rows: Rows, operation: Operation, standing: Standi
     lane = standing.lane
     blocked = False
     if lane is not None:
+        tx.lanes.pop(lane, None)
         if standing.state == State.DEAD:
             lanes.reopen(tx, lane, sequence)
         blocked = bool(cursor.execute(_SQL["stands-before"], (lane, sequence)).fetchall()[0][0])
@@ -83,7 +84,7 @@ def _resend(tx: Transaction, rows: Rows, operation: Operation, standing: Standin
         raise _not(operation, standing, "rendered")
     _require_content(rows, operation.delivery)
     lane = standing.lane
-    blocked = lane is not None and bool(tx.cursor.execute(_BUSY, (lane,)).fetchall()[0][0])
+    blocked = lane is not None and lanes.enter(tx, lane)
     hops = tx.names.hops(standing.chain)
     endpoint = hops[0][0] if hops else standing.endpoint
     tx.delivery += 1

@@ -5,11 +5,11 @@ SELECT d.revision, d.state, d.chain, d.endpoint, d.route, d.destination, d.lane,
 FROM deliveries AS d WHERE d.seq = ?1
 
 -- name: settle
--- The revision was compared in this transaction, by the only writer: no other change can lie between.
+-- The comparison is part of the statement: what the caller knew of the row may be older than this transaction.
 UPDATE deliveries
 SET state = ?, reason = ?, due = ?, deadline = ?, hop = ?, hop_ms = ?, attempts = ?, hop_attempts = ?, unknown = ?,
     endpoint = ?, holds = ?, open = ?, settled = ?, revision = revision + 1
-WHERE seq = ?
+WHERE seq = ? AND revision = ?
 
 -- name: lane-stopped
 -- Whether a dead letter before this place has stopped the lane.

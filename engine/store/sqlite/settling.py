@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from engine.audit.vocabulary import Action
 from engine.errors import Conflict, NotFound
@@ -13,6 +12,7 @@ from engine.store.sqlite import lanes
 from engine.store.sqlite.accepting import Brought, add_deliveries, add_keys
 from engine.store.sqlite.contents import EVIDENCE, Content, of_bytes, of_keys, rows_of
 from engine.store.sqlite.rows import STATES, Rows
+from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
 
@@ -24,28 +24,9 @@ _ROLES = statements("content")["roles"]
 _TERMINAL = int(State.DELIVERED)
 
 
-class Standing(NamedTuple):
-    """A delivery's row as a change of it must know it (settle.sql, `standing`)."""
-
-    revision: int
-    state: int
-    chain: int
-    endpoint: int
-    route: int
-    destination: int
-    lane: bytes | None
-    holds: int
-    blocked: int
-    message: int
-    generation: int
-    open: int
-    overtaken: int
-    part: int
-    bucket: int
-
-
 def standing_of(tx: Transaction, delivery: int) -> Standing:
     """Return the row of a delivery; NotFound."""
+    tx.flush()
     found = tx.cursor.execute(_STANDING, (delivery,)).fetchall()
     if not found:
         raise NotFound(f"there is no delivery {delivery}")
@@ -55,7 +36,7 @@ def standing_of(tx: Transaction, delivery: int) -> Standing:
 def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content]) -> Settled:
     """Change a delivery whose revision is still the one that was read."""
     sequence = settlement.delivery
-    before = standing_of(tx, sequence)
+    before = tx.known.pop(sequence, None) or standing_of(tx, sequence)
     if before.revision != settlement.revision:
         raise Conflict(f"delivery {sequence} is at revision {before.revision}, not {settlement.revision}")
     if before.state >= _TERMINAL:
@@ -82,8 +63,11 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
             state is State.DEAD,
             tx.now_ms if terminal else 0,
             sequence,
+            before.revision,
         ),
     )
+    if not tx.connection.changes():
+        raise Conflict(f"delivery {sequence} is no longer at revision {before.revision}")
     tx.moved(before.route, (before.endpoint, before.state), (endpoint, state))
     if settlement.attempt is not None:
         add_attempt(tx, sequence, before, settlement.attempt)
@@ -172,7 +156,7 @@ def _leave_lane(tx: Transaction, settlement: Settlement, before: Standing, lane:
                 lanes.block_behind(tx, lane, settlement.delivery)
     elif tx.open_lanes and state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
         tx.cursor.execute(_OVERTAKE, (lane, settlement.delivery))
-    return lanes.advance(tx, lane) if before.holds else None
+    return lanes.leave(tx, lane) if before.holds else None
 
 
 def _next(tx: Transaction, rows: Rows, following: int, kind: str) -> Delivery | None:

@@ -10,17 +10,22 @@ from typing import NamedTuple
 from apsw import Connection
 
 from engine.model import Disposition, State
+from engine.store.sqlite.bulk import Bulk
 from engine.store.sqlite.contents import BodyRow
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.digests import Digests
 from engine.store.sqlite.names import Names
+from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 
 _SQL = statements("ledger")
-_MESSAGE_ADD = statements("accept")["message-add"]
-_BODY_ADD = statements("accept")["body-add"]
-_DEDUP_ADD = statements("accept")["dedup-add"]
-_ATTEMPT_ADD = statements("settle")["attempt-add"]
+_MESSAGES = Bulk(statements("accept")["message-add"])
+_BODIES = Bulk(statements("accept")["body-add"])
+_CONTROLS = Bulk(statements("accept")["dedup-add"])
+_DELIVERIES = Bulk(statements("accept")["delivery-add"])
+_ATTEMPTS = Bulk(statements("settle")["attempt-add"])
+_ROWS = Bulk(_SQL["journal-add"])
+_KNOWN = 8192
 _OPEN_LANES = statements("settle")["open-lanes"]
 _DAY_MS = 86_400_000
 
@@ -52,6 +57,9 @@ class Transaction:
     Sequences are given here and not by the database, so that rows of several tables refer to each other without a
     question, and rows that nobody reads soon are put off and written together (`flush`). `now_ms` is the group's
     time: every row of a group bears the same.
+
+    `lanes` counts who stands in a lane, for lanes that were seen empty and are not stopped; `known` has standings of
+    deliveries that were just made. Both spare reading, are bounded, and are forgotten at every rollback.
     """
 
     def __init__(self, connection: Connection, names: Names, digests: Digests) -> None:
@@ -69,12 +77,15 @@ class Transaction:
         self._counts: dict[tuple[int, int, int], int] = {}
         self.messages: list[tuple[object, ...]] = []
         self.bodies: list[BodyRow] = []
+        self.deliveries: list[tuple[object, ...]] = []
         self.evidence: list[BodyRow] = []
         self.attempts: list[tuple[object, ...]] = []
         self.controls: dict[tuple[int, int, str], tuple[int, int]] = {}
         self._created = 0
         self._days: dict[tuple[int, int, int], int] = {}
         self.dedup_day = self.key_month = 0
+        self.lanes: dict[bytes, int] = {}
+        self.known: dict[int, Standing] = {}
         self.window_ms = 0
         self.open_lanes = 0
         self._sealed = b""
@@ -91,7 +102,7 @@ class Transaction:
         window = cursor.execute(_SQL["meta"], ("dedup_window",)).fetchall()
         self.window_ms = window[0][0] if window else 0
         self.open_lanes = cursor.execute(_OPEN_LANES).fetchall()[0][0]
-        self.dedup_day = self.key_month = 0
+        self._doubt()
 
     # ---------------------------------------------------------------- life of a group
 
@@ -100,6 +111,10 @@ class Transaction:
         self.cursor.execute("BEGIN IMMEDIATE")
         self.now_ms = now_ms
         self._clean = self.mark()
+        if len(self.lanes) > _KNOWN:
+            self.lanes.clear()
+        if len(self.known) > _KNOWN:
+            self.known.clear()
 
     def seal(self) -> None:
         """Write what the group adds up to: counts, journal rows, and the commit's root over them."""
@@ -107,7 +122,7 @@ class Transaction:
         if not self.rows:
             return
         cursor = self.cursor
-        cursor.executemany(_SQL["journal-add"], self.rows)
+        _ROWS.insert(cursor, self.rows)
         totals: dict[str, int] = {}
         if self._counts:
             cursor.executemany(_SQL["count"], [(*key, n) for key, n in self._counts.items() if n])
@@ -125,26 +140,22 @@ class Transaction:
         cursor.execute(_SQL["commit-add"], (self.commit + 1, self.now_ms, last, self._sealed))
 
     def flush(self) -> None:
-        """Write messages, their content and control ids: before anything of this group reads them."""
-        if not self.messages and not self.bodies:
+        """Write messages, their content, control ids and deliveries: before anything of this group reads them."""
+        if not (self.messages or self.bodies or self.deliveries):
             return
         cursor = self.cursor
-        cursor.executemany(_MESSAGE_ADD, self.messages)
-        cursor.executemany(_BODY_ADD, self.bodies)
-        if self.controls:
-            cursor.executemany(
-                _DEDUP_ADD, [(day, *key, message) for key, (day, message) in self.controls.items()]
-            )
+        _MESSAGES.insert(cursor, self.messages)
+        _BODIES.insert(cursor, self.bodies)
+        _CONTROLS.insert(cursor, [(day, *key, message) for key, (day, message) in self.controls.items()])
+        _DELIVERIES.insert(cursor, self.deliveries)
         self._put_off()
 
     def flush_all(self) -> None:
         """Write attempts and evidence as well, which nothing on the way of a message reads."""
         self.flush()
         if self.attempts:
-            cursor = self.cursor
-            cursor.executemany(_ATTEMPT_ADD, self.attempts)
-            if self.evidence:
-                cursor.executemany(_BODY_ADD, self.evidence)
+            _ATTEMPTS.insert(self.cursor, self.attempts)
+            _BODIES.insert(self.cursor, self.evidence)
             self.attempts, self.evidence = [], []
 
     def adopt(self) -> None:
@@ -185,10 +196,16 @@ class Transaction:
         self.attempts, self.evidence = [], []
         self._counts, self._created, self._days = dict(mark.counts), mark.created, dict(mark.days)
         self.window_ms, self.open_lanes = mark.window, mark.open_lanes
-        self.dedup_day = self.key_month = 0  # written again by the next that needs them
+        self._doubt()
 
     def _put_off(self) -> None:
-        self.messages, self.bodies, self.controls = [], [], {}
+        self.messages, self.bodies, self.controls, self.deliveries = [], [], {}, []
+
+    def _doubt(self) -> None:
+        """Forget what was known without reading: rows were undone, and the next that needs them looks."""
+        self.dedup_day = self.key_month = 0
+        self.lanes.clear()
+        self.known.clear()
 
     def _forget(self) -> None:
         self.rows = []
