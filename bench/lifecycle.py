@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,9 +48,24 @@ def starts(bench: Bench) -> dict[str, float]:
 
 
 def growth(bench: Bench) -> dict[str, object]:
-    """Return the bytes that the store's file grows by for a message delivered once, content included."""
-    folder = bench.folder / "growth"
-    port = project.rest_to_webhook(folder, bench.sink_port)
+    """Return the bytes that the store's file grows by for a message delivered once, content included.
+
+    `growth_bytes` is of the shipped route, which keeps a second rendering for `keep_first`; `growth_once_bytes` of the
+    same without it. `content_bytes` is what of it is content as it came, was rendered and was answered.
+    """
+    shipped, content, settings = _grown(bench, "growth", ordered=False)
+    once, _, _ = _grown(bench, "growth-once", ordered=True)
+    return {
+        "growth_bytes": shipped,
+        "content_bytes": content,
+        "growth_once_bytes": once,
+        "pragmas": settings,
+    }
+
+
+def _grown(bench: Bench, name: str, *, ordered: bool) -> tuple[float, float, dict[str, str]]:
+    folder = bench.folder / name
+    port = project.rest_to_webhook(folder, bench.sink_port, ordered=ordered)
     store = folder / "var/passerelle.db"
     sizes = []
     for count in (200, _GROWTH_MESSAGES):
@@ -57,7 +73,9 @@ def growth(bench: Bench) -> dict[str, object]:
             bench.measure(process, port, 8, 60.0, "--messages", count)
             process.stop()
         sizes.append(store.stat().st_size)
-    return {"growth_bytes": (sizes[1] - sizes[0]) / _GROWTH_MESSAGES, "pragmas": pragmas(store)}
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+        content = connection.execute("SELECT sum(length(bytes)) FROM bodies").fetchone()[0]
+    return (sizes[1] - sizes[0]) / _GROWTH_MESSAGES, content / (200 + _GROWTH_MESSAGES), pragmas(store)
 
 
 def kill(bench: Bench, number: int, seconds: float) -> float:
