@@ -34,11 +34,6 @@ OBSERVED_BY: Mapping[str, str] = {
 }
 """Keys that act while a configuration is loaded and checked, and the test that sees it."""
 
-UNREAD: Mapping[str, str] = {
-    "Retention.journal": "journal rows are never deleted yet, so nothing asks how long they are kept",
-}
-"""Known to have no effect; each is an expected failure, which fails once it has one."""
-
 
 def models_within(*roots: type[BaseModel]) -> list[type[BaseModel]]:
     """Return models and those of their keys, each once."""
@@ -115,13 +110,7 @@ def is_read(key: str) -> bool:
     return any(key.partition(".")[2] in attributes_read(path) for path in readers_of(KEYS[key]))
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        pytest.param(key, marks=pytest.mark.xfail(strict=True, reason=UNREAD[key])) if key in UNREAD else key
-        for key in sorted(KEYS)
-    ],
-)
+@pytest.mark.parametrize("key", sorted(KEYS))
 def test_a_key_has_an_effect(key: str) -> None:
     if key in OBSERVED_BY:
         file, _, name = OBSERVED_BY[key].partition("::")
@@ -136,7 +125,7 @@ def test_all_keys_are_walked() -> None:
     assert {"AmqpEndpoint.exchange", "RetryPolicy.backoff", "MapConfig.mapper", "Supersede.version"} <= set(
         KEYS
     )
-    assert (set(OBSERVED_BY) | set(UNREAD)) <= set(KEYS)
+    assert set(OBSERVED_BY) <= set(KEYS)
 
 
 def test_a_key_that_nothing_reads_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,13 +129,10 @@ class Profile(StrictModel):
 
 
 class Retention(StrictModel):
-    """How long what is stored is kept."""
+    """How long content is kept; the journal, which holds none, is kept for good."""
 
     payload: Duration = timedelta(days=30)
     """Content of messages, from the end of their last delivery."""
-
-    journal: Duration = timedelta(days=7 * 365)
-    """The journal, which holds no content."""
 
 
 class Defaults(StrictModel):

@@ -148,8 +148,8 @@ class _Run:
             if until_ms is None and not open_work:
                 break
             wake = self.engine.dispatcher.next_wake_ms()
-            if wake is None and until_ms is None:
-                break
+            if until_ms is None and (wake is None or wake > end):
+                break  # what is left waits for a person
             await self.advance(min(end, max(wake or end, self.clock.now_ms() + 1)))
         await self.engine.watch.look()
         await self.settle()
