@@ -17,7 +17,8 @@ import apsw
 from tests.crash.receiver import TAKEN
 
 _ROWS = """
-SELECT m.id, d.state, d.unknown, d.attempts FROM deliveries d JOIN messages m ON m.seq = d.message
+SELECT m.id, d.state, d.unknown, coalesce(d.reason, ''), coalesce(m.control, '')
+FROM deliveries d JOIN messages m ON m.seq = d.message
 """
 _MESSAGES = "SELECT id FROM messages WHERE disposition = 0"
 _DEAD = 16
@@ -50,7 +51,8 @@ class Duty:
     message_id: str
     state: int
     unknown: int
-    attempts: int
+    reason: str = ""
+    control_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class StoreJournal:
     def unfinished(self) -> int:
         """Deliveries that are in no terminal state."""
         return sum(duty.state < _ENDED for duty in self.duties)
+
+    @property
+    def dead(self) -> tuple[Duty, ...]:
+        """Dead letters: reported to a human, and not lost."""
+        return tuple(duty for duty in self.duties if duty.state == _DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +130,10 @@ def check(
     sent: Iterable[Sent], tried: Iterable[Tried], store: StoreJournal, *, conserved: bool, faults: int
 ) -> Report:
     """Compare the three journals."""
-    seen, disorder = _seen(tried)
     duties = {duty.message_id: duty for duty in store.duties}
     accepted = {(each.key, each.seq): each.message_id for each in sent}
+    buried = {duty.message_id for duty in store.dead}
+    seen, disorder = _seen(tried, {order for order, message_id in accepted.items() if message_id in buried})
     lost, delivered = [], 0
     for order, message_id in accepted.items():
         duty = duties.get(message_id)
@@ -138,7 +146,7 @@ def check(
     return Report(
         accepted=len(accepted),
         delivered=delivered,
-        dead=sum(duty.state == _DEAD for duty in store.duties),
+        dead=len(store.dead),
         pending=store.unfinished,
         lost=tuple(lost),
         duplicates=sum(max(0, found.copies - 1) for found in seen.values()),
@@ -151,21 +159,23 @@ def check(
     )
 
 
-def _seen(tried: Iterable[Tried]) -> tuple[Mapping[tuple[str, int], _Seen], list[str]]:
-    """Count copies per order; an attempt in disorder follows a later one of its key, or one that was not taken."""
+def _seen(
+    tried: Iterable[Tried], dead: set[tuple[str, int]]
+) -> tuple[Mapping[tuple[str, int], _Seen], list[str]]:
+    """Count copies per order; an attempt in disorder follows a later one of its key, or one not taken and not dead."""
     seen: dict[tuple[str, int], _Seen] = defaultdict(_Seen)
     newest: dict[str, int] = {}
     disorder = []
     for each in tried:
         order = (each.key, each.seq)
         last = newest.get(each.key, -1)
-        skipped = each.seq > last and last >= 0 and not seen[(each.key, last)].copies
-        if each.seq < last or each.seq > last + 1 or skipped:
+        ahead = [(each.key, seq) for seq in range(max(0, last), each.seq)]
+        if each.seq < last or not all(seen[one].copies or one in dead for one in ahead):
             disorder.append(_name(order))
         newest[each.key] = max(last, each.seq)
         seen[order].ids.add(each.message_id)
         seen[order].copies += each.answer in TAKEN
-    return seen, disorder
+    return {order: found for order, found in seen.items() if found.ids}, disorder
 
 
 def _excess(seen: Mapping[tuple[str, int], _Seen], unknown: Mapping[str, int]) -> Iterable[str]:

@@ -14,7 +14,7 @@ _TRIED = (Tried("M0", "a", 0, "503"), Tried("M0", "a", 0, "200"), Tried("M1", "a
 
 
 def _store(*states: int, unknown: int = 0) -> StoreJournal:
-    duties = tuple(Duty(f"M{number}", state, unknown, 1) for number, state in enumerate(states))
+    duties = tuple(Duty(f"M{number}", state, unknown) for number, state in enumerate(states))
     return StoreJournal(frozenset(duty.message_id for duty in duties), duties)
 
 
@@ -63,3 +63,8 @@ def test_the_next_of_a_key_before_the_one_ahead_was_taken_is_disorder() -> None:
 def test_a_retry_under_another_id_is_seen() -> None:
     renamed = (Tried("M0", "a", 0, "503"), Tried("X0", "a", 0, "200"), _TRIED[2])
     assert _check(renamed, _store(_DELIVERED, _DELIVERED)).renamed == ("a.0",)
+
+
+def test_what_comes_after_a_dead_letter_that_a_human_knows_of_is_in_order() -> None:
+    assert _check(_TRIED[2:], _store(_DEAD, _DELIVERED)).disorder == ()
+    assert _check(_TRIED[2:], _store(_RETRYING, _DELIVERED)).disorder == ("a.1",)
