@@ -157,7 +157,9 @@ def _remember(tx: Transaction, acceptance: Acceptance, door: tuple[int, ...], se
     if tx.dedup_day != day:
         tx.cursor.execute(_SQL["dedup-day"], (day,))
         tx.dedup_day = day
-    tx.controls[door[0], door[1], message.control_id] = (day, sequence)
+    listener, partner, _ = door
+    control = message.control_id
+    tx.controls[listener, partner, control] = (day, listener, partner, control, sequence)
 
 
 def _with_reply(contents: Sequence[Content], reply: bytes) -> list[Content]:
@@ -182,21 +184,19 @@ def _add_message(
     tx.body += len(contents)
     body = message.body
     received = message.received_ms
-    tx.messages.append(
-        (
-            sequence,
-            message.id,
-            *door,
-            int(disposition),
-            COLLIDED if disposition is Disposition.COLLISION else 0,
-            received,
-            body.size,
-            body.sha256,
-            first,
-            len(contents),
-            message.control_id or None,
-            message.replay_of,
-        )
+    tx.messages += (
+        sequence,
+        message.id,
+        *door,
+        disposition,
+        COLLIDED if disposition is Disposition.COLLISION else 0,
+        received,
+        body.size,
+        body.sha256,
+        first,
+        len(contents),
+        message.control_id or None,
+        message.replay_of,
     )
     bucket = tx.names.bucket_id(tx.cursor, door[1], PAYLOAD, received)
     tx.bodies += rows_of(tx.cursor, tx.names, contents, first=first, message=sequence, bucket=bucket)
@@ -206,75 +206,70 @@ def _add_message(
 
 def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple[int, bytes | None, bool]:
     """Write one delivery; return its sequence and lane, and whether it waits there."""
-    state = item.state
+    state, names = item.state, tx.names
     if state in _NEVER_NEW:
         raise Conflict(f"a delivery is not created {state.word}")
-    cursor, names = tx.cursor, tx.names
-    route, version, destination, kind = names.together(
-        cursor, _DUTY, (item.route, item.route_version, item.destination, item.kind)
-    )
-    chain = names.chain_id(cursor, item.chain)
+    duty = (item.route, item.route_version, item.destination, item.kind)
+    route, version, destination, kind = names.together(tx.cursor, _DUTY, duty)
+    chain = names.chain_id(tx.cursor, item.chain)
     endpoint = names.first(chain)
     lane = tx.digests.lane(endpoint, item.lane) if item.lane else None
     terminal = state >= _TERMINAL
-    flags = (SUPERSEDES if item.supersedes else 0) | (RECALLS if item.recalls else 0)
+    overtakes = _overtakes(item)
     holds = lane is not None and not terminal
-    blocked = lane is not None and not terminal and lanes.enter(tx, lane)
-    tx.delivery += 1
-    sequence = tx.delivery
-    tx.deliveries.append(
-        (
-            sequence,
-            brought.sequence,
-            item.part,
-            route,
-            version,
-            destination,
-            chain,
-            endpoint,
-            int(state),
-            blocked,
-            holds,
-            state is State.DEAD,
-            flags | FALLBACK if item.fallback else flags,
-            flags > 0,
-            item.due_ms,
-            brought.accepted_ms,
-            kind,
-            tx.now_ms if terminal else 0,
-            brought.bucket,
-            item.deadline_ms,
-            item.expire_ms,
-            item.version,
-            item.message_id or None,
-            item.reason or None,
-            lane,
-        )
+    blocked = holds and lane is not None and lanes.enter(tx, lane)
+    sequence = tx.delivery = tx.delivery + 1
+    tx.deliveries += (
+        sequence,
+        brought.sequence,
+        item.part,
+        route,
+        version,
+        destination,
+        chain,
+        endpoint,
+        state,
+        blocked,
+        holds,
+        state is State.DEAD,
+        overtakes | FALLBACK if item.fallback else overtakes,
+        overtakes > 0,
+        item.due_ms,
+        brought.accepted_ms,
+        kind,
+        tx.now_ms if terminal else 0,
+        brought.bucket,
+        item.deadline_ms,
+        item.expire_ms,
+        item.version,
+        item.message_id or None,
+        item.reason or None,
+        lane,
     )
     tx.created(route, endpoint, state)
     if state is State.PENDING and not blocked:
-        tx.known[sequence] = Standing(
-            0,
-            0,
-            chain,
-            endpoint,
-            route,
-            destination,
-            lane,
-            holds,
-            0,
-            brought.sequence,
-            0,
-            0,
-            0,
-            item.part,
-            brought.bucket,
+        place = (chain, endpoint, route, destination, lane, holds)
+        tx.known[sequence] = tuple.__new__(
+            Standing,
+            (
+                *(0, 0, chain, endpoint, route, destination, lane, holds, 0),
+                *(brought.sequence, 0, 0, 0, item.part, brought.bucket),
+            ),
         )
     if state is State.DEAD and lane is not None:
-        tx.open_lanes += 1
-        if item.parks:
-            lanes.park(tx, lane, sequence)
+        _stop_lane(tx, lane, sequence, parks=item.parks)
     return sequence, lane, blocked
+
+
+def _overtakes(item: NewDelivery) -> int:
+    return (SUPERSEDES if item.supersedes else 0) | (RECALLS if item.recalls else 0)
+
+
+def _stop_lane(tx: Transaction, lane: bytes, sequence: int, *, parks: bool) -> None:
+    """Note a dead letter that was born in a lane; it stops the lane where its route parks."""
+    tx.open_lanes += 1
+    if parks:
+        lanes.park(tx, lane, sequence)
 
 
 def _ready(item: NewDelivery, brought: Brought, sequence: int, lane: bytes | None) -> Delivery:
