@@ -214,6 +214,26 @@ async def house(
         yield House(session=session, url=url, tls=platform_tls(certs), engine=engine)
 
 
+@asynccontextmanager
+async def lateness() -> AsyncIterator[list[float]]:
+    """Measure how late this machine runs what is due, in seconds: a test of real time must not blame the engine."""
+    late = [0.0]
+    loop = asyncio.get_running_loop()
+
+    async def watch() -> None:
+        while True:
+            due = loop.time() + 0.005
+            await asyncio.sleep(0.005)  # what is measured is time
+            late.append(loop.time() - due)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield late
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 def platform_tls(certs: Path) -> ssl.SSLContext:
     """Return what the platform connects with: the certificate that the configuration knows it by."""
     name = "clinique-ghi"
