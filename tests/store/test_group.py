@@ -112,6 +112,23 @@ async def test_a_bug_in_one_operation_is_its_callers_alone(folder: Path) -> None
         assert [row.action for row in await store.journal.rows()] == ["accept"]
 
 
+async def test_half_a_surrogate_pair_stops_nobody(folder: Path) -> None:
+    async with opened(folder) as store:
+        (first,) = (await store.accept(acceptance(duty("k")))).ready
+
+        results = await asyncio.gather(
+            store.journal.append("note", actor="\ud800", detail="caf\u00e9 \ud800", at_ms=NOW),
+            store.settle(settled(first, State.EXPIRED, reason="late \udfff")),
+            store.accept(acceptance(duty("k"), of=message("\ud800"))),
+            store.accept(acceptance(duty("k"))),
+            return_exceptions=True,
+        )
+
+        assert [isinstance(result, BaseException) for result in results] == [False, True, True, False]
+        assert [row.detail for row in await store.journal.rows()][-2] == "café ?"
+        assert (await store.journal.verify()).broken_at is None
+
+
 async def test_a_caller_that_went_away_before_its_group_writes_nothing(folder: Path) -> None:
     async with opened(folder) as store:
         waiting = asyncio.ensure_future(store.accept(acceptance(duty("k"))))

@@ -248,7 +248,6 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
     )
     tx.created(route, endpoint, state)
     if state is State.PENDING and not blocked:
-        place = (chain, endpoint, route, destination, lane, holds)
         tx.known[sequence] = tuple.__new__(
             Standing,
             (

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 from engine.store.sqlite.cursor import Runs
 
-_TOGETHER = 16
+_TOGETHER = (16, 4, 1)
 
 
 class Bulk:
-    """An INSERT of one row, from a .sql file, made ready for many."""
+    """An INSERT of one row, from a .sql file, made ready for many; rows come as one flat list of their values."""
 
     def __init__(self, sql: str) -> None:
         head, values, row = sql.rpartition("VALUES")
-        self._one = sql
-        self._many = head + values + ",".join([row] * _TOGETHER)
+        width = row.count("?")
+        self._sizes = [(rows * width, head + values + ",".join([row] * rows)) for rows in _TOGETHER]
 
-    def insert(self, cursor: Runs, rows: Sequence[Sequence[object]]) -> None:
+    def insert(self, cursor: Runs, flat: Sequence[object]) -> None:
         """Write the rows in their order."""
-        whole = len(rows) - len(rows) % _TOGETHER
-        for start in range(0, whole, _TOGETHER):
-            cursor.execute(self._many, tuple(chain.from_iterable(rows[start : start + _TOGETHER])))
-        if whole < len(rows):
-            cursor.executemany(self._one, rows[whole:])
+        start, end = 0, len(flat)
+        for size, sql in self._sizes:
+            while end - start >= size:
+                cursor.execute(sql, flat[start : start + size])
+                start += size

@@ -104,7 +104,8 @@ class Core:
         return await asyncio.get_running_loop().run_in_executor(self.blocking, work)
 
     async def keep(self, contents: Sequence[Content]) -> list[Content]:
-        """Write large content to files, synced, before its row can be committed."""
+        """Write large content to files, synced, before its row can be committed; nothing where writing is over."""
+        self.failure.check(grows=True)
         kept = []
         try:
             for content in contents:

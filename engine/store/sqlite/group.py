@@ -76,10 +76,10 @@ class GroupCommit:
         self._thread = ThreadPoolExecutor(1, "store-commit") if commit_in_thread else None
         tx.connection.set_wal_hook(self._wal_grew)
 
-    async def run(self, work: Work[T], *, grows: bool = False) -> T:
-        """Let `work` join the next group; return its result once that is on the disk.
+    def run(self, work: Work[T], *, grows: bool = False) -> asyncio.Future[T]:
+        """Let `work` join the next group; the future has its result once that is on the disk.
 
-        Raises:
+        Raises, here or from the future:
             StoreUnavailable: rolled back, or not begun.
             CommitUnknown: nobody can say whether COMMIT happened.
             StoreFailed, StoreCorrupt: the store writes no more.
@@ -93,7 +93,7 @@ class GroupCommit:
         self._waiting.append(Entry(work, future, grows))
         if not self._busy:
             self._schedule()
-        return await future
+        return future
 
     async def shrink(self) -> None:
         """Give the WAL and free pages back to the file system: somebody needs the room."""
@@ -136,7 +136,8 @@ class GroupCommit:
         except apsw.Error as error:
             self._broke(group, error, again=again)
             return
-        except PasserelleError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it was, everybody who waits is told
+            self._roll_back()
             self._fail(group, error)
             return
         if self._thread is None:
@@ -255,15 +256,16 @@ class GroupCommit:
             self._tx.load()
             return True
 
-    def _fail(self, group: list[Entry], error: PasserelleError) -> None:
+    def _fail(self, group: list[Entry], error: Exception) -> None:
         self._tell(group, error)
         self._go_on()
 
     @staticmethod
-    def _tell(group: list[Entry], error: PasserelleError) -> None:
+    def _tell(group: list[Entry], error: Exception) -> None:
         for entry in group:
             if not entry.future.done():
-                entry.future.set_exception(type(error)(str(error)))
+                told = type(error)(str(error)) if isinstance(error, PasserelleError) else error
+                entry.future.set_exception(told)
 
     def _roll_back(self) -> None:
         if self._tx.connection.in_transaction:

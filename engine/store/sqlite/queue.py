@@ -18,7 +18,7 @@ from engine.store.protocol import (
     Settlement,
 )
 from engine.store.sqlite import accepting, settling
-from engine.store.sqlite.contents import Content, of_acceptance, of_refusal, of_renderings
+from engine.store.sqlite.contents import Content, has_files, of_acceptance, of_refusal, of_renderings
 from engine.store.sqlite.core import Core
 from engine.store.sqlite.operating import operate
 from engine.store.sqlite.rows import Row, delivery_of
@@ -39,17 +39,21 @@ class SqliteQueue:
         self._core = core
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
-        written = self._core.written
-        return await self._commit(
-            of_acceptance(acceptance),
-            lambda tx, contents: accepting.accept(tx, written, acceptance, contents),
-            grows=True,
-        )
+        core = self._core
+        contents = of_acceptance(acceptance)
+        work = partial(accepting.accept, rows=core.written, acceptance=acceptance)
+        if not has_files(contents):
+            return await core.group.run(partial(work, contents=contents), grows=True)
+        kept = await core.keep(contents)
+        accepted = await self._named(kept, partial(work, contents=kept), grows=True)
+        if accepted.disposition is Disposition.DUPLICATE:
+            await core.drop(kept)
+        return accepted
 
     async def refuse(self, refusal: Refusal) -> None:
-        await self._commit(
-            of_refusal(refusal), lambda tx, contents: accepting.refuse(tx, refusal, contents), grows=True
-        )
+        core = self._core
+        kept = await core.keep(of_refusal(refusal))
+        await self._named(kept, partial(accepting.refuse, refusal=refusal, contents=kept), grows=True)
 
     async def due(self, endpoint: str, now_ms: int, limit: int, after: int = 0) -> Sequence[Delivery]:
         number = self._core.names.find("endpoint", endpoint)
@@ -73,11 +77,12 @@ class SqliteQueue:
         return Overtaking(version, bool(recalled))
 
     async def settle(self, settlement: Settlement) -> Settled:
-        written = self._core.written
-        contents = of_renderings(settlement.renderings) if settlement.renderings else []
-        return await self._commit(
-            contents, lambda tx, contents: settling.settle(tx, written, settlement, contents), grows=False
-        )
+        core = self._core
+        work = partial(settling.settle, rows=core.written, settlement=settlement)
+        if not settlement.renderings:
+            return await core.group.run(work)
+        kept = await core.keep(of_renderings(settlement.renderings))
+        return await self._named(kept, partial(work, contents=kept), grows=False)
 
     async def outlook(self) -> Mapping[str, int]:
         texts = self._core.names.texts
@@ -92,25 +97,15 @@ class SqliteQueue:
 
     # ---------------------------------------------------------------- inside
 
-    async def _commit(
-        self, contents: list[Content], work: Callable[[Transaction, list[Content]], T], *, grows: bool
-    ) -> T:
-        """Let `work` join a group; where content is large, write its files first, and drop what no row names."""
-        core = self._core
-        if not any(content.source for content in contents):
-            return await core.group.run(lambda tx: work(tx, contents), grows=grows)
-        core.failure.check(grows=grows)
-        kept = await core.keep(contents)
+    async def _named(self, kept: list[Content], work: Callable[[Transaction], T], *, grows: bool) -> T:
+        """Let `work` join a group and name the files of what it brings; where it fails they go."""
         try:
-            result = await core.group.run(lambda tx: work(tx, kept), grows=grows)
+            return await self._core.group.run(work, grows=grows)
         except CommitUnknown:
             raise  # a row may name the files; if none does, the next start sweeps them
         except Exception:
-            await core.drop(kept)
+            await self._core.drop(kept)
             raise
-        if isinstance(result, Accepted) and result.disposition is Disposition.DUPLICATE:
-            await core.drop(kept)
-        return result
 
     def _rows(self, sql: str, bindings: tuple[object, ...]) -> list[Row]:
         core = self._core

@@ -33,7 +33,7 @@ def standing_of(tx: Transaction, delivery: int) -> Standing:
     return Standing._make(found[0])
 
 
-def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content]) -> Settled:
+def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content] = ()) -> Settled:
     """Change a delivery whose revision is still the one that was read."""
     sequence = settlement.delivery
     before = tx.known.pop(sequence, None) or standing_of(tx, sequence)
@@ -95,19 +95,17 @@ def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: Attem
         tx.evidence += rows_of(
             cursor, names, [answer], first=evidence, message=before.message, bucket=before.bucket
         )
-    tx.attempts.append(
-        (
-            delivery,
-            before.generation,
-            attempt.number,
-            names.id(cursor, "endpoint", attempt.endpoint),
-            attempt.started_ms,
-            attempt.took_ms,
-            int(attempt.result),
-            attempt.code,
-            attempt.remark or None,
-            evidence,
-        )
+    tx.attempts += (
+        delivery,
+        before.generation,
+        attempt.number,
+        names.id(cursor, "endpoint", attempt.endpoint),
+        attempt.started_ms,
+        attempt.took_ms,
+        attempt.result,
+        attempt.code,
+        attempt.remark or None,
+        evidence,
     )
 
 

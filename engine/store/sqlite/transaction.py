@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from apsw import Connection
+from pydantic_core import to_json
 
 from engine.model import Disposition, State
 from engine.store.sqlite.bulk import Bulk
-from engine.store.sqlite.contents import BodyRow
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.digests import Digests
 from engine.store.sqlite.names import Names
@@ -75,12 +75,12 @@ class Transaction:
         self.rows: list[Row] = []
         """The group's journal rows so far."""
         self._counts: dict[tuple[int, int, int], int] = {}
-        self.messages: list[tuple[object, ...]] = []
-        self.bodies: list[BodyRow] = []
-        self.deliveries: list[tuple[object, ...]] = []
-        self.evidence: list[BodyRow] = []
-        self.attempts: list[tuple[object, ...]] = []
-        self.controls: dict[tuple[int, int, str], tuple[int, int]] = {}
+        self.messages: list[object] = []
+        self.bodies: list[object] = []
+        self.deliveries: list[object] = []
+        self.evidence: list[object] = []
+        self.attempts: list[object] = []
+        self.controls: dict[tuple[int, int, str], tuple[int, int, int, str, int]] = {}
         self._created = 0
         self._days: dict[tuple[int, int, int], int] = {}
         self.dedup_day = self.key_month = 0
@@ -122,7 +122,7 @@ class Transaction:
         if not self.rows:
             return
         cursor = self.cursor
-        _ROWS.insert(cursor, self.rows)
+        _ROWS.insert(cursor, list(chain.from_iterable(self.rows)))
         totals: dict[str, int] = {}
         if self._counts:
             cursor.executemany(_SQL["count"], [(*key, n) for key, n in self._counts.items() if n])
@@ -146,7 +146,7 @@ class Transaction:
         cursor = self.cursor
         _MESSAGES.insert(cursor, self.messages)
         _BODIES.insert(cursor, self.bodies)
-        _CONTROLS.insert(cursor, [(day, *key, message) for key, (day, message) in self.controls.items()])
+        _CONTROLS.insert(cursor, list(chain.from_iterable(self.controls.values())))
         _DELIVERIES.insert(cursor, self.deliveries)
         self._put_off()
 
@@ -238,14 +238,14 @@ class Transaction:
                 action,
                 message,
                 delivery,
-                actor or None,
-                detail or None,
+                clean(actor) or None,
+                clean(detail) or None,
                 None if at_ms == self.now_ms else at_ms,
             )
         )
 
     def log(self, action: str, message: int, delivery: int | None, detail: str | None) -> None:
-        """Add a journal row of the engine's own doing: `note` for the paths that every message takes."""
+        """Add a journal row of the engine's own doing, in words of its own: `note` for the paths of every message."""
         rows = self.rows
         rows.append((self._journal + len(rows) + 1, action, message, delivery, None, detail, None))
 
@@ -273,7 +273,11 @@ class Transaction:
 def chain_root(before: bytes, commit: int, at_ms: int, rows: Sequence[Row]) -> bytes:
     """Return the root of a commit: SHA-256 over the root before it and the JSON array of number, time and rows.
 
-    The text is ASCII without blanks, `[commit,at,[[seq,action,message,delivery,actor,detail,at],...]]`.
+    The text is UTF-8 without blanks, `[commit,at,[[seq,action,message,delivery,actor,detail,at],...]]`.
     """
-    text = json.dumps([commit, at_ms, rows], separators=(",", ":"))
-    return hashlib.sha256(before + text.encode("ascii")).digest()
+    return hashlib.sha256(before + to_json([commit, at_ms, rows])).digest()
+
+
+def clean(text: str) -> str:
+    """Return text that UTF-8 can hold: half a surrogate pair, from a partner perhaps, stops nothing."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
