@@ -15,7 +15,7 @@ from engine.store.sqlite.names import month_of
 from engine.store.sqlite.rows import FALLBACK, RECALLS, SUPERSEDES, Rows, lane_of, make_delivery
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
-from engine.store.sqlite.transaction import Transaction
+from engine.store.sqlite.transaction import Transaction, clean
 
 _SQL = statements("accept")
 _DEDUP_FIND = _SQL["dedup-find"]
@@ -243,7 +243,7 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
         item.expire_ms,
         item.version,
         item.message_id or None,
-        item.reason or None,
+        clean(item.reason) or None,
         lane,
     )
     tx.created(route, endpoint, state)

@@ -10,7 +10,7 @@ from engine.store.sqlite.rows import STATES, Rows
 from engine.store.sqlite.settling import standing_of
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
-from engine.store.sqlite.transaction import Transaction
+from engine.store.sqlite.transaction import Transaction, clean
 
 _SQL = statements("settle")
 
@@ -116,7 +116,7 @@ def _hold(tx: Transaction, rows: Rows, operation: Operation, standing: Standing)
     """Keep a waiting delivery from being sent, and its lane behind it."""
     if standing.state >= State.IN_FLIGHT:
         raise _not(operation, standing, "waiting")
-    tx.cursor.execute(_SQL["hold"], (operation.delivery, operation.reason))
+    tx.cursor.execute(_SQL["hold"], (operation.delivery, clean(operation.reason)))
     tx.moved(standing.route, (standing.endpoint, standing.state), (standing.endpoint, State.HELD))
     return operation.delivery
 

@@ -14,7 +14,7 @@ from engine.store.sqlite.contents import EVIDENCE, Content, of_bytes, of_keys, r
 from engine.store.sqlite.rows import STATES, Rows
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
-from engine.store.sqlite.transaction import Transaction
+from engine.store.sqlite.transaction import Transaction, clean
 
 _SQL = statements("settle")
 _STANDING = _SQL["standing"]
@@ -41,7 +41,7 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
         raise Conflict(f"delivery {sequence} is at revision {before.revision}, not {settlement.revision}")
     if before.state >= _TERMINAL:
         raise Conflict(f"delivery {sequence} has ended: {STATES[before.state].word}")
-    state = settlement.state
+    state, reason = settlement.state, clean(settlement.reason) or None
     terminal = state >= _TERMINAL
     leaves = terminal or settlement.lane is not LaneEffect.KEEP
     hops = tx.names.hops(before.chain)
@@ -49,8 +49,8 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     tx.cursor.execute(
         _SETTLE,
         (
-            int(state),
-            settlement.reason or None,
+            state,
+            reason,
             settlement.due_ms,
             settlement.deadline_ms,
             settlement.hop,
@@ -71,10 +71,7 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     tx.moved(before.route, (before.endpoint, before.state), (endpoint, state))
     if settlement.attempt is not None:
         add_attempt(tx, sequence, before, settlement.attempt)
-    word = state.word
-    tx.log(
-        Action.SETTLE, before.message, sequence, f"{word}: {settlement.reason}" if settlement.reason else word
-    )
+    tx.log(Action.SETTLE, before.message, sequence, f"{state.word}: {reason}" if reason else state.word)
     following = None
     if leaves and before.lane is not None:
         became = _leave_lane(tx, settlement, before, before.lane)
@@ -103,8 +100,8 @@ def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: Attem
         attempt.started_ms,
         attempt.took_ms,
         attempt.result,
-        attempt.code,
-        attempt.remark or None,
+        clean(attempt.code),
+        clean(attempt.remark) or None,
         evidence,
     )
 
