@@ -22,7 +22,9 @@ def channel_names() -> tuple[str, ...]:
             "the package `channels` is not Passerelle's (Django Channels bears the same name): "
             "install Passerelle in an environment of its own"
         )
-    own = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
+    own = {
+        module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")
+    }
     return tuple(sorted(own | {point.name for point in entry_points(group=ENTRY_POINTS)}))
 
 
