@@ -244,8 +244,8 @@ class Queue(Protocol):
     async def due(self, endpoint: str, now_ms: int, limit: int, after: int = 0) -> Sequence[Delivery]:
         """Return heads whose current endpoint is `endpoint`, due at `now_ms`, by (due, sequence), without bodies.
 
-        Only PENDING and RETRYING heads that are not blocked; `after` skips the sequences that the caller holds by
-        returning only greater ones at equal due time.
+        Only PENDING and RETRYING heads that are not blocked. `after` is a delivery that the caller holds: what is
+        returned comes behind its place in that order, as its row has it now.
         """
 
     async def overdue(self, now_ms: int, limit: int) -> Sequence[Delivery]:

@@ -36,7 +36,9 @@ def standing_of(tx: Transaction, delivery: int) -> Standing:
 def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content] = ()) -> Settled:
     """Change a delivery whose revision is still the one that was read."""
     sequence = settlement.delivery
-    before = tx.known.pop(sequence, None) or standing_of(tx, sequence)
+    before = tx.known.pop(sequence, None)
+    if before is None or before.revision != settlement.revision:
+        before = standing_of(tx, sequence)
     if before.revision != settlement.revision:
         raise Conflict(f"delivery {sequence} is at revision {before.revision}, not {settlement.revision}")
     if before.state >= _TERMINAL:
