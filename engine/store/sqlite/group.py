@@ -47,7 +47,7 @@ class Entry:
 
 
 class GroupCommit:
-    """Runs operations in groups on one connection; a group is everything that the current loop turn made ready.
+    """Runs operations in groups on one connection; a group is everything that this loop turn and the next make ready.
 
     `committed` says whether the commit with a number is in the database; it reads through another connection.
     """
@@ -114,7 +114,9 @@ class GroupCommit:
     def _schedule(self) -> None:
         self._busy = True
         self._idle.clear()
-        self._loop.call_soon(self._flush)
+        # One turn more, in which the loop reads what has arrived meanwhile: at 32 connections a group grew from 10
+        # operations to 14. Whoever is alone waits for one look at the sockets, some 20 us.
+        self._loop.call_soon(self._loop.call_soon, self._flush)
 
     def _flush(self) -> None:
         group: list[Entry] = []
