@@ -84,6 +84,7 @@ class Campaign:
                 stop.set()
                 await traffic
                 await self._until(self._all_arrived, "everything had arrived")
+                await self._all_ended()
             self.outcome.exit_code = await asyncio.to_thread(self.child.stop)
         finally:
             self.child.end()
@@ -131,6 +132,13 @@ class Campaign:
         if self.child.running.poll() is not None:
             raise ChildFailed(f"the engine ended by itself:\n{self.child.said()[-4000:]}")
         return self._owed() <= 0
+
+    async def _all_ended(self) -> None:
+        """Wait until the store owes nothing: what arrived while its answer was cut is sent once more."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while (await asyncio.to_thread(self.child.ask, "reconcile"))["unfinished"]:
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"after {DRAIN_SECONDS:.0f} s the store still owes something")
 
     async def _until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition; real time, since the child has a clock of its own."""
