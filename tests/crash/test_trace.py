@@ -77,7 +77,7 @@ def _completed(trace: str) -> list[str]:
         thread, _, call = line.partition(" ")
         call = call.strip()
         if call.endswith("<unfinished ...>"):
-            begun[thread] = (call.removesuffix("<unfinished ...>"), len(calls))
+            begun[thread] = (call.removesuffix("<unfinished ...>").rstrip(), len(calls))
             calls.append("")
         elif call.startswith("<... "):
             head, at = begun.pop(thread, ("", 0))
