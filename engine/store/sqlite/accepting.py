@@ -248,13 +248,9 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
     )
     tx.created(route, endpoint, state)
     if state is State.PENDING and not blocked:
-        tx.known[sequence] = tuple.__new__(
-            Standing,
-            (
-                *(0, 0, chain, endpoint, route, destination, lane, holds, 0),
-                *(brought.sequence, 0, 0, 0, item.part, brought.bucket),
-            ),
-        )
+        place = (0, 0, chain, endpoint, route, destination, lane, holds, 0)
+        whose = (brought.sequence, 0, 0, 0, item.part, brought.bucket)
+        tx.known[sequence] = tuple.__new__(Standing, place + whose)
     if state is State.DEAD and lane is not None:
         _stop_lane(tx, lane, sequence, parks=item.parks)
     return sequence, lane, blocked
