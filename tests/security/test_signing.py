@@ -25,7 +25,7 @@ from engine.security.signing import (
 
 ID = "01J9ZK3W8Q5V7X2M4N6P"
 BODY = '{"résumé":"Rendez-vous déplacé", "n": 1.50}\n'.encode()
-NOW = int(datetime.now(UTC).timestamp())  # the other library compares with the real clock
+NOW = 1_793_000_000
 
 SHARED = new_shared_secret()
 PRIVATE, PUBLIC = new_key_pair()
@@ -36,8 +36,13 @@ def headers_of(*secrets: Secret, timestamp: int = NOW, body: bytes = BODY) -> di
     return sign(keys, message_id=ID, timestamp=timestamp, body=body)
 
 
+def real_now() -> int:
+    """Return the real time: the other library compares with it, and a suite runs longer than its tolerance."""
+    return int(datetime.now(UTC).timestamp())
+
+
 def test_the_other_library_accepts_our_v1() -> None:
-    Webhook(SHARED.reveal()).verify(BODY, headers_of(SHARED), json_parse=False)
+    Webhook(SHARED.reveal()).verify(BODY, headers_of(SHARED, timestamp=real_now()), json_parse=False)
 
 
 def test_we_accept_the_other_librarys_v1() -> None:
@@ -48,7 +53,8 @@ def test_we_accept_the_other_librarys_v1() -> None:
 
 
 def test_the_other_library_finds_its_v1_beside_our_v1a() -> None:
-    Webhook(SHARED.reveal()).verify(BODY, headers_of(PRIVATE, SHARED), json_parse=False)
+    headers = headers_of(PRIVATE, SHARED, timestamp=real_now())
+    Webhook(SHARED.reveal()).verify(BODY, headers, json_parse=False)
 
 
 def test_cryptography_accepts_our_v1a_on_the_raw_bytes() -> None:
