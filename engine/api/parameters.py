@@ -16,6 +16,7 @@ class Parameter:
 
 PARAMETERS: Mapping[str, Parameter] = {
     "after": Parameter("Sequence of the journal's last row seen; rows after it are given.", "integer"),
+    "after_id": Parameter("Id of the last message seen; those after it are given."),
     "all": Parameter("Also what is closed or past.", "boolean"),
     "before": Parameter("A message's sequence to page on from; for a purge, a time."),
     "content": Parameter("Give content too: for a message, true; to inject, the content in base64."),
@@ -27,6 +28,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "folder": Parameter("Absolute path of a new folder on the engine's machine."),
     "form": Parameter("mermaid or dot."),
     "id": Parameter("Id of a message, or in a path its number in the journal."),
+    "inbox": Parameter("An inbox's name."),
     "key": Parameter("A business key as name=value: appointment=RDV-1001."),
     "limit": Parameter("The most that is given at once.", "integer"),
     "listener": Parameter("A listener's name."),

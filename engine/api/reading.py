@@ -177,12 +177,6 @@ async def endpoints(control: Control, call: Call) -> View:
     return {"endpoints": found}
 
 
-async def inboxes(control: Control, call: Call) -> View:
-    """Inboxes of this engine: their folders, how many messages they hold, and the newest."""
-    loaded = control.live.loaded()
-    return {"inboxes": await run_sync(_inboxes, loaded.root / loaded.app.engine.var / "inbox")}
-
-
 # ------------------------------------------------------------------- inside
 
 
@@ -197,23 +191,6 @@ async def _alerts(control: Control) -> list[View]:
         return [views.alert(row) for row in control.live.alerts.open]
     rows = await control.store.records.all(KIND)
     return [views.alert(Alert(**json.loads(row.value))) for row in rows]
-
-
-def _inboxes(folder: Path) -> list[View]:
-    if not folder.is_dir():
-        return []
-    found = []
-    for inbox in sorted(path for path in folder.iterdir() if path.is_dir()):
-        names = sorted(path.name for path in inbox.iterdir() if not path.name.startswith("."))
-        found.append(
-            {
-                "inbox": inbox.name,
-                "folder": str(inbox),
-                "messages": len(names),
-                "newest": names[-1] if names else None,
-            }
-        )
-    return found
 
 
 async def _message(control: Control, call: Call) -> MessageRow:

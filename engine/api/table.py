@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.api import following, operating, reading
+from engine.api import following, inboxes, operating, reading
 from engine.api.calls import Call, Operation
 from engine.api.control import Control
 from engine.api.parameters import PARAMETERS
@@ -39,7 +39,14 @@ OPERATIONS: tuple[Operation, ...] = (
         takes=("since",),
     ),
     Operation("GET", "endpoints", "Every endpoint and how it stands.", reading.endpoints),
-    Operation("GET", "inboxes", "Inboxes of this engine and what they hold.", reading.inboxes),
+    Operation("GET", "inboxes", "Inboxes of this engine and what they hold.", inboxes.inboxes),
+    Operation(
+        "GET",
+        "inboxes/{inbox}",
+        "Messages that one inbox keeps, oldest first.",
+        inboxes.inbox,
+        takes=("after_id", "limit"),
+    ),
     Operation(
         "GET", "journal", "Rows of the journal.", following.journal, role="auditor", takes=("after", "limit")
     ),

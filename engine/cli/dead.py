@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
 from engine.cli.calling import Caller
+from engine.cli.chosen import MOST, chosen, each, told
 from engine.cli.desk import Desk, at_desk
 from engine.cli.exits import Exit
 from engine.cli.messages import search_options
@@ -98,18 +100,14 @@ def show(desk: Desk, identifier: str) -> None:
 @at_desk
 def release(
     desk: Desk, deliveries: tuple[int, ...], endpoint: str | None, out_of_order: bool, reason: str | None
-) -> None:
+) -> int:
     """Reopen dead letters at their place in their lane."""
     with desk.open() as caller:
-        wanted = _wanted(caller, deliveries, endpoint)
-        answers = _each(desk, caller, wanted, "release", {"out_of_order": out_of_order, "reason": reason})
-    if desk.as_json:
-        desk.terminal.answer({"released": answers})
-        return
-    for row in answers:
-        text = "released: delivery {delivery} is {state}"
-        desk.terminal.line(desk.say(text, delivery=row["delivery"], state=desk.say.word(row["state"])))
-    desk.terminal.note(desk.say("{count} released", count=len(answers)))
+        wanted = chosen(deliveries, endpoint, partial(_open_for, caller))
+        body = {"out_of_order": out_of_order, "reason": reason}
+        answers = each(desk, caller, wanted, "dead/{}/release", body)
+    line = "released: delivery {delivery} is {state}"
+    return told(desk, "released", answers, wanted, line, "{count} released")
 
 
 @dead.command()
@@ -117,38 +115,18 @@ def release(
 @click.option("--endpoint", help="All that are open for this endpoint.")
 @click.option("--reason", required=True, help="Why; kept in the journal.")
 @at_desk
-def discard(desk: Desk, deliveries: tuple[int, ...], endpoint: str | None, reason: str) -> None:
+def discard(desk: Desk, deliveries: tuple[int, ...], endpoint: str | None, reason: str) -> int:
     """Close dead letters for good; what waits behind them in their lanes goes on."""
     with desk.open() as caller:
-        wanted = _wanted(caller, deliveries, endpoint)
-        answers = _each(desk, caller, wanted, "discard", {"reason": reason})
-    if desk.as_json:
-        desk.terminal.answer({"discarded": answers})
-        return
-    for row in answers:
-        desk.terminal.line(desk.say("discarded: delivery {delivery}", delivery=row["delivery"]))
-    desk.terminal.note(desk.say("{count} discarded", count=len(answers)))
+        wanted = chosen(deliveries, endpoint, partial(_open_for, caller))
+        answers = each(desk, caller, wanted, "dead/{}/discard", {"reason": reason})
+    return told(desk, "discarded", answers, wanted, "discarded: delivery {delivery}", "{count} discarded")
 
 
-def _wanted(caller: Caller, deliveries: tuple[int, ...], endpoint: str | None) -> list[int]:
-    """Return the deliveries named, or all open ones of an endpoint, the oldest first."""
-    if bool(deliveries) == bool(endpoint):
-        raise click.UsageError("name deliveries, or --endpoint for all of one")
-    if deliveries:
-        return list(deliveries)
-    found = caller.call("GET", "dead", {"endpoint": endpoint, "limit": 5000})["dead"]
-    if not found:
-        raise NotFound(f"no dead letter is open for {endpoint}")
-    return sorted(row["delivery"] for row in found)
-
-
-def _each(desk: Desk, caller: Caller, wanted: list[int], action: str, body: dict[str, Any]) -> list[View]:
-    answers = []
-    with desk.terminal.progress(action, len(wanted)) as advance:
-        for delivery in wanted:
-            answers.append(caller.call("POST", f"dead/{delivery}/{action}", body=body)["delivery"])
-            advance()
-    return answers
+def _open_for(caller: Caller, endpoint: str) -> list[View]:
+    """Return the dead letters of an endpoint that need a human."""
+    found: list[View] = caller.call("GET", "dead", {"endpoint": endpoint, "limit": MOST})["dead"]
+    return found
 
 
 def _last_words(row: View) -> str:

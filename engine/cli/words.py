@@ -90,6 +90,8 @@ FRENCH: Mapping[str, str] = {
     "inbox": "boîte",
     "messages": "messages",
     "newest": "le plus récent",
+    "folder": "dossier",
+    "kept": "gardé",
     "value": "valeur",
     "written at": "écrit à",
     # sentences
@@ -101,9 +103,11 @@ FRENCH: Mapping[str, str] = {
     "counts do not add up: run `passerelle reconcile`": "les comptes ne concordent pas : lancer `passerelle reconcile`",
     "nothing": "rien",
     "nothing matches": "rien ne correspond",
+    "nothing is kept": "rien n'est gardé",
     "no alert is open": "aucune alerte ouverte",
     "no dead letter is open": "aucun message en rebut",
     "more with --before {sequence}": "la suite avec --before {sequence}",
+    "more with --after {id}": "la suite avec --after {id}",
     "conserved: {created} created = {ended} ended + {unfinished} unfinished": (
         "conservation : {created} créées = {ended} terminées + {unfinished} en cours"
     ),
@@ -114,6 +118,12 @@ FRENCH: Mapping[str, str] = {
     "discarded: delivery {delivery}": "éliminé : livraison {delivery}",
     "{count} released": "{count} remises en livraison",
     "{count} discarded": "{count} éliminés",
+    "due now: delivery {delivery}": "relance immédiate : livraison {delivery}",
+    "{count} due now": "{count} relancées",
+    "delivery {delivery} is {state}": "livraison {delivery} : {state}",
+    "{count} changed": "{count} modifiées",
+    "{count} messages lost their content": "{count} messages sans contenu désormais",
+    "nothing to purge": "rien à supprimer",
     "{count} to send again at {rate}/s, done at {end}": "{count} à renvoyer à {rate}/s, terminé à {end}",
     "{count} to send again": "{count} à renvoyer",
     "{count} sent again": "{count} renvoyées",

@@ -1,4 +1,4 @@
-"""A small project that needs nothing outside: one door, an inbox that takes all, an endpoint where nobody is."""
+"""A small project that needs nothing outside: one door, an inbox that takes all, endpoints where nobody is."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ partners:
     endpoints:
       box: {inbox: clinic, phi: full}
       emr: {webhook: "http://127.0.0.1:9/hook", retry: none, phi: full}
+      away: {webhook: "http://127.0.0.1:9/hook", retry: {backoff: 4h..8h, for: 7d}, phi: full}
 """
 ROUTE = """\
 route: notes
@@ -36,6 +37,7 @@ steps:
 to:
   - {endpoint: clinic.box, when: msg.to == "box"}
   - {endpoint: clinic.emr, when: msg.to == "emr"}
+  - {endpoint: clinic.away, when: msg.to == "away"}
 """
 
 

@@ -175,6 +175,7 @@ async def test_every_endpoint_is_listed_with_how_it_stands(tmp_path: Path) -> No
         await speaker.accept("1")
         found = {row["endpoint"]: row for row in (await speaker.get("endpoints"))["endpoints"]}
     assert {name: row["type"] for name, row in found.items()} == {
+        "clinic.away": "webhook",
         "clinic.box": "inbox",
         "clinic.emr": "webhook",
     }

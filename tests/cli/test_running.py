@@ -118,6 +118,71 @@ def test_dead_letters_of_an_endpoint_are_discarded_together(call: Shell) -> None
     assert (without.code, left.code) == (2, 3)
 
 
+def test_dead_letters_that_changed_meanwhile_do_not_stop_the_others(call: Shell) -> None:
+    _, first = dead_note(call, "dead-4")
+    _, second = dead_note(call, "dead-5")
+    call("dead", "discard", first, "--reason", "exercise")
+    again = call("dead", "discard", first, "--reason", "exercise")
+    both = call("dead", "discard", first, second, "--reason", "exercise")
+    assert (again.code, again.out) == (4, "")
+    assert (both.code, both.out) == (1, f"discarded: delivery {second}\n")
+    assert first in both.err
+
+
+def test_what_waits_for_another_attempt_is_due_now(call: Shell) -> None:
+    message, delivery = settled_note(call, "retry", "away", "retrying")
+    retried = call("retry", delivery, "--reason", "exercise")
+    assert (retried.code, retried.out) == (0, f"due now: delivery {delivery}\n")
+    rows = follow(call)
+    assert next(row for row in rows if row["action"] == "retry" and row["detail"] == "exercise")
+    assert next(row for row in rows if row["action"] == "settle" and row["delivery"] == int(delivery))
+    assert call("show", message, "--json").json["deliveries"][0]["attempts"] == 2
+
+
+def test_all_that_wait_at_an_endpoint_are_due_now(call: Shell) -> None:
+    _, delivery = settled_note(call, "retry-all", "away", "retrying")
+    retried = call("retry", "--endpoint", "clinic.away", "--json")
+    nothing = call("retry", "--endpoint", "clinic.box")
+    unsaid = call("retry")
+    assert int(delivery) in [row["delivery"] for row in retried.json["retried"]]
+    assert (nothing.code, unsaid.code) == (3, 2)
+
+
+def test_one_delivery_is_held_and_let_go(call: Shell) -> None:
+    message, delivery = settled_note(call, "held", "away", "retrying")
+    held = call("hold", "--delivery", delivery, "--reason", "exercise")
+    shown = call("show", message, "--json").json["deliveries"][0]["state"]
+    released = call("hold", "--delivery", delivery, "--release")
+    assert (held.code, held.out, shown) == (0, f"delivery {delivery} is held\n", "held")
+    assert (released.code, released.out) == (0, f"delivery {delivery} is pending\n")
+
+
+@pytest.mark.parametrize(
+    "verb", ["hold", "hold clinic --delivery 1", "hold --delivery 1 --until 30m", "purge --before 30d"]
+)
+def test_what_is_not_said_wholly_ends_with_2(call: Shell, verb: str) -> None:
+    assert call(*verb.split()).code == 2
+
+
+def test_old_content_is_purged_for_good(call: Shell) -> None:
+    identifier, _ = settled_note(call, "purged", "box", "delivered")
+    early = call("purge", "--before", "30d", "--reason", "exercise")
+    purged = call("purge", "--before", "0s", "--reason", "exercise", "--json")
+    shown = call("show", identifier, "--content", "--purpose", "exercise", "--json")
+    assert (early.code, early.err) == (0, "nothing to purge\n")
+    assert purged.json["purged"] >= 1
+    assert (shown.json["deliveries"][0]["state"], shown.json["content"]) == ("delivered", {})
+
+
+def test_an_inbox_is_listed_with_what_it_keeps(call: Shell) -> None:
+    identifier, _ = settled_note(call, "kept", "box", "delivered")
+    listed, page = call("inbox"), call("inbox", "clinic", "--limit", "1")
+    last = call("inbox", "clinic", "--after", identifier)
+    assert "clinic" in listed.out
+    assert page.err.startswith("more with --after ")
+    assert (last.code, last.out, call("inbox", "nowhere").code) == (3, "", 3)
+
+
 def test_a_pause_is_shown_and_ended(call: Shell) -> None:
     paused = call("pause", "clinic.box", "--reason", "exercise")
     shown = call("status")

@@ -64,6 +64,12 @@ def test_a_dead_letter_is_discarded_without_an_engine(shell: Shell) -> None:
     assert shell("dead", "list").code == 3
 
 
+def test_content_is_purged_without_an_engine(shell: Shell) -> None:
+    fill(shell.folder)
+    ended = shell("purge", "--before", "2999-01-01", "--reason", "exercise")
+    assert (ended.code, ended.err) == (0, "1 messages lost their content\n")
+
+
 def test_json_has_the_same_shape_as_on_a_running_engine(shell: Shell) -> None:
     fill(shell.folder)
     view = shell("status", "--json").json
@@ -72,7 +78,16 @@ def test_json_has_the_same_shape_as_on_a_running_engine(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["pause notes", "resume notes", "hold clinic", "enable clinic.emr", "reload", "probe", "rollback notes"],
+    [
+        "pause notes",
+        "resume notes",
+        "hold clinic",
+        "enable clinic.emr",
+        "reload",
+        "probe",
+        "rollback notes",
+        "inbox",
+    ],
 )
 def test_what_needs_an_engine_ends_with_4(shell: Shell, verb: str) -> None:
     fill(shell.folder)

@@ -30,7 +30,7 @@ def texts(node: ast.expr) -> Iterator[str]:
 
 
 def said() -> set[str]:
-    """Return every text given to `say`, and every title and column given to `table`."""
+    """Return every text given to `say` and `told`, and every title and column given to `table`."""
     found: set[str] = set()
     for source in SOURCES:
         if source.name in LEADS:
@@ -50,6 +50,9 @@ def said() -> set[str]:
             first = node.args[0]
             if function == "say":
                 found.update(named.get(first.id, ()) if isinstance(first, ast.Name) else texts(first))
+            elif function == "told":
+                for each in node.args[4:]:
+                    found.update(named.get(each.id, ()) if isinstance(each, ast.Name) else texts(each))
             elif function == "table" and len(node.args) == 3 and isinstance(node.args[1], ast.Tuple):
                 found.update(text for each in (first, *node.args[1].elts) for text in texts(each))
     return found
@@ -57,7 +60,7 @@ def said() -> set[str]:
 
 def test_everything_said_has_its_french() -> None:
     found = said()
-    assert {"Routes", "nothing matches", "paused: {name}", "by fallback"} <= found
+    assert {"Routes", "nothing matches", "paused: {name}", "by fallback", "{count} due now"} <= found
     assert sorted(found - FRENCH.keys()) == []
 
 
