@@ -45,7 +45,12 @@ def refuse_network(folder: Path) -> None:
 
 
 class Lock:
-    """An exclusive lock on `<db>.lock`, held until `release` or the end of the process; the file names the holder."""
+    """An exclusive lock on `<db>.lock`, held until `release` or the end of the process; the file names the holder.
+
+    Raises:
+        StoreLocked: another process holds it.
+        StoreFailed: the disk is full, read-only, or refuses.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -58,8 +63,12 @@ class Lock:
             holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(handle)
             raise StoreLocked(f"{path.name}: process {holder} holds this store") from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(handle)
+            raise StoreFailed(f"{path.parent}: the store cannot be locked here: {error.strerror}") from error
         self._handle = handle
 
     def release(self) -> None:
