@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
@@ -20,14 +19,14 @@ from engine.cli.desk import Desk, at_desk, desk_options
 from engine.cli.exits import Exit
 from engine.cli.reconcile import print_reconciliation
 from engine.cli.show import print_deliveries
+from engine.cli.staging import staged
 from engine.cli.terminal import View
 from engine.clock import Clock, SystemClock
 from engine.config.load import load_configuration
-from engine.errors import Conflict, NotFound, StoreFailed
 from engine.model import State
 from engine.runtime.gates import Gates, Subject
 from engine.store import open_store
-from engine.store.protocol import DeliveryRow, Query, Store
+from engine.store.protocol import Query, Store
 
 _MANY = 5_000
 
@@ -61,8 +60,9 @@ def restore(desk: Desk, folder: Path, reconcile: bool) -> int:
     """
     loaded = load_configuration(desk.where.config, env=desk.where.env, environ=os.environ)
     store = loaded.root / loaded.app.store.path
-    _put_in_place(folder, store)
-    view = anyio.run(_awaken, store, reconcile)
+    with staged(folder, store) as copy:
+        view = anyio.run(_awaken, copy, reconcile)
+    view["store"] = str(store)
     if desk.as_json:
         desk.terminal.answer(view)
     else:
@@ -71,11 +71,10 @@ def restore(desk: Desk, folder: Path, reconcile: bool) -> int:
 
 
 def _print(desk: Desk, view: View, *, reconcile: bool) -> None:
-    owed = view["would_send"]
-    print_deliveries(desk, owed)
-    say = desk.say
+    print_deliveries(desk, view["would_send"])
+    say, owed = desk.say, view["owed"]
     desk.terminal.line(
-        say("it would send {count} deliveries", count=len(owed)) if owed else say("it would send nothing")
+        say("it would send {count} deliveries", count=owed) if owed else say("it would send nothing")
     )
     if reconcile:
         print_reconciliation(desk, view["reconciliation"])
@@ -83,59 +82,19 @@ def _print(desk: Desk, view: View, *, reconcile: bool) -> None:
     desk.terminal.line(say(text, store=view["store"]))
 
 
-def _put_in_place(folder: Path, store: Path) -> None:
-    """Copy the database and its body files to where the configuration wants them, synced.
-
-    Raises:
-        Conflict: a store is there already.
-        NotFound: the folder holds no backup of a store of that name.
-        StoreFailed: the disk refuses.
-    """
-    database = folder / store.name
-    if not database.is_file():
-        raise NotFound(f"{folder} holds no backup of {store.name}")
-    if store.exists():
-        raise Conflict(f"{store} exists: move it away first, with what stands beside it")
-    store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        for name in sorted(path.name for path in folder.iterdir() if path != database):
-            _copy(folder / name, store.parent / name)
-        _copy(database, store)  # last: without it there is no store that could be opened half copied
-        _sync(store.parent)
-    except OSError as error:
-        raise StoreFailed(f"the backup cannot be copied: {error.strerror}") from error
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        target.mkdir(mode=0o700)
-        for path in sorted(source.iterdir()):
-            _copy(path, target / path.name)
-        _sync(target)
-        return
-    shutil.copyfile(source, target)
-    target.chmod(0o600)
-    _sync(target)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
 async def _awaken(path: Path, reconcile: bool) -> View:
-    """Open the copy, pause what owes something, and say what it would send."""
+    """Open the copy, pause what owes something, and say what it would send: `owed` counts it, `would_send` lists it."""
     clock = SystemClock()
     async with open_store(f"sqlite:{path}", clock=clock, must_exist=True) as store:
+        # By the counters, not by the list: that one is bounded, and what it leaves out must not be sent either.
+        waiting = {key: count for key, count in (await store.tally()).routes.items() if not key[1].terminal}
+        paused = await _pause(store, clock, {route for route, _ in waiting})
         found = await store.deliveries(Query(states=_UNFINISHED, limit=_MANY))
-        owed = sorted(found, key=lambda row: row.delivery.sequence)
-        paused = await _pause(store, clock, owed)
         control = Control(store, clock)
-        view: View = {"store": str(path), "paused": paused, "sound": True}
-        view["would_send"] = [views.delivery(row) for row in owed]
+        view: View = {"paused": paused, "sound": True, "owed": sum(waiting.values())}
+        view["would_send"] = [
+            views.delivery(row) for row in sorted(found, key=lambda row: row.delivery.sequence)
+        ]
         if reconcile:
             call = Call(actor=user(os.getuid()), now_ms=clock.now_ms())
             view["reconciliation"] = await reconciled(control, call)
@@ -147,9 +106,9 @@ async def _awaken(path: Path, reconcile: bool) -> View:
 _UNFINISHED = tuple(state for state in State if not state.terminal and state is not State.IN_FLIGHT)
 
 
-async def _pause(store: Store, clock: Clock, owed: Sequence[DeliveryRow]) -> list[str]:
+async def _pause(store: Store, clock: Clock, owing: Iterable[str]) -> list[str]:
     gates = Gates(store.records, clock)
-    routes = sorted({row.delivery.route for row in owed})
+    routes = sorted(owing)
     for route in routes:
         await gates.pause(Subject.ROUTE, route, actor=user(os.getuid()), reason="restored")
     return routes
