@@ -142,6 +142,7 @@ class IntakeFor:
             dedup_window_ms=window_ms,
             collision="refuse" if door.refuses_collisions else "accept",
             collision_reply=collided,
+            alternates=plan.alternates if plan.postponed else None,
         )
         room.detours.entering(plan.detours)
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from engine.errors import Rejected
@@ -196,7 +197,7 @@ class Outlet:
             return RAW
         if not way.kindless:
             for kind in kinds:
-                self._render_as(kind, way, trail, part, paper)
+                paper.postponed.append(partial(self._render_as, kind, way, trail, part, paper))
         return paper.write(way.role, flowed[0], part, mapped=way.mapped)
 
     def _render_as(self, kind: str, way: Way, trail: Trail, part: int, paper: Paper) -> None:

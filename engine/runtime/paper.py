@@ -63,7 +63,7 @@ class Paper:
 
     `phi_of` gives what an endpoint may carry, None for one that does not exist. `rerun` runs the route's steps again
     with the event type replaced. `kind` is the message's own event type. `raw` says that the route began with the
-    message as it came.
+    message as it came. `postponed` writes what only a message with older ones in its lane needs.
     """
 
     route: str
@@ -77,6 +77,7 @@ class Paper:
     parts: Parts
     raw: bool = True
     renderings: dict[tuple[str, int], Rendering] = field(default_factory=dict)
+    postponed: list[Callable[[], None]] = field(default_factory=list)
     _reruns: dict[str, list[Flowed]] = field(default_factory=dict)
 
     @property
@@ -116,6 +117,13 @@ class Paper:
             body = Body.of(writer.encode(document), content_type)
             self.renderings[name, part] = Rendering(name, body, content_type, part)
         return name
+
+    def alternates(self) -> list[Rendering]:
+        """Write what was postponed and return it."""
+        known = set(self.renderings)
+        for write in self.postponed:
+            write()
+        return [rendering for name, rendering in self.renderings.items() if name not in known]
 
     def filtered(self, destination: str, part: int, reason: str) -> NewDelivery:
         """Return the row of a part that goes nowhere, so that every part is accounted for (G2)."""

@@ -19,7 +19,7 @@ from engine.runtime.accept import unmatched
 from engine.runtime.board import Board, CompiledRoute, Door
 from engine.runtime.opening import opening
 from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, Parts, routing_endpoint
-from engine.runtime.program import Program, Routed, Setting
+from engine.runtime.program import Alternates, Program, Routed, Setting
 from engine.spi import Counters, Document, Scope
 from engine.store.protocol import NewDelivery, Rendering
 
@@ -59,6 +59,7 @@ class Plan:
     disposition: Disposition = Disposition.ACCEPTED
     deliveries: list[NewDelivery] = field(default_factory=list)
     renderings: list[Rendering] = field(default_factory=list)
+    postponed: list[Alternates] = field(default_factory=list)
     keys: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     blames: list[Blame] = field(default_factory=list)
@@ -67,6 +68,10 @@ class Plan:
     dedupe_ms: int = 0
     detours: set[str] = field(default_factory=set)
     poison: bool = False
+
+    def alternates(self) -> list[Rendering]:
+        """Make what only a message with older ones in its lane needs."""
+        return [rendering for make in self.postponed for rendering in make()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,7 @@ class Planner:
             if isinstance(found, Routed):
                 plan.deliveries.extend(found.deliveries)
                 plan.renderings.extend(found.renderings)
+                plan.postponed.extend(found.alternates)
                 if found.keyless:
                     self._counters.count("empty_order_keys", route=program.name)
                 continue

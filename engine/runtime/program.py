@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,18 +55,24 @@ class Rejection:
     alert: str = ""
 
 
+Alternates = Callable[[], Sequence[Rendering]]
+"""Makes content that most messages never need; called once, or not at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
     """What a route makes of one message.
 
     `deliveries` has at least one row: what goes nowhere is a FILTERED one. `keyless` says that the route orders its
-    messages and this one's key was empty.
+    messages and this one's key was empty. Each of `alternates` makes content under other event types, for a message
+    that finds older ones in its lane.
     """
 
     deliveries: tuple[NewDelivery, ...]
     renderings: tuple[Rendering, ...]
     keys: tuple[tuple[str, str], ...]
     keyless: bool = False
+    alternates: tuple[Alternates, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,7 @@ class Program:
         keys = self.business_keys(scope)
         made: list[NewDelivery] = []
         renderings: list[Rendering] = []
+        alternates: list[Alternates] = []
         came = run(self.steps, document, scope)
         if not came:
             made.append(paper.filtered("", setting.part, "steps"))
@@ -151,6 +158,7 @@ class Program:
                 made.extend(routed.deliveries)
                 renderings.extend(routed.renderings)
                 keys.extend(routed.keys)
+                alternates.extend(routed.alternates)
             if len(made) == known:
                 made.append(paper.filtered("", part, "when"))
             if len(made) > MAX_DELIVERIES:
@@ -160,6 +168,7 @@ class Program:
             renderings=(*paper.renderings.values(), *renderings),
             keys=tuple(keys),
             keyless=bool(self.order_by) and not lane,
+            alternates=(paper.alternates, *alternates) if paper.postponed else tuple(alternates),
         )
 
     def _serve(

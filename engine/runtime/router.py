@@ -18,7 +18,7 @@ from engine.runtime.keeping import kept_message
 from engine.runtime.paper import POISON
 from engine.runtime.plan import Blamed, Planner, blames_of
 from engine.runtime.program import Program, Routed
-from engine.store.protocol import Archive, AttemptRow, LaneEffect, Settlement
+from engine.store.protocol import Archive, AttemptRow, LaneEffect, Rendering, Settlement
 
 _ROUTED = "routed"
 
@@ -106,9 +106,14 @@ class Router:
             lane=LaneEffect.FREE,
             attempt=attempt,
             spawn=routed.deliveries if routed else (),
-            renderings=routed.renderings if routed else (),
+            renderings=_all_renderings(routed) if routed else (),
             keys=routed.keys if routed else (),
         )
+
+
+def _all_renderings(routed: Routed) -> list[Rendering]:
+    """Return all content: a settlement is told nothing of who stands in the lanes, so what may be wanted goes along."""
+    return [*routed.renderings, *(rendering for make in routed.alternates for rendering in make())]
 
 
 def _program(board: Board, route: str, codec_name: str) -> Program:

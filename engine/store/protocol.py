@@ -17,7 +17,7 @@ Lane keys and business keys cross as plain text and are stored as keyed BLAKE2b-
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -85,7 +85,9 @@ class Acceptance:
     `reply` is what its sender gets (rendered beforehand). `dedup_window_ms` 0 asks for no duplicate check.
     `collision` says what a known id with another body becomes: "accept" (flagged) or "refuse"; `collision_reply` is
     the reply in that case. `keys` are business keys (name, value), for search.
-    `headers` holds what the Archive should give back: allow-listed headers, envelope, trace.
+    `headers` holds what the Archive should give back: allow-listed headers, envelope, trace. `alternates` makes the
+    renderings `<role>:as:<kind>`: they can only be wanted where a delivery finds older ones in its lane, so the store
+    calls it then, at most once and before the commit, and else never.
     """
 
     message: Message
@@ -98,6 +100,7 @@ class Acceptance:
     dedup_window_ms: int = 0
     collision: str = "accept"
     collision_reply: bytes = b""
+    alternates: Callable[[], Sequence[Rendering]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

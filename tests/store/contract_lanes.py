@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.errors import Conflict, NotFound
-from engine.model import Body, Delivery, Hop, State
+from engine.model import Body, Delivery, Disposition, Hop, State
 from engine.store.protocol import LaneEffect, Overtaking, Query, Rendering, Settlement, Store, Verb
 from tests.store.making import (
     CHAIN,
@@ -360,6 +360,50 @@ class LaneContract:
         ]
         stored = await store.body(result.next.message, result.next.chain[0].rendering)
         assert stored is not None and stored.data == b"as booked"
+
+    async def test_alternates_are_made_for_who_finds_others_in_the_lane(self, store: Store) -> None:
+        first = await store.accept(acceptance(duty("k", kind="booked", version=1, supersedes=True)))
+        made: list[str] = []
+
+        def alternates() -> list[Rendering]:
+            made.append("once")
+            return [Rendering("rendered:as:booked", Body.of(b"as booked"), "application/json")]
+
+        late = duty("k", kind="modified", version=2, supersedes=True)
+        second = await store.accept(acceptance(late, alternates=alternates))
+        result = await store.settle(settled(first.ready[0], State.SUPERSEDED, pass_kind="booked"))
+
+        assert made == ["once"]
+        assert second.disposition is Disposition.ACCEPTED and not second.ready
+        assert result.next is not None and result.next.body is not None
+        assert result.next.body.data == b"as booked"
+
+    async def test_alternates_are_made_beside_a_dead_letter_that_may_come_back(self, store: Store) -> None:
+        first = await store.accept(acceptance(duty("k", kind="booked", version=1, supersedes=True)))
+        await store.settle(dead(first.ready[0], parks=False))
+        as_booked = Rendering("rendered:as:booked", Body.of(b"as booked"), "application/json")
+
+        late = duty("k", kind="modified", version=2, supersedes=True)
+        second = await store.accept(acceptance(late, alternates=lambda: [as_booked]))
+
+        assert len(second.ready) == 1
+        stored = await store.body(second.message, "rendered:as:booked")
+        assert stored is not None and stored.data == b"as booked"
+
+    async def test_alternates_are_not_made_where_the_lane_is_empty(self, store: Store) -> None:
+        first = await store.accept(acceptance(duty("k", kind="booked", version=1, supersedes=True)))
+        await store.settle(settled(first.ready[0]))
+        made: list[str] = []
+
+        def alternates() -> list[Rendering]:
+            made.append("never")
+            return []
+
+        late = duty("k", kind="modified", version=2, supersedes=True)
+        second = await store.accept(acceptance(late, alternates=alternates))
+
+        assert made == []
+        assert len(second.ready) == 1
 
     async def test_a_passed_kind_without_a_rendering_changes_only_the_kind(self, store: Store) -> None:
         accepted = await store.accept(acceptance(duty("k", kind="booked")))

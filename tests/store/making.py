@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -70,6 +70,7 @@ def acceptance(
     renderings: Sequence[Rendering] | None = None,
     keys: Sequence[tuple[str, str]] = (),
     collision: str = "accept",
+    alternates: Callable[[], Sequence[Rendering]] | None = None,
 ) -> Acceptance:
     """Return a message with its duties and the renderings that they name."""
     given = of or message()
@@ -89,6 +90,7 @@ def acceptance(
         window,
         collision,
         b"conflict",
+        alternates,
     )
 
 

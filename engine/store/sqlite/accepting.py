@@ -42,8 +42,13 @@ class Brought(NamedTuple):
     renderings: Sequence[Rendering]
 
 
-def accept(tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequence[Content]) -> Accepted:
-    """Store a message with all that it brings, unless it is a copy of a known one."""
+def accept(
+    tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequence[Content]
+) -> Accepted | None:
+    """Store a message with all that it brings, unless it is a copy of a known one.
+
+    None, and nothing is written: it needs its alternates, so come again with them and without `alternates`.
+    """
     message = acceptance.message
     door = tx.names.together(tx.cursor, _DOOR, (message.listener, message.partner or "", message.codec))
     disposition = acceptance.disposition
@@ -54,6 +59,8 @@ def accept(tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequen
             return _duplicate(tx, rows, acceptance, door[1], first)
         if known:
             disposition = Disposition.COLLISION
+    if acceptance.alternates is not None and _meets_older(tx, acceptance.deliveries):
+        return None
     refused = disposition is Disposition.COLLISION and acceptance.collision == "refuse"
     if refused:
         contents = _with_reply(contents, acceptance.collision_reply)
@@ -68,6 +75,19 @@ def accept(tx: Transaction, rows: Rows, acceptance: Acceptance, contents: Sequen
     brought = Brought(sequence, message.id, message.received_ms, bucket, acceptance.renderings)
     ready, nudged = add_deliveries(tx, rows, acceptance.deliveries, brought)
     return Accepted(disposition, sequence, message.id, acceptance.reply, ready, nudged)
+
+
+def _meets_older(tx: Transaction, new: Sequence[NewDelivery]) -> bool:
+    """Say whether a delivery that supersedes finds others in its lane, whose kind it might have to take over."""
+    return any(
+        lanes.has_older(tx, tx.digests.lane(_endpoint_of(tx, item), item.lane))
+        for item in new
+        if item.supersedes and item.lane
+    )
+
+
+def _endpoint_of(tx: Transaction, item: NewDelivery) -> int:
+    return tx.names.first(tx.names.chain_id(tx.cursor, item.chain))
 
 
 def refuse(tx: Transaction, refusal: Refusal, contents: Sequence[Content]) -> None:

@@ -14,6 +14,21 @@ _BUSY = statements("accept")["lane-busy"]
 _HEAD = _SQL["lane-head"]
 _STOPPED = _SQL["lane-stopped"]
 _UNBLOCK = _SQL["unblock"]
+_OPEN = _SQL["lane-open"]
+
+
+def has_older(tx: Transaction, lane: bytes) -> bool:
+    """Say whether whoever enters the lane now finds others there: waiting, being sent, or dead and not yet given up."""
+    if tx.open_lanes:
+        tx.flush()
+        if tx.cursor.execute(_OPEN, (lane,)).fetchall()[0][0]:
+            return True
+    known = tx.lanes.get(lane)
+    if known is None:
+        if tx.cursor.execute(_BUSY, (lane,)).fetchall()[0][0]:
+            return True
+        known = tx.lanes[lane] = 0
+    return known > 0
 
 
 def enter(tx: Transaction, lane: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -39,6 +40,14 @@ class SqliteQueue:
         self._core = core
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
+        accepted = await self._accept(acceptance)
+        if accepted is None and acceptance.alternates is not None:
+            renderings = (*acceptance.renderings, *acceptance.alternates())
+            accepted = await self._accept(replace(acceptance, renderings=renderings, alternates=None))
+        assert accepted is not None, "nothing is left to ask for"
+        return accepted
+
+    async def _accept(self, acceptance: Acceptance) -> Accepted | None:
         core = self._core
         contents = of_acceptance(acceptance)
         work = partial(accepting.accept, rows=core.written, acceptance=acceptance)
@@ -46,7 +55,7 @@ class SqliteQueue:
             return await core.group.run(partial(work, contents=contents), grows=True)
         kept = await core.keep(contents)
         accepted = await self._named(kept, partial(work, contents=kept), grows=True)
-        if accepted.disposition is Disposition.DUPLICATE:
+        if accepted is None or accepted.disposition is Disposition.DUPLICATE:
             await core.drop(kept)
         return accepted
 

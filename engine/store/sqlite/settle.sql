@@ -45,6 +45,10 @@ UPDATE deliveries SET overtaken = 1 WHERE lane = ? AND open = 1 AND seq < ?
 SELECT d.seq, d.message FROM deliveries AS d INDEXED BY deliveries_open
 WHERE d.lane = ? AND d.open = 1 AND d.route = ? AND d.destination = ? AND d.seq < ?
 
+-- name: lane-open
+-- Whether a dead letter of this lane still needs a human: released, it would stand in the lane again.
+SELECT EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_open WHERE d.lane = ? AND d.open = 1)
+
 -- name: close
 -- The dead letter stays dead and asks for nobody any more.
 UPDATE deliveries SET open = 0, revision = revision + 1 WHERE seq = ?

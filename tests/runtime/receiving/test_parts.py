@@ -114,9 +114,11 @@ to: [{endpoint: clinique-abc.emr, supersede: {version: msg.item.version, kind: k
 """
     event = {"specversion": "1.0", "id": "1", "source": "urn:x", "type": "a"}
     data = {"key": "k", "items": [{"version": 1}, {"version": 2}]}
+    older = {**event, "id": "0", "type": "b", "data": {"key": "k", "items": [{"version": 0}]}}
     async with routing(tmp_path, route) as inside:
+        await posted(inside, older)
         await posted(inside, {**event, "data": data})
-        for number, row in enumerate(await inside.rows(), start=1):
+        for number, row in enumerate((await inside.rows())[1:], start=1):
             other = await inside.body(row.delivery, role="rendered:as:b")
             assert (other["type"], other["data"]["kind"]) == ("b", "b")
             assert other["data"]["item"]["version"] == row.delivery.version == number
@@ -147,10 +149,10 @@ to:
 """
     event = {"specversion": "1.0", "source": "urn:x", "type": "a"}
     async with routing(tmp_path, route) as inside:
-        for number, gone in enumerate([True, False]):
-            data = {"key": str(number), "version": 1, "gone": gone}
+        for number, gone in enumerate([False, True, False]):
+            data = {"key": "k", "version": number, "gone": gone}
             await posted(inside, {**event, "id": str(number), "data": data})
-        first, second = [row.delivery for row in await inside.rows()]
+        _, first, second = [row.delivery for row in await inside.rows()]
         assert await inside.store.body(first.message, "rendered:as:b") is None
         assert (await inside.body(second, role="rendered:as:b"))["type"] == "b"
 
