@@ -231,6 +231,7 @@ class Delivery:
     this hop's budget began (0: not yet).
     `version` and `recalls` serve supersede and recall; `kind` is the rendering's event type.
     `body` is filled where the store still has it at hand; otherwise ask the archive for `rendering` of `part`.
+    `trace` are the message's headers that travel on (`trace_of`); None where there are some, but not at hand.
     """
 
     sequence: int
@@ -261,8 +262,19 @@ class Delivery:
     reason: str = ""
     body: Body | None = None
     part: int = 0
+    trace: Mapping[str, str] | None = field(default_factory=lambda: NOTHING)
 
     @property
     def endpoint(self) -> str:
         """The endpoint that the current hop names, `partner.endpoint`."""
         return self.chain[self.hop].endpoint
+
+
+TRACING = ("traceparent", "tracestate", "correlation-id")
+"""Headers that go on to the partner: W3C Trace Context 3 (Recommendation, 2021), and the sender's own thread."""
+
+
+def trace_of(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return those of a message's headers that travel on with it."""
+    found = {name: headers[name] for name in TRACING if name in headers} if headers else None
+    return found or NOTHING

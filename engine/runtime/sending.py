@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from engine.clock import Clock
 from engine.errors import CommitUnknown, Conflict, StoreCorrupt, StoreUnavailable
-from engine.model import INLINE_LIMIT, Attempt, Body, Delivery, Result
+from engine.model import INLINE_LIMIT, NOTHING, Attempt, Body, Delivery, Result, trace_of
 from engine.runtime import decisions, schedule
 from engine.runtime import outcome as outcomes
 from engine.runtime.breaker import Breaker
@@ -196,6 +197,7 @@ class Sender:
             content_type=body.content_type,
             timeout=timeout,
             kind=delivery.kind,
+            headers=await self._trace(delivery) if delivery.trace is None else delivery.trace,
         )
         began = self._begin(flying, timeout)
         with self._flight.sending(delivery.sequence, attempt.number) as mark:
@@ -301,6 +303,11 @@ class Sender:
             self._bytes.give(flying.bytes - kept)
             flying.bytes = kept
         return body or "purged"
+
+    async def _trace(self, delivery: Delivery) -> Mapping[str, str]:
+        """Return the headers that travel on with a message that was read from the store."""
+        kept = await self._store.body(delivery.message, "headers")
+        return trace_of(json.loads(kept.read())) if kept is not None else NOTHING
 
     def _begin(self, flying: Flying, timeout: float) -> float:
         delivery = flying.delivery

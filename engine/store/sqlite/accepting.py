@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.audit.vocabulary import Action
 from engine.errors import Conflict
-from engine.model import INLINE_LIMIT, Body, Delivery, Disposition, Message, State
+from engine.model import INLINE_LIMIT, Body, Delivery, Disposition, Message, State, trace_of
 from engine.store.protocol import Acceptance, Accepted, NewDelivery, Refusal, Rendering
 from engine.store.sqlite import lanes
 from engine.store.sqlite.contents import REPLY, Content, of_bytes, rows_of
 from engine.store.sqlite.names import month_of
-from engine.store.sqlite.rows import FALLBACK, RECALLS, SUPERSEDES, Rows, lane_of, make_delivery
+from engine.store.sqlite.rows import FALLBACK, RECALLS, SUPERSEDES, TRACED, Rows, lane_of, make_delivery
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction, clean
@@ -40,6 +40,7 @@ class Brought(NamedTuple):
     accepted_ms: int
     bucket: int
     renderings: Sequence[Rendering]
+    trace: Mapping[str, str]
 
 
 def accept(
@@ -72,7 +73,9 @@ def accept(
         _remember(tx, acceptance, door, sequence)
     if acceptance.keys:
         add_keys(tx, sequence, message.received_ms, acceptance.keys)
-    brought = Brought(sequence, message.id, message.received_ms, bucket, acceptance.renderings)
+    brought = Brought(
+        sequence, message.id, message.received_ms, bucket, acceptance.renderings, trace_of(acceptance.headers)
+    )
     ready, nudged = add_deliveries(tx, rows, acceptance.deliveries, brought)
     return Accepted(disposition, sequence, message.id, acceptance.reply, ready, nudged)
 
@@ -252,7 +255,7 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
         blocked,
         holds,
         state is State.DEAD,
-        overtakes | FALLBACK if item.fallback else overtakes,
+        overtakes | (FALLBACK if item.fallback else 0) | (TRACED if brought.trace else 0),
         overtakes > 0,
         item.due_ms,
         brought.accepted_ms,
@@ -320,6 +323,7 @@ def _ready(item: NewDelivery, brought: Brought, sequence: int, lane: bytes | Non
             item.reason,
             body,
             item.part,
+            brought.trace,
         )
     )
 

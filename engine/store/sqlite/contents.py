@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from engine.model import INLINE_LIMIT, Body
 from engine.store.protocol import Acceptance, Refusal, Rendering
@@ -80,6 +80,12 @@ def of_renderings(renderings: Iterable[Rendering], raw: bytes = b"") -> list[Con
         )
         for rendering in renderings
     ]
+
+
+def headers_in(about: bytes | None) -> Mapping[str, str]:
+    """Return the headers in content of role `about`; none where there is no such content."""
+    found: Mapping[str, str] = from_json(about).get("headers", {}) if about else {}
+    return found
 
 
 def has_files(contents: Sequence[Content]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import StoreCorrupt
-from engine.model import Body, Delivery, State
+from engine.model import NOTHING, Body, Delivery, State
 from engine.store.protocol import DeliveryRow
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.names import Names
@@ -18,7 +18,7 @@ from engine.store.sqlite.statements import statements
 _SQL = statements("content")
 _DELIVERY = statements("queue")["delivery"]
 
-SUPERSEDES, RECALLS, FALLBACK = 1, 2, 4
+SUPERSEDES, RECALLS, FALLBACK, TRACED = 1, 2, 4, 8
 """Bits of deliveries.flags."""
 
 STATES = {int(state): state for state in State}
@@ -55,6 +55,7 @@ def delivery_of(row: Row, names: Names, body: Body | None = None) -> Delivery:
             row[23] or "",
             body,
             row[24],
+            None if flags & TRACED else NOTHING,
         )
     )
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from engine.audit.vocabulary import Action
 from engine.errors import Conflict, NotFound
-from engine.model import INLINE_LIMIT, Delivery, Hop, Result, State
+from engine.model import INLINE_LIMIT, Delivery, Hop, Result, State, trace_of
 from engine.store.protocol import AttemptRow, LaneEffect, Settled, Settlement
 from engine.store.sqlite import lanes
 from engine.store.sqlite.accepting import Brought, add_deliveries, add_keys
-from engine.store.sqlite.contents import EVIDENCE, Content, of_bytes, of_keys, rows_of
+from engine.store.sqlite.contents import ABOUT, EVIDENCE, Content, headers_in, of_bytes, of_keys, rows_of
 from engine.store.sqlite.rows import STATES, Rows
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
@@ -196,6 +196,7 @@ def _spawn(
     tx.bodies += rows_of(
         tx.cursor, tx.names, contents, first=first, message=message, bucket=before.bucket, late=1
     )
-    brought = Brought(message, identifier, received, before.bucket, settlement.renderings)
+    trace = trace_of(headers_in(rows.read(message, ABOUT)))
+    brought = Brought(message, identifier, received, before.bucket, settlement.renderings, trace)
     ready, _ = add_deliveries(tx, rows, settlement.spawn, brought)
     return ready

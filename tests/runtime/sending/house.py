@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -67,6 +67,7 @@ class Sent:
     body: bytes
     at_ms: int
     kind: str
+    headers: Mapping[str, str]
 
 
 class Partner(Outbound):
@@ -87,6 +88,7 @@ class Partner(Outbound):
                 attempt.body.read(),
                 house.clock.now_ms(),
                 attempt.kind,
+                attempt.headers,
             )
         )
         house.news.set()
@@ -189,6 +191,7 @@ class House:
         now_ms = self.clock.now_ms()
         text = more.pop("text", f"body {number}")
         after = more.pop("after", None)
+        headers = more.pop("headers", {})
         renderings = more.pop("renderings", (Rendering("rendered", Body.of(text.encode()), "text/plain"),))
         deadlines = [
             at
@@ -207,7 +210,7 @@ class House:
         )
         message = Message(self._ids.next(), "public", Body.of(text.encode()), "json", now_ms)
         return await self.store.accept(
-            Acceptance(message, Disposition.ACCEPTED, b"ok", [delivery], renderings)
+            Acceptance(message, Disposition.ACCEPTED, b"ok", [delivery], renderings, headers=headers)
         )
 
     async def put_many(self, count: int, **more: Any) -> None:

@@ -26,6 +26,19 @@ async def test_an_accepted_message_is_sent_at_once_and_delivered(tmp_path: Path)
         assert home.counters.totals[("settled", (("endpoint", EMR), ("state", "delivered")))] == 1
 
 
+async def test_the_trace_travels_on_whether_the_delivery_is_at_hand_or_in_the_store(tmp_path: Path) -> None:
+    headers = {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "x-secret": "not theirs"}
+    async with house(tmp_path) as home, home.open():
+        home.scripts[EMR] = [ABSENT, OK]
+        await home.accept(lane="k", headers=headers)
+        await home.accept(lane="k", headers=headers)
+        await home.put(headers=headers)
+        home.dispatcher.kick()
+        await home.forward(60)
+    assert len(home.sent) == 4
+    assert [dict(sent.headers) for sent in home.sent] == [{"traceparent": headers["traceparent"]}] * 4
+
+
 async def test_the_observed_delays_are_the_drawn_ones(tmp_path: Path) -> None:
     async with house(tmp_path, seed=42) as home, home.open():
         home.rules.change(retry=Retry(first=2.0, ceiling=300.0, budget=86_400.0))
