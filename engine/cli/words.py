@@ -23,6 +23,7 @@ FRENCH: Mapping[str, str] = {
     "Versions": "Versions",
     "Inboxes": "Boîtes de réception",
     "Content": "Contenu",
+    "Doors": "Portes",
     # columns
     "route": "route",
     "in": "entrées",
@@ -91,6 +92,9 @@ FRENCH: Mapping[str, str] = {
     "messages": "messages",
     "newest": "le plus récent",
     "folder": "dossier",
+    "selector": "sélecteur",
+    "takes": "prend",
+    "otherwise": "sinon",
     "kept": "gardé",
     "value": "valeur",
     "written at": "écrit à",
@@ -143,6 +147,7 @@ FRENCH: Mapping[str, str] = {
     "the configuration is good: {routes} routes, {listeners} doors, {partners} partners": (
         "la configuration est bonne : {routes} routes, {listeners} points d'écoute, {partners} partenaires"
     ),
+    "no route takes {types}": "aucune route ne prend {types}",
     "wrote {file}": "écrit : {file}",
     "everything is there already": "tout est déjà là",
     "chain intact: {commits} commits, {rows} rows, root {root}": (

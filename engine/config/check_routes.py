@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from engine.config.doors import common_kinds
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.nodes import Location
-from engine.config.route import Destination, EndpointText, OneOf, RouteConfig, ToRoute, Way
+from engine.config.route import Destination, Door, EndpointText, OneOf, RouteConfig, ToRoute, Way
 from engine.config.suggest import did_you_mean, hint
 from engine.errors import Problem
 
@@ -249,24 +250,23 @@ def _leads_to(onward: Mapping[str, Sequence[str]], start: str, goal: str) -> boo
 
 
 def _check_overlaps(routes: Sequence[LoadedRoute], problems: list[Problem]) -> None:
-    """Tell where two routes take the same messages: both run, which is not always what was meant."""
-    by_listener: dict[str, list[tuple[LoadedRoute, str]]] = {}
+    """Tell where routes take the same messages: all of them run, which is not always what was meant."""
+    at_door: dict[Door, list[LoadedRoute]] = {}
     for route in routes:
-        for door in route.config.doors:
-            by_listener.setdefault(door.listener, []).append((route, door.selector))
-    for entries in by_listener.values():
-        for index, (route, selector) in enumerate(entries):
-            for other, other_selector in entries[:index]:
-                if other is not route and selector == other_selector and (what := _both_accept(route, other)):
-                    told = f'"{other.name}" takes {what} from the same door: both run'
-                    Findings(route.tree, problems).warning(("from",), told)
-                    break
+        for door in dict.fromkeys(route.config.doors):
+            at_door.setdefault(door, []).append(route)
+    for together in at_door.values():
+        for index, route in enumerate(together):
+            others = {other.name: what for other in together[:index] if (what := common_kinds(route, other))}
+            if others:
+                _tell_overlap(Findings(route.tree, problems), others)
 
 
-def _both_accept(one: LoadedRoute, other: LoadedRoute) -> str:
-    """Name what both routes accept, "" when nothing."""
-    first, second = one.config.accept, other.config.accept
-    if not (first.events or first.types) or not (second.events or second.types):
-        return "messages"
-    common = sorted({*first.events, *first.types} & {*second.events, *second.types})
-    return ", ".join(common)
+def _tell_overlap(findings: Findings, others: Mapping[str, str]) -> None:
+    kinds = ", ".join(sorted({kind for what in others.values() for kind in what.split(", ")}))
+    names = [f'"{name}"' for name in others]
+    if len(names) == 1:
+        findings.warning(("from",), f"{names[0]} takes {kinds} from the same door: both run")
+    else:
+        told = f"{', '.join(names[:-1])} and {names[-1]} take {kinds} from the same door, too: all run"
+        findings.warning(("from",), told)

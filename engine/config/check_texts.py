@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from engine.codecs import codec, codec_names
+from engine.config.doors import known_events
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.mappers import Mappers
 from engine.config.nodes import ListNode, Location, MapNode, Node, find, locate
-from engine.config.shipped import find_schema, folders
+from engine.config.shipped import find_schema
 from engine.config.suggest import did_you_mean, hint
 from engine.config.text import Mark
 from engine.config.uses import Use
@@ -75,7 +75,7 @@ class _Texts:
         self._tables = frozenset(loaded.app.tables)
         self._checked: set[tuple[str, str]] = set()
         self._schemas: set[str] = set()
-        self._events = {path.stem for path in _event_schemas(loaded.root)}
+        self._events = set(known_events(loaded))
 
     def check_route(self, route: LoadedRoute) -> None:
         """Check one route for every codec that its listeners read."""
@@ -207,8 +207,3 @@ class _Unused:
 
 def _make(root: Any) -> Document:
     raise NotImplementedError("this mapper was built to be checked")
-
-
-def _event_schemas(root: Path) -> Iterable[Path]:
-    for folder in folders(root, "mappings"):
-        yield from (folder / "events").glob("*.json")

@@ -92,6 +92,34 @@ def test_a_mistake_is_found_where_it_stands(shell: Shell) -> None:
     assert (as_json.code, as_json.json["problems"][0]["line"]) == (2, 5)
 
 
+def test_what_only_compiling_finds_is_found_before_a_run(shell: Shell) -> None:
+    write_project(shell.folder)
+    route = shell.folder / "routes" / "notes.yaml"
+    route.write_text(route.read_text() + "accept: {types: [ADT^A01]}\n")
+    ended = shell("check")
+    assert ended.code == 2
+    assert "json messages have no types" in ended.err
+
+
+def test_event_types_that_nobody_takes_are_listed(shell: Shell) -> None:
+    write_project(shell.folder)
+    route = shell.folder / "routes" / "notes.yaml"
+    everything = shell("check", "--json").json["untaken"]
+    route.write_text(route.read_text() + "accept: {events: [appointment-booked, note-taken]}\n")
+    plain, as_json = shell("check"), shell("check", "--json")
+    assert everything == []
+    assert (plain.code, as_json.json["untaken"]) == (0, ["appointment-cancelled", "appointment-modified"])
+    assert "no route takes appointment-cancelled, appointment-modified\n" in plain.out
+
+
+def test_what_each_door_takes_is_explained(shell: Shell) -> None:
+    write_project(shell.folder)
+    ended = shell("check", "--explain", "--json").json
+    assert ended["doors"] == [
+        {"listener": "door", "selector": "POST /notes", "route": "notes", "kinds": [], "otherwise": "refused"}
+    ]
+
+
 def test_expressions_are_explained(shell: Shell) -> None:
     write_project(shell.folder)
     ended = shell("check", "--explain")
