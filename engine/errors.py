@@ -40,6 +40,13 @@ class Transient(PasserelleError):
         self.reply = reply
 
 
+class Deferred(Transient):
+    """The partner is not ready for this message (its patient is not known yet): come again after `retry_after` seconds.
+
+    Nothing is wrong with endpoint or message, so neither breaker nor retry budget counts it.
+    """
+
+
 class Permanent(PasserelleError):
     """This endpoint will not take it, another may: go to the next fallback, else dead letter.
 

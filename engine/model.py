@@ -162,12 +162,18 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the engine decided, from which an exchange renders the reply bytes before the commit."""
+    """What the engine decided, from which an exchange renders the reply bytes before the commit.
+
+    `code` is what the route says that its protocol should answer where its content is at fault (`on_reject: {reply:
+    AE}`), "" for the protocol's own choice. An ACCEPTED message with `faults` is one of which a part became a dead
+    letter: the sender is answered well all the same.
+    """
 
     disposition: Disposition
     message_id: str
     faults: tuple[Fault, ...] = ()
     retry_after: float | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,22 @@ class Reply:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     awaiting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A partner's later word on what it took before: an application acknowledgement, a commitment of storage.
+
+    `reference` is the id under which the message travelled (MSA-2), `endpoint` where it was sent (`partner.endpoint`),
+    "" where only the partner is known because it came on a connection of its own. `reply` is the evidence; `refusal`
+    is None where the partner confirmed, else what the same answer would have raised from `Outbound.send`.
+    """
+
+    reference: str
+    reply: Reply
+    partner: str | None = None
+    endpoint: str = ""
+    refusal: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)

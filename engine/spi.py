@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from anyio.abc import TaskStatus
 
 from engine.clock import Clock
-from engine.model import Attempt, Certificate, Message, Receipt, Reply, Verdict
+from engine.model import Attempt, Certificate, Confirmation, Message, Receipt, Reply, Verdict
 
 # --------------------------------------------------------------------------- documents
 
@@ -137,6 +137,14 @@ class Exchange(Protocol):
         the same message comes again and the stored reply is replayed."""
 
 
+@runtime_checkable
+class Conversation(Exchange, Protocol):
+    """An exchange whose sender can be given a partner's own answer (`acknowledge: delivered`)."""
+
+    def relay(self, answer: Reply) -> bytes:
+        """Render a partner's answer as the reply, in the channel's own form."""
+
+
 class Admission(Protocol):
     """A share of the in-flight byte budget, given back on exit."""
 
@@ -239,13 +247,19 @@ class Counters(Protocol):
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
 
+async def _nobody_waits(confirmation: Confirmation) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelContext:
     """What a channel gets from the engine.
 
     `name` is the listener's or `partner.endpoint`; `folder` is what relative paths start from; `var` is the folder
     for the engine's own files; `tls` is ready to use, or None for plaintext; `connection` is the named connection
-    that the endpoint refers to, as configured; `identify` gives the partner a certificate belongs to.
+    that the endpoint refers to, as configured; `identify` gives the partner a certificate belongs to. `confirm` hands
+    on what a partner says later of a message that it took (`Reply.awaiting`): True once that is durable, False where
+    nothing waits for it.
     """
 
     name: str
@@ -259,6 +273,7 @@ class ChannelContext:
     tls: ssl.SSLContext | None = None
     connection: Any = None
     identify: Callable[[Certificate], str | None] = lambda certificate: None
+    confirm: Callable[[Confirmation], Awaitable[bool]] = _nobody_waits
     selectors: Sequence[str] = ()
     zone: str = "UTC"
     locale: str = "fr-CA"
@@ -270,7 +285,8 @@ class ChannelType:
 
     `listener` and `endpoint` are pydantic models (subclasses of `ListenerConfig` and `EndpointConfig`) whose field
     named like the type holds the address; `inbound` and `outbound` go with them. `connection` is a subclass of
-    `ConnectionConfig` where several endpoints may share one way out (`connections: {relay: {smtp: ...}}`).
+    `ConnectionConfig` where several endpoints may share one way out (`connections: {relay: {smtp: ...}}`). `converses`
+    says that its exchanges are a `Conversation`, so that a route may answer with its destination's answer.
     """
 
     name: str
@@ -279,3 +295,4 @@ class ChannelType:
     inbound: Callable[[Any, ChannelContext], Inbound] | None = None
     outbound: Callable[[Any, ChannelContext], Outbound] | None = None
     connection: type[Any] | None = None
+    converses: bool = False
