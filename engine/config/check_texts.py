@@ -19,7 +19,7 @@ from engine.config.text import Mark
 from engine.config.uses import Use
 from engine.errors import ExpressionError, Problem
 from engine.expressions import Expression, Template, compile_expression, compile_template
-from engine.mapping.one_way import MappingProblem, compile_one_way
+from engine.mapping.one_way import compile_one_way
 from engine.spi import Document
 
 DEFAULT_CODEC = "json"
@@ -134,11 +134,7 @@ class _Texts:
             self._compile(Use("template", text, trail), tree, name, tables)
             return _Unused()
 
-        try:
-            made = compile_one_way(tree, template=template, make=_make)
-        except MappingProblem as error:
-            self._problems.append(locate(tree, error.trail).problem(str(error)))
-            return
+        made = compile_one_way(tree, template=template, make=_make)
         if made.name != mapper:
             told = f'this file is the mapper "{mapper}"'
             self._problems.append(locate(tree, ("mapper",)).problem(told, help=f"write `mapper: {mapper}`"))

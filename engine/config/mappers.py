@@ -12,6 +12,7 @@ from engine.config.gather import printed
 from engine.config.loaded import Loaded
 from engine.config.models import Labelled, Name
 from engine.config.nodes import MapNode
+from engine.config.plugins import Plugins
 from engine.config.shipped import find_mapper, mapper_names
 from engine.config.validate import validate
 from engine.errors import Problem
@@ -58,11 +59,7 @@ class Mappers:
         """Return a mapper's file as a tree, None where it cannot be read or is no mapper."""
         if name not in self._trees:
             path = self._files[name] if self.exists(name) else None
-            tree = None if path is None else compose_file(path, printed(path), self.problems)
-            if isinstance(tree, MapNode) and validate(MapperFile, tree, self._plugins, self.problems):
-                self._trees[name] = tree
-            else:
-                self._trees[name] = None
+            self._trees[name] = None if path is None else mapper_tree(path, self._plugins, self.problems)
         return self._trees[name]
 
     def tables(self, name: str) -> frozenset[str]:
@@ -70,3 +67,11 @@ class Mappers:
         tree = self.tree(name)
         own = tree.get("tables") if tree is not None else None
         return self._tables.union(own) if isinstance(own, MapNode) else self._tables
+
+
+def mapper_tree(path: Path, plugins: Plugins, problems: list[Problem]) -> MapNode | None:
+    """Return a mapper's file as `compile_one_way` takes it; None with all problems added where it is no mapper."""
+    tree = compose_file(path, printed(path), problems)
+    if isinstance(tree, MapNode) and validate(MapperFile, tree, plugins, problems):
+        return tree
+    return None

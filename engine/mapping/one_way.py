@@ -18,7 +18,7 @@ _ABSENT = ""
 
 
 class MappingProblem(PasserelleError):
-    """A mapper file is wrong at `trail` (keys and indexes from its root); `offset` and `length` inside the text."""
+    """A text of a mapper file does not compile: `trail` leads to it (keys and indexes), `offset` and `length` are in it."""
 
     def __init__(
         self, message: str, trail: tuple[str | int, ...], *, offset: int = 0, length: int = 0
@@ -47,8 +47,6 @@ MakeDocument = Callable[[Any], Document]
 
 _CONTENT = frozenset({"msg", "source", "vars", "it", "reply", "memory"})
 """Names through which a document's content can reach a template."""
-
-_KEYS = {"mapper", "version", "tables", "document", "owner", "ticket", "tags"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +89,9 @@ class OneWayMapper:
 def compile_one_way(definition: Mapping[str, Any], *, template: Compile, make: MakeDocument) -> OneWayMapper:
     """Compile a mapper from its file's plain content, in which every scalar is text.
 
-    Raises:
-        MappingProblem: an unknown key, a missing one, or a template that does not compile, with its trail.
+    The shape of `definition` is taken as checked: `engine.config.mappers.mapper_tree` alone says what a mapper's file
+    may hold. Raises what `template` raises for a text that does not compile.
     """
-    for key in definition:
-        if key not in _KEYS:
-            raise MappingProblem(f'unknown key "{key}"', (key,))
-    for key in ("mapper", "version", "document"):
-        if key not in definition:
-            raise MappingProblem(f'"{key}" is missing', ())
-    if not isinstance(definition["document"], Mapping):
-        raise MappingProblem("the document must be a mapping", ("document",))
     read: set[str] = set()
 
     def compile_text(text: str, trail: tuple[str | int, ...]) -> Rendered:
@@ -115,21 +105,10 @@ def compile_one_way(definition: Mapping[str, Any], *, template: Compile, make: M
         version=str(definition["version"]),
         build=root.build,
         rebuild=root.revise,
-        tables=_tables(definition.get("tables", {})),
+        tables={name: dict(rows) for name, rows in definition.get("tables", {}).items()},
         make=make,
         content_free=not read & _CONTENT,
     )
-
-
-def _tables(written: Any) -> dict[str, dict[str, str]]:
-    if not isinstance(written, Mapping):
-        raise MappingProblem("tables must be a mapping", ("tables",))
-    tables: dict[str, dict[str, str]] = {}
-    for name, rows in written.items():
-        if not isinstance(rows, Mapping) or not all(isinstance(value, str) for value in rows.values()):
-            raise MappingProblem("a table maps keys to texts", ("tables", name))
-        tables[name] = dict(rows)
-    return tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,11 @@ BROKEN: dict[str, list[tuple[int, int, str]]] = {
         (4, 21, "the expression ends too early"),
         (5, 18, 'there is no table "titel"'),
     ],
+    "mapper-wrong-shape": [
+        (1, 1, 'the key "version" is missing'),
+        (3, 12, "expected text, found a list"),
+        (4, 11, "expected a mapping, found a list"),
+    ],
     "partner-twice": [
         (1, 10, '"clinique-abc" is given twice'),
     ],

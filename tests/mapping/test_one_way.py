@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from engine.codecs import codec
 from engine.codecs.json import JsonDocument
 from engine.expressions import Template, compile_template
-from engine.mapping.one_way import MappingProblem, OneWayMapper, compile_one_way
+from engine.mapping.one_way import OneWayMapper, compile_one_way
 from engine.spi import Scope
 
 HEAD = {"mapper": "m", "version": "1.0.0"}
@@ -50,18 +48,3 @@ def test_a_table_is_read_by_its_key() -> None:
 def test_a_mapper_that_reads_nothing_of_the_message_is_content_free() -> None:
     assert mapper({**HEAD, "document": {"id": "{meta.id}"}}).content_free
     assert not mapper({**HEAD, "document": {"id": "{msg.id}"}}).content_free
-
-
-@pytest.mark.parametrize(
-    ("definition", "trail"),
-    [
-        ({**HEAD, "document": {}, "rules": []}, ("rules",)),
-        ({"mapper": "m", "document": {}}, ()),
-        ({**HEAD, "document": []}, ("document",)),
-        ({**HEAD, "document": {}, "tables": {"t": {"a": ["b"]}}}, ("tables", "t")),
-    ],
-)
-def test_a_mistake_is_told_at_its_place(definition: Mapping[str, Any], trail: tuple[str, ...]) -> None:
-    with pytest.raises(MappingProblem) as caught:
-        mapper(definition)
-    assert caught.value.trail == trail
