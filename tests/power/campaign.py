@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import gc
 import random
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -22,8 +20,9 @@ from tests.crash.project import Ports, write_project
 from tests.crash.receiver import Receiver, listening
 from tests.crash.sender import Sender
 from tests.peers.ports import free_port
+from tests.power.cutting import Cutting
 from tests.power.disk import Disk, Survives
-from tests.power.judging import complaints
+from tests.power.judging import Found, complaints, look
 from tests.power.recording import Record, Witness, read
 from tests.power.shim import environment
 
@@ -34,9 +33,11 @@ _CHANGES = "CWTSDURM"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the states of one recording said."""
+    """What the states of one recording said. `images` of them differ in at least one byte from the one before of
+    their way to survive; only those are opened, since equal bytes give an equal store."""
 
     states: int
+    images: int
     acknowledged: int
     large: int
     complaints: Counter[str] = field(default_factory=Counter)
@@ -44,9 +45,10 @@ class Verdict:
     seconds: float = 0.0
 
     def __str__(self) -> str:
+        said = dict(self.complaints) or "no complaint"
         return (
-            f"{self.states} states of {self.acknowledged} acknowledged messages, {self.large} body files: "
-            f"{dict(self.complaints) or 'no complaint'} ({self.states / max(0.01, self.seconds):.0f} states/s)"
+            f"{self.states} states ({self.images} images) of {self.acknowledged} acknowledged messages, "
+            f"{self.large} body files: {said} ({self.states / max(0.01, self.seconds):.0f} states/s)"
             + "".join(f"\n  {each}" for each in self.examples)
         )
 
@@ -96,57 +98,74 @@ class _Slice:
 
 
 def replay(log: Path, states: int, *, seed: int = 1) -> Verdict:
-    """Judge so many states, spread evenly over the boundaries of a recording and the four ways to survive."""
+    """Judge so many states, or as many as there are: boundaries spread evenly over a recording, and at each of them
+    the four ways to survive. Those at which the database file itself is written are all taken."""
     begun = time.monotonic()
     records = list(read(log))
-    marks = [number for number, each in enumerate(records) if each.op in _CHANGES]
-    wanted = -(-states // len(Survives))
-    chosen = [marks[number * len(marks) // wanted] for number in range(wanted)]
+    chosen = _boundaries(records, -(-states // len(Survives)))
     shares = [_Slice(log, tuple(chosen[worker::WORKERS]), seed + worker) for worker in range(WORKERS)]
     with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
         found = list(pool.map(_judge_slice, shares))
-    counted: Counter[str] = Counter()
-    for each in found:
-        counted.update(text.partition(":")[0] for text in each)
+    told = [text for each in found for text in each.told]
     witness = Witness()
     for each_record in records:
         if each_record.op == "K":
             witness.hear(each_record.data)
-    large = sum(record.op == "R" for record in records)
     return Verdict(
         states=len(chosen) * len(Survives),
+        images=sum(each.images for each in found),
         acknowledged=len(witness.promised().acknowledged),
-        large=large,
-        complaints=counted,
-        examples=[text for each in found for text in each][:10],
+        large=sum(record.op == "R" for record in records),
+        complaints=Counter(text.partition(":")[0] for text in told),
+        examples=told[:10],
         seconds=time.monotonic() - begun,
     )
 
 
-def _judge_slice(share: _Slice) -> list[str]:
-    with asyncio.Runner() as runner:
-        return runner.run(_judged(share))
+def _boundaries(records: Sequence[Record], wanted: int) -> list[int]:
+    marks = [number for number, each in enumerate(records) if each.op in _CHANGES]
+    wanted = min(wanted, len(marks))
+    chosen = {number for number in marks if records[number].name.endswith(".db")}
+    even = [marks[number * len(marks) // wanted] for number in range(wanted)]
+    more = max(0, wanted - len(chosen))
+    return sorted(chosen | {even[number * wanted // more] for number in range(more)})
 
 
-async def _judged(share: _Slice) -> list[str]:
+@dataclass(slots=True)
+class _Judged:
+    """What one worker found."""
+
+    told: list[str] = field(default_factory=list)
+    images: int = 0
+
+
+def _judge_slice(share: _Slice) -> _Judged:
+    gc.freeze()
+    with asyncio.Runner() as runner, Cutting() as cutting:
+        return runner.run(_judged(share, cutting))
+
+
+async def _judged(share: _Slice, cutting: Cutting) -> _Judged:
     """Walk through the recording once, and cut the power at each boundary in all ways."""
     rng = random.Random(share.seed)
-    disk, witness, found = Disk(), Witness(), list[str]()
+    disk, witness, judged = Disk(), Witness(), _Judged()
+    seen: dict[Survives, tuple[object, Found]] = {}
     at = 0
     records = list(read(share.log))
-    for boundary in sorted(share.boundaries):
+    for boundary in share.boundaries:
         for record in records[at : boundary + 1]:
             _follow(disk, witness, record)
         at = boundary + 1
         for survives in Survives:
-            state = tempfile.mkdtemp(dir=_memory(), prefix="power-")
-            try:
-                await asyncio.to_thread(disk.put, Path(state), survives, rng)
-                told = await complaints(Path(state), witness.promised())
-            finally:
-                shutil.rmtree(state)
-            found += [f"{each} ({survives.value} after record {boundary})" for each in told]
-    return found
+            state = list(disk.state(survives, rng))
+            image = {left.name: left.key for left in state}
+            if survives not in seen or seen[survives][0] != image:
+                cutting.put(state)
+                seen[survives] = (image, await look(cutting.folder, cutting.digest))
+                judged.images += 1
+            told = complaints(seen[survives][1], witness.promised())
+            judged.told += [f"{each} ({survives.value} after record {boundary})" for each in told]
+    return judged
 
 
 def _follow(disk: Disk, witness: Witness, record: Record) -> None:
@@ -154,8 +173,3 @@ def _follow(disk: Disk, witness: Witness, record: Record) -> None:
         witness.hear(record.data)
     else:
         disk.apply(record)
-
-
-def _memory() -> str | None:
-    """Return a folder in memory where there is one: thousands of states need no real disk."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

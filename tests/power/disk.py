@@ -6,13 +6,18 @@ name durable. What was asked for later may be there without what was asked for b
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path, PurePosixPath
+from functools import cache, partial
+from pathlib import PurePosixPath
+from typing import TypeVar
 
 from tests.power.recording import Record
+
+T = TypeVar("T")
 
 SECTOR = 512
 """Bytes that a disk writes whole."""
@@ -27,13 +32,29 @@ class Survives(Enum):
     TORN = "torn"
 
 
+_NUMBERS = itertools.count()
+
+
 @dataclass(slots=True, eq=False)
 class _File:
-    """One file: what is surely on the disk, and what was asked for since."""
+    """One file: what is surely on the disk, and what was asked for since. `syncs` counts how often that changed."""
 
     synced: bytearray = field(default_factory=bytearray)
     pending: list[Record] = field(default_factory=list)
     is_folder: bool = False
+    number: int = field(default_factory=lambda: next(_NUMBERS))
+    syncs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """One file that a cut leaves. Equal keys mean equal content: the file, its syncs, what else survived of it."""
+
+    name: str
+    key: tuple[int, ...]
+    content: Callable[[], bytearray]
+    whole: bool
+    """Nothing of it is unsynced, so that every later cut leaves the same."""
 
 
 class Disk:
@@ -59,10 +80,11 @@ class Disk:
                     self._now[name].pending.append(record)
             case "S":
                 file = self._now.get(name)
-                if file is not None:
+                if file is not None and file.pending:
                     for each in file.pending:
                         _write(file.synced, each)
                     file.pending.clear()
+                    file.syncs += 1
             case "U":
                 self._now.pop(name, None)
                 self._move(record, None)
@@ -80,8 +102,8 @@ class Disk:
         parent = str(PurePosixPath(record.name).parent)
         self._moves.setdefault(parent, []).append(record)
 
-    def state(self, survives: Survives, rng: random.Random) -> Iterator[tuple[str, bytes]]:
-        """Yield name and content of every file that a cut leaves."""
+    def state(self, survives: Survives, rng: random.Random) -> Iterator[Left]:
+        """Yield every file that a cut at this moment leaves; read its content before anything else is applied."""
         names = dict(self._durable)
         for moves in self._moves.values():
             for each in _chosen(moves, survives, rng):
@@ -89,35 +111,51 @@ class Disk:
         for name, file in names.items():
             if file.is_folder or not _reachable(name, names):
                 continue
-            content = bytearray(file.synced)
-            kept = _chosen(file.pending, survives, rng)
-            for each in kept[:-1] if survives is Survives.TORN else kept:
-                _write(content, each)
-            if survives is Survives.TORN and kept:
-                _tear(content, kept[-1], rng)
-            yield name, bytes(content)
+            kept = _chosen(range(len(file.pending)), survives, rng)
+            torn = survives is Survives.TORN and len(kept) > 0
+            cut = _cut(file.pending[kept[-1]], rng) if torn else _UNCUT
+            key = (file.number, file.syncs, cut, *kept)
+            yield Left(name, key, partial(_content, file, kept, cut), whole=not file.pending)
 
-    def put(self, folder: Path, survives: Survives, rng: random.Random) -> None:
-        """Write the state into an empty folder."""
-        for name, content in self.state(survives, rng):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+
+_UNCUT = -1
+
+
+def _cut(record: Record, rng: random.Random) -> int:
+    """Return how many bytes of a torn write are on the disk: up to a sector's end."""
+    return rng.randint(0, len(record.data) // SECTOR) * SECTOR
+
+
+def _content(file: _File, kept: Sequence[int], cut: int) -> bytearray:
+    """Return what was synced and what else survived, its last write torn after `cut` bytes where it is."""
+    content = bytearray(file.synced)
+    survived = [file.pending[place] for place in kept]
+    if cut != _UNCUT:
+        last = survived.pop()
+        survived.append(Record(last.op, last.name, last.offset, last.data[:cut]))
+    for each in survived:
+        _write(content, each)
+    return content
 
 
 def _reachable(name: str, names: dict[str, _File]) -> bool:
     """Say whether every folder above a file is on the disk; what a lost folder held is lost."""
-    return all(str(parent) in names for parent in PurePosixPath(name).parents if str(parent) != ".")
+    return all(parent in names for parent in _folders(name))
 
 
-def _chosen(records: list[Record], survives: Survives, rng: random.Random) -> list[Record]:
+@cache
+def _folders(name: str) -> tuple[str, ...]:
+    return tuple(str(parent) for parent in PurePosixPath(name).parents if str(parent) != ".")
+
+
+def _chosen(all_of_them: Sequence[T], survives: Survives, rng: random.Random) -> Sequence[T]:
     match survives:
         case Survives.NONE:
             return []
         case Survives.ALL:
-            return records
+            return all_of_them
         case _:
-            return [each for each in records if rng.random() < 0.5]
+            return [each for each in all_of_them if rng.random() < 0.5]
 
 
 def _rename(names: dict[str, _File], record: Record, file: _File | None) -> None:
@@ -134,10 +172,3 @@ def _write(content: bytearray, record: Record) -> None:
     if len(content) < record.offset:
         content.extend(bytes(record.offset - len(content)))
     content[record.offset : record.offset + len(record.data)] = record.data
-
-
-def _tear(content: bytearray, record: Record, rng: random.Random) -> None:
-    """Write the beginning of the last write only, up to a sector's end."""
-    sectors = len(record.data) // SECTOR
-    whole = rng.randint(0, sectors) * SECTOR
-    _write(content, Record(record.op, record.name, record.offset, record.data[:whole]))

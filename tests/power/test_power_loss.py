@@ -17,8 +17,8 @@ _SYNCHRONOUS = ('"synchronous": "2"', "PRAGMA synchronous = FULL")
 
 
 async def test_five_thousand_power_cuts_lose_nothing(tmp_path: Path) -> None:
-    short = await _verdict(tmp_path / "short", accepted=120, states=3_600)
-    long = await _verdict(tmp_path / "long", accepted=500, states=1_400)
+    short = await _verdict(tmp_path / "short", accepted=150, states=4_200)
+    long = await _verdict(tmp_path / "long", accepted=500, states=1_000)
     for verdict in (short, long):
         assert not verdict.complaints, str(verdict)
         assert verdict.large > 0
@@ -28,9 +28,10 @@ async def test_five_thousand_power_cuts_lose_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 async def test_fifty_thousand_power_cuts_lose_nothing(tmp_path: Path) -> None:
+    sizes = [(250, 10_000)] * 4 + [(800, 6_000), (1_600, 6_000)]
     verdicts = [
-        await _verdict(tmp_path / str(accepted), accepted=accepted, states=10_000)
-        for accepted in (100, 200, 400, 800, 1_200)
+        await _verdict(tmp_path / str(number), accepted=accepted, states=states)
+        for number, (accepted, states) in enumerate(sizes)
     ]
     assert [str(each) for each in verdicts if each.complaints] == []
     assert sum(each.states for each in verdicts) >= 50_000
