@@ -18,7 +18,7 @@ _ABSENT = ""
 
 
 class MappingProblem(PasserelleError):
-    """A text of a mapper file does not compile: `trail` leads to it (keys and indexes), `offset` and `length` are in it."""
+    """A text of a mapper file does not compile: `trail` leads to it, `offset` and `length` are inside it."""
 
     def __init__(
         self, message: str, trail: tuple[str | int, ...], *, offset: int = 0, length: int = 0
