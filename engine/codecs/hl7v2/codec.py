@@ -1,0 +1,77 @@
+"""The codec `hl7v2`: what the engine calls to read, write and address HL7 v2 messages in ER7 notation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.codecs.hl7v2.message import Er7
+from engine.codecs.hl7v2.paths import Hl7Path, compile_path, path_extent
+from engine.codecs.hl7v2.reading import parse
+from engine.codecs.hl7v2.writing import write
+from engine.errors import Rejected
+from engine.model import Message
+from engine.spi import Document
+
+CODEC_NAME = "hl7v2"
+
+
+@dataclass(slots=True)
+class Hl7Document:
+    """A decoded message; `root` is its `Er7`."""
+
+    root: Any
+    envelope: Mapping[str, Any] | None = None
+    codec: str = CODEC_NAME
+
+    def copy(self) -> Hl7Document:
+        """Return an independent copy; segments that nobody changed are shared."""
+        return Hl7Document(self.root.copy(), self.envelope, self.codec)
+
+
+class Hl7Codec:
+    """Stateless. The listener's character set comes in the message's header `charset`, else in its content type."""
+
+    name = CODEC_NAME
+    content_type = "x-application/hl7-v2+er7"
+
+    def decode(self, message: Message) -> Hl7Document:
+        """Return the body as a document, nothing of it normalised.
+
+        Raises:
+            MalformedMessage: it does not begin with a header segment, is UTF-16, or has too many segments.
+        """
+        charset = message.headers.get("charset", "")
+        if not charset and "charset" in message.content_type:
+            charset = _charset(message.content_type)
+        return Hl7Document(parse(message.body.read(), charset))
+
+    def encode(self, document: Document) -> bytes:
+        """Return the bytes that came in, with only what was changed changed.
+
+        Raises:
+            Rejected: a value that was set has a character that the message's character set lacks.
+        """
+        if not isinstance(document.root, Er7):
+            raise Rejected("an HL7 document holds a message and nothing else", code="unwritable")
+        return write(document.root)
+
+    def path(self, text: str) -> Hl7Path:
+        """Compile `PID-3.1`, `PID-3[.5 == "JHN"].1`, `OBX[*]-5`; ExpressionError."""
+        return compile_path(text)
+
+    def path_extent(self, text: str, start: int) -> int:
+        """Return the offset in `text` where the path that begins at `start` ends."""
+        return path_extent(text, start)
+
+
+CODEC = Hl7Codec()
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"')
+    return ""
