@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from engine.codecs.hl7v2.codec import CODEC, Hl7Codec, Hl7Document
+from engine.codecs.hl7v2.codec import CODEC, Hl7Codec
+from engine.codecs.hl7v2.document import Hl7Document
 
 __all__ = ["CODEC", "Hl7Codec", "Hl7Document"]

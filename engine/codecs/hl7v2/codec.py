@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from engine.codecs.hl7v2.message import Er7
+from engine.codecs.hl7v2.document import CODEC_NAME, Hl7Document
+from engine.codecs.hl7v2.grouping import groups
+from engine.codecs.hl7v2.message import Er7, refused
 from engine.codecs.hl7v2.paths import Hl7Path, compile_path, path_extent
 from engine.codecs.hl7v2.reading import parse
 from engine.codecs.hl7v2.writing import write
 from engine.errors import Rejected
 from engine.model import Message
 from engine.spi import Document
-
-CODEC_NAME = "hl7v2"
-
-
-@dataclass(slots=True)
-class Hl7Document:
-    """A decoded message; `root` is its `Er7`."""
-
-    root: Any
-    envelope: Mapping[str, Any] | None = None
-    codec: str = CODEC_NAME
-
-    def copy(self) -> Hl7Document:
-        """Return an independent copy; segments that nobody changed are shared."""
-        return Hl7Document(self.root.copy(), self.envelope, self.codec)
 
 
 class Hl7Codec:
@@ -56,6 +41,17 @@ class Hl7Codec:
         if not isinstance(document.root, Er7):
             raise Rejected("an HL7 document holds a message and nothing else", code="unwritable")
         return write(document.root)
+
+    def parts(self, document: Hl7Document, path: Hl7Path) -> Sequence[Hl7Document]:
+        """Split a message: one document per segment that the path names (`OBR`), see `groups`.
+
+        Raises:
+            Rejected: the path names no segment as a whole.
+        """
+        place = path.place
+        if place.field or place.which is not None or not place.segment:
+            raise refused(path.text, "a message is split by a segment, such as OBR")
+        return groups(document, place.segment)
 
     def path(self, text: str) -> Hl7Path:
         """Compile `PID-3.1`, `PID-3[.5 == "JHN"].1`, `OBX[*]-5`; ExpressionError."""

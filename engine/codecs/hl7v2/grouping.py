@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from engine.codecs.hl7v2.codec import Hl7Document
-from engine.codecs.hl7v2.message import Er7
+from engine.codecs.hl7v2.document import Hl7Document
+from engine.codecs.hl7v2.message import Er7, Segment
 
 BEFORE: Final[Mapping[str, tuple[str, ...]]] = {
     "OBR": ("ORC",),
@@ -64,8 +64,19 @@ def _above(heading: list[str], name: str) -> list[str]:
     return heading[: places[0]] if places else heading
 
 
-def _document(document: Hl7Document, message: Er7, segments: list[str]) -> Hl7Document:
-    copy = message.copy()
-    copy.data = copy.rest = copy.ends = None
-    copy.segments = [*segments, ""]
-    return Hl7Document(copy, document.envelope)
+def _document(document: Hl7Document, whole: Er7, segments: list[str]) -> Hl7Document:
+    held: list[str | Segment] = [*segments, ""]
+    root = Er7(
+        None,
+        whole.lead,
+        held,
+        None,
+        whole.end,
+        None,
+        whole.marks,
+        whole.codec,
+        whole.charset,
+        whole.header,
+        whole.charset_trouble,
+    )
+    return Hl7Document(root, document.envelope)

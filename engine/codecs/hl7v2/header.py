@@ -40,7 +40,7 @@ class Header(NamedTuple):
     @property
     def event(self) -> str:
         """MSH-9.2, such as `A01`."""
-        return (self.fields[8].split(self.marks.component, 2) + [""])[1]
+        return [*self.fields[8].split(self.marks.component, 2), ""][1]
 
     @property
     def control_id(self) -> str:
