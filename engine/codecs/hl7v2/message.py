@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.codecs.hl7v2.delimiters import HEADERS, Delimiters
+from engine.codecs.hl7v2.delimiters import Delimiters
 from engine.errors import MalformedMessage, Rejected
 from engine.model import Fault
 
@@ -14,9 +14,9 @@ MAX_FIELDS: Final = 5_000
 """Fields of one segment; a segment with more is refused when it is read."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Segment:
-    """One segment that was cut into fields; `fields[0]` is its name. Equal only to itself.
+    """One segment that was cut into fields; `fields[0]` is its name. Equal only to itself, and never printed.
 
     In a header segment (MSH, FHS, BHS) `fields[1]` is field 2, since field 1 is the separator.
     """
@@ -47,7 +47,7 @@ class Segment:
 NO_FIELDS: Final[list[str]] = []
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Er7:
     """A message in ER7 notation, changeable; unchanged it is written as the bytes it came in.
 
@@ -125,9 +125,7 @@ class Er7:
             self.rest = None
 
     def add(self, name: str) -> Segment:
-        """Add an empty segment behind the last of its name, else behind the last segment; Rejected for a header."""
-        if name in HEADERS:
-            raise refused(name, "a header segment cannot be added")
+        """Add an empty segment behind the last of its name, else behind the last segment."""
         self._cut_rest()
         last = max(self.positions(name), default=-1)
         if last < 0:
@@ -139,9 +137,9 @@ class Er7:
     def _insert(self, position: int, segment: Segment) -> None:
         self.segments.insert(position, segment)
         if self.ends is not None:
-            before = self.ends[position - 1]
-            self.ends[position - 1] = before or self.end
-            self.ends.insert(position, self.end if before else "")
+            self.ends.insert(
+                position - (position == len(self.ends)), self.end
+            )  # what ends the message stays last
         self.opened.append(segment)
         self._forget()
 
@@ -154,10 +152,9 @@ class Er7:
         gone = set(positions)
         self._cut_rest()
         if self.ends is not None:
-            last_is_open = self.ends[-1] == ""
+            last = self.ends[-1]
             self.ends = [end for at, end in enumerate(self.ends) if at not in gone]
-            if last_is_open and len(self.segments) - 1 in gone:
-                self.ends[-1] = ""
+            self.ends[-1] = last
         self.segments = [segment for at, segment in enumerate(self.segments) if at not in gone]
         self._forget()
 

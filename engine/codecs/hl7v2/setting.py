@@ -63,6 +63,8 @@ def _targets(root: Er7 | Segment, place: Place, text: str) -> list[Segment]:
         return found
     if isinstance(root, Segment):
         raise refused(text, f"this is no segment {place.segment}")
+    if place.segment in HEADERS:
+        raise refused(text, "a header segment cannot be added")
     if isinstance(place.which, Where):
         raise refused(text, "there is no such segment")
     if isinstance(place.which, Nth) and place.which.number > 1 + sum(
@@ -108,6 +110,8 @@ def _with_repetition(raw: str, marks: Delimiters, place: Place, value: str | Non
     """Return a field with the value in the repetitions that the place takes."""
     repetitions = raw.split(marks.repetition)
     chosen = [index for index, _ in chosen_repetitions(raw, marks, place.repetition)]
+    if not chosen and value == "":
+        return raw
     if not chosen and not isinstance(place.repetition, Every):
         chosen = [_one_more(repetitions, marks, place.repetition, text)]
     for index in chosen:

@@ -1,0 +1,1 @@
+"""The HL7 v2 codec: what it reads, keeps, changes and answers."""
