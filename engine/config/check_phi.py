@@ -60,8 +60,9 @@ class _Levels:
             for name, config in step.items():
                 if name == "map":
                     level = self._of_mapper(config.mapper)
-                elif name == "set" and any(
-                    _tells(use.text, self._tables) for use in uses(config) if use.what == "template"
+                elif name in ("each", "extract") or (
+                    name == "set"
+                    and any(_tells(use.text, self._tables) for use in uses(config) if use.what == "template")
                 ):
                     level = max(level, _LEVELS["minimal"])
         return level

@@ -28,6 +28,8 @@ MAPPED_CODEC = "json"
 """What a one-way mapper makes."""
 NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 """Names that exist while a message is routed."""
+_ITEM = "item "
+"""Begins what a text is that stands inside `each`, where `it` exists, too."""
 
 
 def check_texts(loaded: Loaded, mappers: Mappers, problems: list[Problem]) -> None:
@@ -50,7 +52,7 @@ def explanations(loaded: Loaded, route: LoadedRoute) -> Iterator[Explanation]:
     """Explain the expressions and templates of a route that was checked, in the order of its keys."""
     for name in sorted(codecs_of(loaded, route)):
         for use in route.uses:
-            if use.what in ("expression", "template"):
+            if use.what.removeprefix(_ITEM) in ("expression", "template"):
                 reader = _codec_at(route.tree, use.location, name)
                 made = compiled(use.what, use.text, reader, frozenset(loaded.app.tables))
                 if made is not None:
@@ -167,10 +169,12 @@ def compiled(what: str, text: str, name: str, tables: frozenset[str]) -> Templat
         ExpressionError: with offset and length within `text`.
     """
     reader = codec(name)
+    names = (*NAMES, "it") if what.startswith(_ITEM) else NAMES
+    what = what.removeprefix(_ITEM)
     if what == "expression":
-        return compile_expression(text, reader, names=NAMES, tables=tables)
+        return compile_expression(text, reader, names=names, tables=tables)
     if what == "template":
-        return compile_template(text, reader, names=NAMES, tables=tables)
+        return compile_template(text, reader, names=names, tables=tables)
     reader.path(text)
     return None
 

@@ -26,6 +26,12 @@ class Workshop:
         self._supplies = supplies
         self._source = source
         self.names: frozenset[str] = frozenset()
+        self._known: tuple[str, ...] = ROUTING_NAMES
+
+    def within(self) -> Workshop:
+        made = Workshop(self._supplies, self.codec.name, source=self._source)
+        made._known = (*ROUTING_NAMES, "it")
+        return made
 
     @property
     def directory(self) -> Directory:
@@ -34,15 +40,15 @@ class Workshop:
     def expression(self, text: str) -> Expression:
         known, key = self._supplies.expressions, (text, self.codec.name)
         made = known.get(key)
-        if made is None:
+        if made is None or "it" in made.names:  # what reads `it` holds inside `each` only
             tables = self._supplies.tables
-            made = known[key] = compile_expression(text, self.codec, names=ROUTING_NAMES, tables=tables)
+            made = known[key] = compile_expression(text, self.codec, names=self._known, tables=tables)
         self.names |= made.names
         self._check_source(made.names, text)
         return made
 
     def template(self, text: str) -> Template:
-        made = compile_template(text, self.codec, names=ROUTING_NAMES, tables=self._supplies.tables)
+        made = compile_template(text, self.codec, names=self._known, tables=self._supplies.tables)
         self.names |= made.names
         self._check_source(made.names, text)
         return made

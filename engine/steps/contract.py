@@ -14,7 +14,7 @@ from engine.spi import Codec, CompiledPath, Mapper, Scope, Step
 @dataclass(frozen=True, slots=True)
 class Written:
     """Marks a text field for `check`: it is an `expression`, a `template`, a document `path` or a name to resolve
-    (`mapper`, `schema`)."""
+    (`mapper`, `schema`); an `item expression` or `item template` stands inside `each`, where `it` exists."""
 
     what: str
 
@@ -22,6 +22,8 @@ class Written:
 ExpressionText = Annotated[str, Written("expression")]
 TemplateText = Annotated[str, Written("template")]
 PathText = Annotated[str, Written("path")]
+ItemExpressionText = Annotated[str, Written("item expression")]
+ItemTemplateText = Annotated[str, Written("item template")]
 MapperName = Annotated[str, Written("mapper")]
 SchemaName = Annotated[str, Written("schema")]
 
@@ -77,6 +79,9 @@ class Workshop(Protocol):
 
     @property
     def directory(self) -> PartnerIndex: ...
+
+    def within(self) -> Workshop:
+        """Return the workshop of what stands inside `each`: the same, with the name `it`."""
 
     def expression(self, text: str) -> Compiled: ...
 

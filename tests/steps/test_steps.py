@@ -32,6 +32,9 @@ class Bench:
     codec: Any = field(default_factory=lambda: codec("json"))
     directory: PartnerIndex = field(default_factory=OneClinic)
 
+    def within(self) -> Bench:
+        return self
+
     def expression(self, text: str) -> Compiled:
         return compile_expression(text, self.codec)
 
@@ -68,7 +71,18 @@ def run(name: str, written: Any, root: Any) -> list[Any]:
 
 
 def test_the_steps_are_those_of_the_reference() -> None:
-    assert step_names() == ("keep", "map", "partner", "remove", "require", "set", "split", "validate")
+    assert step_names() == (
+        "each",
+        "extract",
+        "keep",
+        "map",
+        "partner",
+        "remove",
+        "require",
+        "set",
+        "split",
+        "validate",
+    )
 
 
 def test_an_unknown_step_names_those_that_exist() -> None:
