@@ -17,12 +17,14 @@ from engine.errors import Rejected
 from engine.model import Fault
 
 REQUIRED = ("specversion", "id", "source", "type")
+MAX_ATTRIBUTES = 100
+"""Far more than any event has: each is checked, kept, and told where it is wrong."""
 _STRUCTURED = "application/cloudevents+json"
 _BATCH = "application/cloudevents-batch+json"
 _HEADER = "ce-"
 _NAME = re.compile(r"[a-z0-9]+")
 _TIME = re.compile(
-    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
+    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d++)?"
     r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
@@ -94,6 +96,8 @@ def _binary(root: Any, headers: Mapping[str, str], content_type: str) -> JsonDoc
 
 def _faults(envelope: Mapping[str, Any]) -> list[Fault]:
     """Return what is wrong with the attributes; texts name attributes of the standard and never a value."""
+    if len(envelope) > MAX_ATTRIBUTES:
+        return [Fault("", f"an event has at most {MAX_ATTRIBUTES} attributes", "invalid")]
     faults = [
         Fault(name, "this CloudEvents attribute is missing", "missing")
         for name in REQUIRED

@@ -24,7 +24,8 @@ class JsonCodec:
         """Return the body as a document; a CloudEvent, structured or binary, gives its data and its envelope.
 
         Raises:
-            MalformedMessage: the body is no JSON, has a duplicate key, or is nested deeper than 64.
+            MalformedMessage: the body is no JSON, has a duplicate key, is nested deeper than 64, or has more
+                than 500,000 values.
             Rejected: it is a CloudEvent with a wrong or missing attribute; each fault names its path.
         """
         return event_of(read_json(message.body.read()), message.headers, message.content_type)

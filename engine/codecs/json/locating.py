@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
 
-MAX_DEPTH = 64
-MAX_WALKED = 256 * 1024
+from engine.codecs.json.bounds import MAX_DEPTH
+
+MAX_WALKED = 64 * 1024
 """Characters; what is wrong behind them is refused without its path."""
 # a string that never closes is matched to the end: a match that fails would be tried again at each of its quotes
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_UP_OR_DOWN = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")
 
 Trail = tuple[str | int, ...]
 
@@ -54,20 +50,10 @@ class _Walk:
         return tuple(container.at for container in self.open if container.at != "")
 
 
-def is_too_deep(raw: bytes) -> bool:
-    """Say whether `raw` is nested deeper than `MAX_DEPTH`; exact also where it is no JSON behind that.
-
-    Few brackets settle it. Else strings are cut out and the brackets counted up and down, in loops that run in C.
-    """
-    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
-        return False
-    brackets = _STRING.sub(b"", raw).translate(_UP_OR_DOWN, _ALL_BUT_BRACKETS)
-    return max(accumulate(array("b", brackets)), default=0) > MAX_DEPTH
-
-
 def first_too_deep(text: str) -> Place | None:
     """Return where the nesting first exceeds `MAX_DEPTH`, None where that is too far on to be looked for."""
-    for offset, walk in _walk(text):
+    walk = _Walk()
+    for offset in _walk(text, walk):
         if len(walk.open) > MAX_DEPTH:
             return Place(offset, walk.trail)
     return None
@@ -75,7 +61,8 @@ def first_too_deep(text: str) -> Place | None:
 
 def first_duplicate(text: str) -> Place | None:
     """Return where a key first comes twice in its object, None where that is too far on to be looked for."""
-    for offset, walk in _walk(text):
+    walk = _Walk()
+    for offset in _walk(text, walk):
         if walk.repeated:
             return Place(offset, walk.trail)
     return None
@@ -85,18 +72,17 @@ def trail_at(text: str, offset: int) -> Trail:
     """Return the keys and indexes that lead to the value at, or around, `offset`; () where that is too far on."""
     if offset > MAX_WALKED:
         return ()
-    trail: Trail = ()
-    for start, walk in _walk(text):
-        if start >= offset:
-            break
-        trail = walk.trail
-    return trail
-
-
-def _walk(text: str) -> Iterator[tuple[int, _Walk]]:
-    """Yield the state after each token, with the token's offset."""
     walk = _Walk()
+    for _ in _walk(text, walk, before=offset):
+        pass
+    return walk.trail
+
+
+def _walk(text: str, walk: _Walk, *, before: int = MAX_WALKED) -> Iterator[int]:
+    """Bring `walk` up to date after each token that begins `before` there, and yield the token's offset."""
     for match in _TOKEN.finditer(text, 0, MAX_WALKED):
+        if match.start() >= before:
+            return
         token = match[0]
         walk.repeated = False
         if token in "{[":
@@ -107,7 +93,7 @@ def _walk(text: str) -> Iterator[tuple[int, _Walk]]:
                 walk.open.pop()
         elif walk.open:
             _within(walk, walk.open[-1], token)
-        yield match.start(), walk
+        yield match.start()
 
 
 def _within(walk: _Walk, container: _Container, token: str) -> None:

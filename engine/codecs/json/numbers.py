@@ -15,6 +15,10 @@ MAX_EXPONENT = 1_000
 """Arithmetic and schema checks cost time that grows with the exponent: 1E-9999 takes 10 ms against `multipleOf`."""
 
 
+_NEAR_NOUGHT = "0.000000"
+_NEW = Decimal.__new__
+
+
 class SpelledDecimal(Decimal):
     """A decimal that reads as it was written; equal to, and counting like, any other of its value."""
 
@@ -49,14 +53,22 @@ def read_decimal(text: str) -> Decimal:
         raise NumberOutOfRange(f"a number has more than {MAX_CHARACTERS} characters")
     if "e" not in text and "E" not in text:
         number = Decimal(text)
-        return number if str(number) == text else SpelledDecimal(text)
+        # what is no nearer to nought prints as it was written
+        return number if _NEAR_NOUGHT not in text or str(number) == text else _spelled(text)
     try:
-        spelled = SpelledDecimal(text)
+        spelled = _spelled(text)
     except InvalidOperation:
         raise NumberOutOfRange("the exponent of a number is out of range") from None
     if abs(spelled.adjusted()) > MAX_EXPONENT:
         raise NumberOutOfRange("the exponent of a number is out of range")
     return spelled
+
+
+def _spelled(text: str) -> SpelledDecimal:
+    """Make one past the constructor in Python: a body can hold a million of them."""
+    number = _NEW(SpelledDecimal, text)
+    number._spelling = text
+    return number
 
 
 def read_integer(text: str) -> int | Decimal:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from engine.codecs.json.locating import MAX_DEPTH
+from engine.codecs.json.bounds import MAX_DEPTH
 
 UNREAD: Final = object()
 """Said instead of a value, since null is one."""

@@ -1,6 +1,7 @@
 """Bytes to JSON values, refusing whatever two readers could understand in two ways (RFC 8259, RFC 7493).
 
-Refused: duplicate keys, NaN and Infinity, lone surrogates, other encodings than UTF-8, nesting deeper than 64.
+Refused: duplicate keys, NaN and Infinity, lone surrogates, other encodings than UTF-8, nesting deeper than 64, more
+than 500,000 values.
 A byte order mark is skipped (RFC 8259 8.1 lets a reader do so).
 """
 
@@ -10,21 +11,17 @@ import re
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, Never
 
-from engine.codecs.json.locating import (
-    MAX_DEPTH,
-    Place,
-    first_duplicate,
-    first_too_deep,
-    is_too_deep,
-    trail_at,
-)
+from engine.codecs.json.bounds import MAX_DEPTH, MAX_VALUES, has_too_many_values, is_too_deep
+from engine.codecs.json.locating import Place, first_duplicate, first_too_deep, trail_at
 from engine.codecs.json.numbers import NumberOutOfRange, read_decimal, read_integer
 from engine.codecs.json.paths import dotted
 from engine.codecs.json.quick import UNREAD, read_quickly
 from engine.errors import MalformedMessage
 
 _BOM = b"\xef\xbb\xbf"
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_ANY, _HIGH, _LOW = r"\\u[dD]", r"[89abAB][0-9a-fA-F]{2}", r"[c-fC-F][0-9a-fA-F]{2}"
+_LONE_HALF = re.compile(rf"{_ANY}(?:{_HIGH}(?!{_ANY}{_LOW})|(?<!{_ANY}{_HIGH}{_ANY}){_LOW})")
+"""Each half is whole with its neighbour or not at all, so that looking there is enough."""
 
 
 class _Duplicate(ValueError):
@@ -41,6 +38,8 @@ def read_json(raw: bytes) -> Any:
     Raises:
         MalformedMessage: with the byte offset and, where one is known, the path of what is wrong.
     """
+    if has_too_many_values(raw):
+        raise MalformedMessage(f"more than {MAX_VALUES} values in one message: send it in parts")
     value = read_quickly(raw)
     return _read_carefully(raw) if value is UNREAD else value
 
@@ -99,18 +98,8 @@ _KEEPING_ZERO_SIGN = JSONDecoder(
 
 def _refuse_lone_surrogates(text: str, shift: int) -> None:
     """Refuse `\\ud800` without its other half: no UTF-8 can carry it further (RFC 7493 2.1)."""
-    half: re.Match[str] | None = None
-    for escape in _ESCAPE.finditer(text):
-        code = int(escape[1], 16) if escape[1] else 0
-        is_low = 0xDC00 <= code <= 0xDFFF
-        if half is not None and is_low and half.end() == escape.start():
-            half = None
-            continue
-        if half is not None or is_low:
-            half = half or escape
-            break
-        if 0xD800 <= code <= 0xDBFF:
-            half = escape
+    # an escaped backslash begins no escape; two other characters in its place keep all offsets
+    half = _LONE_HALF.search(text.replace("\\\\", ".."))
     if half is not None:
         place = Place(half.start(), trail_at(text, half.start()))
         raise _malformed("half of a surrogate pair is no character", text, place, shift)
