@@ -103,7 +103,8 @@ class _Check:
 
     def _way(self, at: Location, way: Way, steps: Sequence[Mapping[str, Any]]) -> None:
         """Compare what one endpoint gets with what it may; among several, some must be able to take it."""
-        gets = self._levels.of_steps(steps)
+        enclosed = isinstance(way, Destination) and way.body is not None
+        gets = _LEVELS["full"] if enclosed else self._levels.of_steps(steps)
         endpoints = self._levels.of_endpoints(way)
         able = any(names for level, names in endpoints.items() if level >= gets)
         unable = [name for level, names in endpoints.items() if level < gets for name in names]

@@ -21,6 +21,7 @@ from engine.config.models import (
     Retry,
     StrictModel,
     Template,
+    TemplateText,
     matching,
 )
 from engine.config.plugins import Finding, Picked, Plugins, SchemaOf, picked_step
@@ -208,6 +209,13 @@ class Destination(Way):
 
     expire: Expr | None = None
     """Time after which delivering it is of no use to anybody."""
+
+    body: Expr | None = None
+    """What is sent instead of the document: what `extract` took out (`vars.pdf`), or a text. Fallbacks without steps of
+    their own send it, too."""
+
+    called: TemplateText | None = Field(None, alias="name")
+    """What it is called where it becomes a file or an attachment: `"{msg.OBR-3.1}_{meta.id}.pdf"`."""
 
     fallback: Fallback | None = None
     """Where it goes when the endpoint does not take it."""

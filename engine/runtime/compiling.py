@@ -16,7 +16,8 @@ from engine.errors import ConfigurationError, ExpressionError, NotFound
 from engine.expressions import Expression
 from engine.runtime.accept import Accept
 from engine.runtime.board import CompiledRoute
-from engine.runtime.outlet import Outlet, Value, Way
+from engine.runtime.enclosure import Enclosure, Value
+from engine.runtime.outlet import Exposure, Outlet, Way
 from engine.runtime.program import Entry, OneOf, Onward, Program, Rejection
 from engine.runtime.supplies import Supplies
 from engine.runtime.tracing import Trace, build_steps
@@ -151,7 +152,8 @@ class _RouteCompiler:
 
     def _outlet(self, at: Location, destination: Destination, trace: Trace) -> Outlet:
         self._number += 1
-        role = f":{self._number}" if destination.steps else ""
+        alone = destination.steps or destination.body is not None or destination.called is not None
+        role = f":{self._number}" if alone else ""
         workshop = Workshop(self._supplies, trace.codec, source=self._codec)
         with self._placed(*at, "when"):
             when = None if destination.when is None else workshop.expression(destination.when)
@@ -159,14 +161,20 @@ class _RouteCompiler:
         steps, own = build_steps(destination.steps, trace, self._supplies, placed)
         after = Workshop(self._supplies, own.codec, source=self._codec)
         supersede = destination.supersede
+        enclosure = self._enclosure(at, destination, after)
         with self._placed(*at, "recall"):
             recall = None if destination.recall is None else after.expression(destination.recall)
         fallback = destination.fallback
         return Outlet(
             name=destination.name,
             ways=(
-                self._way(at, destination.endpoint, after, own, role),
-                *self._fallbacks((*at, "fallback", "to"), fallback, own, role or f":{self._number}", role),
+                _enclosed(self._way(at, destination.endpoint, after, own, role), enclosure),
+                *(
+                    way if way.steps else _enclosed(way, enclosure)
+                    for way in self._fallbacks(
+                        (*at, "fallback", "to"), fallback, own, role or f":{self._number}", role
+                    )
+                ),
             ),
             when=when,
             steps=steps,
@@ -205,6 +213,12 @@ class _RouteCompiler:
                 kindless=trace.kindless,
             )
 
+    def _enclosure(self, at: Location, destination: Destination, workshop: Workshop) -> Enclosure | None:
+        body = self._value((*at, "body"), destination.body, workshop)
+        with self._placed(*at, "name"):
+            name = None if destination.called is None else workshop.template(destination.called)
+        return None if body is None and name is None else Enclosure(body, name)
+
     def _check_single(self, at: Location, way: FallbackWay) -> None:
         for index, step in enumerate(way.steps):
             if "split" in step:
@@ -227,6 +241,14 @@ class _RouteCompiler:
             raise ConfigurationError([mark.problem(str(error), help=error.help)]) from error
         except NotFound as error:
             raise ConfigurationError([locate(self._loaded.tree, location).problem(str(error))]) from error
+
+
+def _enclosed(way: Way, enclosure: Enclosure | None) -> Way:
+    """Return the way with what it carries instead of the document, which may be anything of the message."""
+    if enclosure is None:
+        return way
+    exposure = way.exposure if enclosure.body is None else Exposure.FULL
+    return replace(way, enclosure=enclosure, exposure=exposure)
 
 
 def parks(config: RouteConfig) -> bool:

@@ -17,7 +17,8 @@ from typing import Any
 
 from engine.errors import Rejected
 from engine.expressions import instant
-from engine.model import Fault, Hop, State
+from engine.model import Hop, State
+from engine.runtime.enclosure import Enclosure, Value
 from engine.runtime.flow import Flowed, branch, run
 from engine.runtime.paper import RAW, Paper
 from engine.spi import Scope, Step
@@ -49,24 +50,13 @@ Trail = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """An expression whose value must be of a kind; `path` is what a refusal names."""
-
-    expression: Compiled
-    path: str
-
-    def rejected(self, text: str) -> Rejected:
-        """Return the refusal of a message in which the value is not what it must be."""
-        return Rejected(f"{self.path}: {text}", faults=(Fault(self.path, text, "unusable"),), code="unusable")
-
-
-@dataclass(frozen=True, slots=True)
 class Way:
     """One endpoint of a destination's chain, with the steps on its own copy.
 
     `endpoint` gives `partner.endpoint` for a message. `role` is the end of its rendering's name: "" shares the
     route's document, `:2` is the second destination's own, `:2.1` that of its first fallback. `untouched` says that
-    the bytes go on as they came, `kindless` that the event's type makes no difference to what it carries.
+    the bytes go on as they came, `kindless` that the event's type makes no difference to what it carries. `enclosure`
+    is what travels instead of the document, or names it.
     """
 
     endpoint: Callable[[Scope], str]
@@ -75,6 +65,7 @@ class Way:
     steps: tuple[Step, ...] = ()
     untouched: bool = False
     kindless: bool = False
+    enclosure: Enclosure | None = None
 
     @property
     def mapped(self) -> bool:
@@ -193,6 +184,8 @@ class Outlet:
             if not came:
                 return None
             flowed = came[0]
+        if way.enclosure is not None:
+            return way.enclosure.write(way.role, flowed, part, paper, mapped=way.mapped)
         if way.untouched and not kinds and paper.raw_goes_on:
             return RAW
         if not way.kindless:

@@ -108,14 +108,24 @@ class Paper:
         """
         name = f"{self.base}{role}:as:{kind}" if kind else self.base + role
         if (name, part) not in self.renderings:
-            writer = codec(document.codec)
-            content_type = writer.content_type
-            if document.envelope is not None and document.codec == "json":
-                content_type = _EVENT_TYPE
-            elif not mapped and document.codec == self.message.codec and self.message.content_type:
-                content_type = self.message.content_type
-            body = Body.of(writer.encode(document), content_type)
+            content_type = self.content_type(document, mapped=mapped)
+            body = Body.of(codec(document.codec).encode(document), content_type)
             self.renderings[name, part] = Rendering(name, body, content_type, part)
+        return name
+
+    def content_type(self, document: Document, *, mapped: bool) -> str:
+        """Return the media type of a document as it is written."""
+        if document.envelope is not None and document.codec == "json":
+            return _EVENT_TYPE
+        if not mapped and document.codec == self.message.codec and self.message.content_type:
+            return self.message.content_type
+        return codec(document.codec).content_type
+
+    def enclose(self, role: str, body: Body, part: int) -> str:
+        """Keep content that is no document once and return the role under which it is stored."""
+        name = self.base + role
+        if (name, part) not in self.renderings:
+            self.renderings[name, part] = Rendering(name, body, body.content_type, part)
         return name
 
     def alternates(self) -> list[Rendering]:
