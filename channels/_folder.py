@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -101,16 +102,37 @@ class _Write:
 
 
 class Folder:
-    """One folder and one writer: `owner` keeps the hidden files of several writers apart."""
+    """One folder and one writer: `owner`, an endpoint, keeps the hidden files of several writers apart.
 
-    def __init__(self, path: Path, owner: str) -> None:
+    `make` says that the folder is made where it is missing.
+    """
+
+    def __init__(self, path: Path, owner: str, *, make: bool = False) -> None:
         self.path = path
+        self._owner = owner
+        self._make = make
         self._suffix = f".{hashlib.blake2b(owner.encode(), digest_size=4).hexdigest()}.tmp"
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []
         self._busy = False
 
-    def clean(self) -> None:
+    async def open(self, logger: logging.Logger) -> None:
+        """Make it ready to be written to; what fails is logged only, since whatever is put will fail and be retried."""
+        try:
+            await aside(self._prepare)
+        except OSError as error:
+            logger.warning(
+                "the folder %s is not ready",
+                self.path,
+                extra={"action": "folder_not_ready", "endpoint": self._owner, "code": error.errno},
+            )
+
+    def _prepare(self) -> None:
+        if self._make:
+            os.makedirs(self.path, exist_ok=True)
+        self._clean()
+
+    def _clean(self) -> None:
         """Remove what a crash left behind under this writer's hidden names; an absent folder is clean."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
             for entry in entries:

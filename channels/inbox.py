@@ -6,11 +6,10 @@ Everything about a message stands in its file's name and bytes: `<id><extension 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
-from channels._folder import Folder, aside, extension, safe
+from channels._folder import Folder, extension, safe
 from engine.config.models import EndpointConfig, Exposure, Name
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, ChannelType, Outbound
@@ -36,17 +35,10 @@ class InboxOutbound(Outbound):
 
     def __init__(self, config: InboxEndpoint, context: ChannelContext) -> None:
         super().__init__(config, context)
-        self._folder = Folder(context.var / "inbox" / config.inbox, context.name)
+        self._folder = Folder(context.var / "inbox" / config.inbox, context.name, make=True)
 
     async def __aenter__(self) -> Self:
-        try:
-            await aside(self._prepare)
-        except OSError as error:
-            self.context.logger.warning(
-                "the folder %s is not ready",
-                self._folder.path,
-                extra={"action": "folder_not_ready", "endpoint": self.context.name, "code": error.errno},
-            )
+        await self._folder.open(self.context.logger)
         return self
 
     async def send(self, attempt: Attempt) -> Reply:
@@ -54,10 +46,6 @@ class InboxOutbound(Outbound):
 
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
         return await self._folder.probe()
-
-    def _prepare(self) -> None:
-        os.makedirs(self._folder.path, exist_ok=True)
-        self._folder.clean()
 
 
 CHANNEL = ChannelType("inbox", endpoint=InboxEndpoint, outbound=InboxOutbound)

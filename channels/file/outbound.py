@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Self
 
-from channels._folder import Folder, aside, extension, safe
+from channels._folder import Folder, extension, safe
 from channels.file.model import FileEndpoint
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
@@ -19,17 +18,10 @@ class FileOutbound(Outbound):
 
     def __init__(self, config: FileEndpoint, context: ChannelContext) -> None:
         super().__init__(config, context)
-        self._folder = Folder(context.folder / config.file, context.name)
+        self._folder = Folder(context.folder / config.file, context.name, make=config.create)
 
     async def __aenter__(self) -> Self:
-        try:
-            await aside(self._prepare)
-        except OSError as error:
-            self.context.logger.warning(
-                "the folder %s is not ready",
-                self._folder.path,
-                extra={"action": "folder_not_ready", "endpoint": self.context.name, "code": error.errno},
-            )
+        await self._folder.open(self.context.logger)
         return self
 
     async def send(self, attempt: Attempt) -> Reply:
@@ -37,11 +29,6 @@ class FileOutbound(Outbound):
 
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
         return await self._folder.probe()
-
-    def _prepare(self) -> None:
-        if self.config.create:
-            os.makedirs(self._folder.path, exist_ok=True)
-        self._folder.clean()
 
     def _name(self, attempt: Attempt) -> str:
         if self.config.name is None:
