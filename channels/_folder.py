@@ -130,9 +130,9 @@ class Folder:
     def _prepare(self) -> None:
         if self._make:
             os.makedirs(self.path, exist_ok=True)
-        self._clean()
+        self.clean()
 
-    def _clean(self) -> None:
+    def clean(self) -> None:
         """Remove what a crash left behind under this writer's hidden names; an absent folder is clean."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
             for entry in entries:
