@@ -267,11 +267,14 @@ class OnReject(StrictModel):
     alert: Name | None = None
     """Who is told, once per path at fault."""
 
-    reply: Literal["AA"] | None = None
-    """Answer the sender positively all the same: the fault is ours to solve. The message waits where `lane` says."""
+    reply: Literal["AA", "AE", "AR"] | None = None
+    """`AA`: answer the sender positively all the same, since the fault is ours to solve; the message waits as a dead
+    letter of this route. `AE`, `AR`: refuse it with that code of HL7 v2. Without it, HL7 v2 gets `AA`, everything else
+    a refusal."""
 
-    lane: Literal["park", "skip"] = "park"
-    """With `reply`: hold later messages of the same ordering key, or let them pass."""
+    lane: Literal["park", "skip"] | None = None
+    """Where the sender was answered positively: hold later messages of the same ordering key, or let them pass.
+    Without it, they are held where the route says `order_by`."""
 
 
 class OnDead(StrictModel):

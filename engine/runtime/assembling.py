@@ -17,8 +17,8 @@ from engine.runtime.supplies import Supplies
 REFUSE_COLLISIONS = frozenset({"rest", "webhook"})
 """Channels whose senders can mend a reused id: they get 422. From all others it is accepted and flagged (G4)."""
 
-ORDERED = frozenset({"file"})
-"""Channels whose messages are delivered in order of arrival, per partner and listener, where a route says nothing."""
+ORDERED = frozenset({"file", "mllp"})
+"""Channels whose messages are delivered in order of arrival, per sender and listener, where a route says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+from engine.config.formats import HL7, codecs_of, said_codec
 from engine.config.loaded import LoadedRoute
+from engine.config.message_types import Types, read_pattern
 from engine.config.nodes import Location, locate
 from engine.config.route import Destination, EndpointText, Fallback, FallbackWay, RouteConfig, ToRoute
 from engine.config.route import OneOf as OneOfConfig
@@ -23,9 +25,6 @@ from engine.runtime.supplies import Supplies
 from engine.runtime.tracing import Trace, build_steps
 from engine.runtime.workshop import Workshop
 from engine.spi import Scope
-
-DEFAULT_CODEC = "json"
-"""What a listener reads where it does not say; `check` reads it so, too."""
 
 POSSIBLE_CODECS = ("text", "opaque")
 """What a listener may read besides, by each message's content type, where it does not say and the route fits."""
@@ -48,7 +47,7 @@ class Compiler:
             ConfigurationError: it does not compile for a codec that its doors say.
         """
         loaded = self._routes[name]
-        wanted, possible = self._codecs(loaded.config)
+        wanted, possible = self._codecs(loaded)
         programs = {codec: self.program(name, codec) for codec in wanted}
         for codec in possible:
             try:
@@ -65,11 +64,16 @@ class Compiler:
             self._programs[name, codec] = found
         return found
 
-    def _codecs(self, route: RouteConfig) -> tuple[list[str], Sequence[str]]:
-        listeners = self._supplies.loaded.app.listen
-        said = {listeners[door.listener].codec for door in route.doors if door.listener in listeners}
-        wanted = sorted({codec or DEFAULT_CODEC for codec in said} or {DEFAULT_CODEC})
-        possible = POSSIBLE_CODECS if None in said and not route.accept.events else ()
+    def _codecs(self, route: LoadedRoute) -> tuple[list[str], Sequence[str]]:
+        loaded = self._supplies.loaded
+        wanted = sorted(codecs_of(loaded, route))
+        listeners, accept = loaded.app.listen, route.config.accept
+        silent = any(
+            said_codec(listeners[door.listener]) is None
+            for door in route.config.doors
+            if door.listener in listeners
+        )
+        possible = POSSIBLE_CODECS if silent and not accept.events and not accept.types else ()
         return wanted, [codec for codec in possible if codec not in wanted]
 
 
@@ -97,7 +101,6 @@ class _RouteCompiler:
             with self._placed("keys", name):
                 keys.append((name, at_door.expression(text)))
         steps, trace = build_steps(config.steps, start, self._supplies, partial(self._placed, "steps"))
-        on_reject = config.on_reject
         return Program(
             name=config.route,
             version=self._loaded.version,
@@ -114,17 +117,26 @@ class _RouteCompiler:
             phi_of=self._supplies.directory.phi,
             stored=config.acknowledge == "stored",
             dedupe_ms=None if config.dedupe is None else milliseconds(config.dedupe.window),
-            rejection=Rejection(
-                positive=on_reject.reply is not None,
-                parks=on_reject.lane == "park",
-                alert=on_reject.alert or "",
-            ),
+            rejection=self._rejection(),
             parks=parks(config),
+        )
+
+    def _rejection(self) -> Rejection:
+        """Content at fault is ours to solve where its sender cannot mend it: an interface would only send it again."""
+        said = self._config.on_reject
+        positive = said.reply == "AA" or (said.reply is None and self._codec == HL7)
+        return Rejection(
+            positive=positive,
+            parks=positive and (bool(self._config.order_by) if said.lane is None else said.lane == "park"),
+            code="" if positive else said.reply or "",
+            alert=said.alert or "",
         )
 
     def _accept(self) -> Accept:
         accept = self._config.accept
-        if accept.types:
+        if self._codec == HL7:
+            return self._accept_types(accept.types)
+        if accept.types and not accept.events and self._config.doors:
             with self._placed("accept", "types"):
                 raise NotFound(f"{self._codec} messages have no types: say `events`, or leave it out")
         schemas = {}
@@ -134,6 +146,12 @@ class _RouteCompiler:
             if schema is not None:
                 schemas[kind] = schema
         return Accept(accept.events, schemas)
+
+    def _accept_types(self, types: Sequence[str]) -> Accept:
+        for index, text in enumerate(types):
+            with self._placed("accept", "types", index):
+                read_pattern(text)
+        return Accept(tuple(types), types=Types.of(types) if types else None)
 
     def _entry(self, at: Location, entry: Destination | OneOfConfig | ToRoute, trace: Trace) -> Entry:
         if isinstance(entry, Destination):

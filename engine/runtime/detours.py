@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from engine.clock import Clock
 from engine.errors import Transient
 from engine.model import State
-from engine.runtime.paper import POISON, routing_endpoint
+from engine.runtime.paper import routing_endpoint
 from engine.store.protocol import Archive, Query
 
 REVIEW_EVERY = 1.0
@@ -79,7 +79,7 @@ class Detours:
         if await self._archive.deliveries(Query(endpoint=endpoint, states=_UNFINISHED, limit=1)):
             return True
         dead = await self._archive.deliveries(Query(endpoint=endpoint, open_dead=True))
-        return any(row.delivery.reason != POISON for row in dead)  # poison waits in a lane of its own
+        return any(row.delivery.lane for row in dead)  # in a lane of its own it holds nobody
 
 
 def _may_wait(state: State) -> bool:

@@ -134,7 +134,7 @@ class IntakeFor:
         acceptance = Acceptance(
             message=message,
             disposition=plan.disposition,
-            reply=exchange.reply(Verdict(plan.disposition, message.id)),
+            reply=exchange.reply(Verdict(plan.disposition, message.id, tuple(plan.faults))),
             deliveries=plan.deliveries,
             renderings=plan.renderings,
             keys=plan.keys,
@@ -190,8 +190,8 @@ class IntakeFor:
         """Journal a refusal with its faults, then answer it: never kept as a duplicate, since content may be mended."""
         room = self._room
         faults = tuple(plan.faults)
-        reply = exchange.reply(Verdict(Disposition.REFUSED, message.id, faults))
-        await room.store.refuse(Refusal(message, reply, faults, plan.route))
+        reply = exchange.reply(Verdict(Disposition.REFUSED, message.id, faults, code=plan.code))
+        await room.store.refuse(Refusal(message, reply, faults, plan.route, plan.deliveries))
         for blame in plan.blames:
             room.blame(blame)
         for fault in faults:

@@ -26,6 +26,9 @@ ROUTING = "route"
 POISON = "poison"
 """Reason of a delivery whose body made the process die while it was routed."""
 
+UNREADABLE = "unreadable"
+"""Reason of a dead letter that keeps bytes which no codec could read; their sender was refused."""
+
 _EVENT_TYPE = "application/cloudevents+json"
 
 

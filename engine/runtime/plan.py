@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from engine.clock import Clock
 from engine.codecs import codec
+from engine.config.formats import HL7
 from engine.errors import Rejected
 from engine.model import Disposition, Fault, Hop, Message, State
 from engine.runtime.accept import unmatched
 from engine.runtime.board import Board, CompiledRoute, Door
 from engine.runtime.opening import opening
-from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, Parts, routing_endpoint
+from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, UNREADABLE, Parts, routing_endpoint
 from engine.runtime.program import Alternates, Program, Routed, Setting
 from engine.spi import Counters, Document, Scope
 from engine.store.protocol import NewDelivery, Rendering
@@ -50,9 +51,10 @@ Blamed = Callable[[Blame], None]
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be committed for one message; a refused one has `faults` and nothing else.
+    """What is to be committed for one message.
 
-    `route` is who refused it. `control_id` is the sender's id where the content holds it. `detours` are the ordered
+    `faults` are told to its sender, refused or not; of a refused one only dead letters are among `deliveries`. `code`
+    is what the routes say that the sender's protocol should answer. `route` is who refused it. `control_id` is the sender's id where the content holds it. `detours` are the ordered
     routes that have a delivery of kind route among `deliveries`. `poison` says that the body is kept unread.
     """
 
@@ -64,6 +66,7 @@ class Plan:
     faults: list[Fault] = field(default_factory=list)
     blames: list[Blame] = field(default_factory=list)
     route: str = ""
+    code: str = ""
     control_id: str = ""
     dedupe_ms: int = 0
     detours: set[str] = field(default_factory=set)
@@ -116,7 +119,7 @@ class Planner:
         try:
             document = codec(message.codec).decode(message)
         except Rejected as error:
-            return _refused([(_any(route), error) for route in routes])
+            return self._unreadable(message, routes, error)
         except Exception:  # noqa: BLE001  a bug of ours: the bytes are kept, and decoded again later
             self._bug(message, routes[0].name)
             later = Later(reason="bug")
@@ -124,9 +127,13 @@ class Planner:
         readers = [program for route in routes if (program := route.program(message.codec))]
         if not readers:
             return _refused([(_any(route), _UNREADABLE) for route in routes])
-        taking = [program for program in readers if program.accept.takes(document)]
-        if not taking:
-            return _unwanted(door, unmatched(program.accept for program in readers), readers[0])
+        try:
+            taking = [program for program in readers if program.accept.takes(document)]
+            if not taking:
+                nobody = unmatched((program.accept for program in readers), document)
+                return _unwanted(door, nobody, readers[0])
+        except Rejected as error:  # a codec that reads only where somebody looks finds it now
+            return self._unreadable(message, routes, error)
         return self._run(taking, message, document, door, board)
 
     def poisoned(self, message: Message, door: Door) -> Plan:
@@ -134,6 +141,17 @@ class Planner:
         dead = Later(State.DEAD, POISON)
         plan = self._together(door, [(_any(route), dead) for route in door.at(message.selector)])
         plan.poison = True
+        return plan
+
+    def _unreadable(self, message: Message, routes: Sequence[CompiledRoute], error: Rejected) -> Plan:
+        """Return the refusal of what cannot be read.
+
+        An interface may never tell a person that it was refused, so what comes by HL7 is a dead letter, too.
+        """
+        plan = _refused([(_any(route), error) for route in routes])
+        if message.codec == HL7:
+            dead = Later(State.DEAD, UNREADABLE)
+            plan.deliveries = [self._duty(_any(route), dead) for route in routes]
         return plan
 
     def reroute(self, program: Program, message: Message, document: Document, board: Board) -> Routed:
@@ -185,8 +203,9 @@ class Planner:
             return _waiting(program, scope, setting) if self._behind(program.name) else routed
         except Rejected as error:
             where = _where_possible(program, scope, setting)
-            parks = program.rejection.positive and program.rejection.parks
-            return replace(where, state=State.DEAD, reason=error.code, parks=parks, error=error)
+            parks = program.rejection.parks
+            lane = where.lane if parks else ""  # what nobody waits for stands in nobody's way
+            return replace(where, state=State.DEAD, reason=error.code, lane=lane, parks=parks, error=error)
         except Exception:  # noqa: BLE001  a bug of ours: insisted on, never lost
             self._bug(message, program.name)
             return replace(_where_possible(program, scope, setting), reason="bug")
@@ -207,7 +226,8 @@ class Planner:
             plan.deliveries.append(self._duty(program, found))
             if found.error:
                 plan.blames.extend(blames_of(program, found.error))
-            if program.order_by and not program.stored:
+                plan.faults.extend(_faults(found.error))
+            if program.order_by and found.lane and not program.stored:
                 plan.detours.add(program.name)
         if plan.deliveries and all(row.state is State.FILTERED for row in plan.deliveries):
             plan.disposition = Disposition.FILTERED
@@ -258,7 +278,15 @@ def _any(route: CompiledRoute) -> Program:
 
 
 def _default_lane(message: Message, door: Door | None) -> str:
-    return f"{message.partner or ''}/{message.listener}" if door is not None and door.ordered else ""
+    """Return the ordering key of an ordered door's messages: their sender, as far as it is known, and the door."""
+    if door is None or not door.ordered:
+        return ""
+    meta = message.meta
+    if "application" in meta or "facility" in meta:
+        sender = f"{meta.get('application', '')}/{meta.get('facility', '')}/"
+    else:
+        sender = ""
+    return f"{message.partner or ''}/{sender}{message.listener}"
 
 
 def _waiting(program: Program, scope: Scope, setting: Setting) -> Later:
@@ -293,6 +321,7 @@ def _refused(refusals: Sequence[tuple[Program, Rejected]]) -> Plan:
         faults=list(faults.values()),
         blames=[blame for program, error in refusals for blame in blames_of(program, error)],
         route=refusals[0][0].name,
+        code=max(program.rejection.code for program, _ in refusals),  # AR before AE: the strictest
     )
 
 

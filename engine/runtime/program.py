@@ -47,11 +47,13 @@ class Rejection:
     """What happens when the content is at fault.
 
     `positive` answers the sender well all the same: the message waits as a dead letter of its route, and `parks` its
-    ordering key. `alert` names who is told.
+    ordering key. Else `code` is what the sender's protocol should answer, "" for its own choice. `alert` names who is
+    told.
     """
 
     positive: bool = False
     parks: bool = False
+    code: str = ""
     alert: str = ""
 
 

@@ -122,12 +122,16 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A message that was turned away for its content; journalled with its faults, the bytes kept for retention."""
+    """A message that was turned away for its content; journalled with its faults, the bytes kept for retention.
+
+    `deliveries` are dead letters that tell people of it, where nobody else would see that it came.
+    """
 
     message: Message
     reply: bytes
     faults: Sequence[Fault]
     route: str = ""
+    deliveries: Sequence[NewDelivery] = ()
 
 
 @dataclass(frozen=True, slots=True)

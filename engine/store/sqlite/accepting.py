@@ -93,13 +93,16 @@ def _endpoint_of(tx: Transaction, item: NewDelivery) -> int:
     return tx.names.first(tx.names.chain_id(tx.cursor, item.chain))
 
 
-def refuse(tx: Transaction, refusal: Refusal, contents: Sequence[Content]) -> None:
-    """Keep a message that was turned away, and why."""
+def refuse(tx: Transaction, rows: Rows, refusal: Refusal, contents: Sequence[Content]) -> None:
+    """Keep a message that was turned away, and why, with the dead letters that tell of it."""
     message = refusal.message
     door = tx.names.together(tx.cursor, _DOOR, (message.listener, message.partner or "", message.codec))
-    sequence, _ = _add_message(tx, message, door, Disposition.REFUSED, contents)
+    sequence, bucket = _add_message(tx, message, door, Disposition.REFUSED, contents)
     faults = ", ".join(f"{fault.code} {fault.path}".strip() for fault in refusal.faults[:8])
     tx.note(Action.REFUSE, message=sequence, detail=f"{refusal.route}: {faults}"[:400])
+    if refusal.deliveries:
+        brought = Brought(sequence, message.id, message.received_ms, bucket, (), trace_of(message.headers))
+        add_deliveries(tx, rows, refusal.deliveries, brought)
 
 
 def add_keys(tx: Transaction, message: int, received_ms: int, keys: Sequence[tuple[str, str]]) -> None:

@@ -62,7 +62,8 @@ class SqliteQueue:
     async def refuse(self, refusal: Refusal) -> None:
         core = self._core
         kept = await core.keep(of_refusal(refusal))
-        await self._named(kept, partial(accepting.refuse, refusal=refusal, contents=kept), grows=True)
+        work = partial(accepting.refuse, rows=core.written, refusal=refusal, contents=kept)
+        await self._named(kept, work, grows=True)
 
     async def due(self, endpoint: str, now_ms: int, limit: int, after: int = 0) -> Sequence[Delivery]:
         number = self._core.names.find("endpoint", endpoint)

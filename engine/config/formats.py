@@ -1,0 +1,58 @@
+"""Which codecs read the messages of a route: as its listeners say, else as their channels and the route suggest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.config.loaded import Loaded, LoadedRoute
+from engine.config.models import ListenerConfig
+from engine.config.route import RouteConfig, ToRoute
+
+DEFAULT_CODEC = "json"
+"""What a listener reads where nobody says."""
+
+MAPPED_CODEC = "json"
+"""What a mapper makes."""
+
+HL7 = "hl7v2"
+"""The codec whose messages have types (`accept: {types}`)."""
+
+_NATURAL: Mapping[str, str] = {"mllp": HL7}
+"""What a channel's listeners read where they do not say."""
+
+_BY_SUFFIX = {".hl7": HL7, ".json": DEFAULT_CODEC}
+"""What a folder's files are where the listener says only what they are called."""
+
+
+def said_codec(listener: ListenerConfig) -> str | None:
+    """Return what a listener reads, None where each message says it by its content type."""
+    return listener.codec or _NATURAL.get(listener.type) or (HL7 if _of_files(listener) == HL7 else None)
+
+
+def codecs_at_doors(loaded: Loaded, route: RouteConfig) -> list[str]:
+    """Return the codec of the messages at each of a route's doors, in their order."""
+    listeners = loaded.app.listen
+    otherwise = HL7 if route.accept.types and not route.accept.events else DEFAULT_CODEC
+    doors = [listeners[door.listener] for door in route.doors if door.listener in listeners]
+    return [said_codec(listener) or _of_files(listener) or otherwise for listener in doors]
+
+
+def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:
+    """Return the codecs that a route is compiled for: those at its doors, and of what other routes hand on to it."""
+    return _codecs_of(loaded, route, frozenset()) or {DEFAULT_CODEC}
+
+
+def _codecs_of(loaded: Loaded, route: LoadedRoute, above: frozenset[str]) -> set[str]:
+    found = set(codecs_at_doors(loaded, route.config))
+    for caller in loaded.routes:
+        if caller.name not in above and any(
+            isinstance(entry, ToRoute) and entry.route == route.name for entry in caller.config.to
+        ):
+            mapped = any("map" in step for step in caller.config.steps)
+            found |= {MAPPED_CODEC} if mapped else _codecs_of(loaded, caller, above | {route.name})
+    return found
+
+
+def _of_files(listener: ListenerConfig) -> str | None:
+    wanted = str(getattr(listener, "match", ""))
+    return next((codec for suffix, codec in _BY_SUFFIX.items() if wanted.lower().endswith(suffix)), None)
