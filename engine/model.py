@@ -253,7 +253,8 @@ class Delivery:
     this hop's budget began (0: not yet).
     `version` and `recalls` serve supersede and recall; `kind` is the rendering's event type.
     `body` is filled where the store still has it at hand; otherwise ask the archive for `rendering` of `part`.
-    `trace` are the message's headers that travel on (`trace_of`); None where there are some, but not at hand.
+    `trace` are the message's headers that travel on (`trace_of`); None where there are some, but not at hand. `also`
+    are the further lanes in which it stands, beside `lane`: it is sent when it is the first of all of them.
     """
 
     sequence: int
@@ -285,6 +286,7 @@ class Delivery:
     body: Body | None = None
     part: int = 0
     trace: Mapping[str, str] | None = field(default_factory=lambda: NOTHING)
+    also: tuple[bytes, ...] = ()
 
     @property
     def endpoint(self) -> str:

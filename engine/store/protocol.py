@@ -38,10 +38,11 @@ class NewDelivery:
     """A delivery as the intake rendered it.
 
     `lane` is the ordering key as text ("" = a lane of its own), namespaced; together with the chain's first
-    endpoint it makes the lane. `state` is normally PENDING; FILTERED, DEAD and HELD are stored as given, with
-    `reason`; a DEAD one that `parks` stops its lane. `kind` "route" in `destination` "" marks a message that is still
-    to be routed. `message_id` is the id that travels, for a part that leaves as a message of its own ("" = the
-    message's).
+    endpoint it makes the lane. `also` are further keys: the delivery stands in their lanes as well, leaves when it is
+    the first of all, and then frees all; supersede and recall look at the first only. `state` is normally PENDING;
+    FILTERED, DEAD and HELD are stored as given, with `reason`; a DEAD one that `parks` stops its lanes. `kind` "route"
+    in `destination` "" marks a message that is still to be routed. `message_id` is the id that travels, for a part
+    that leaves as a message of its own ("" = the message's).
     """
 
     route: str
@@ -62,6 +63,7 @@ class NewDelivery:
     part: int = 0
     parks: bool = False
     message_id: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +192,15 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """`revision` is the row's new one; `next` the delivery that became head of its lane, `ready` what was spawned."""
+    """`revision` is the row's new one; `next` the delivery that became head of its lane, `ready` what was spawned.
+
+    `heads` became heads of the further lanes of one that stood in several.
+    """
 
     revision: int
     next: Delivery | None = None
     ready: Sequence[Delivery] = ()
+    heads: Sequence[Delivery] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +275,14 @@ class Queue(Protocol):
 
     async def operate(self, operation: Operation) -> Delivery:
         """Carry out an operator's action and return the delivery as it is now; NotFound, Conflict."""
+
+
+class Correspondence(Protocol):
+    """What partners say later of what they took."""
+
+    async def awaited(self, reference: str) -> Sequence[Delivery]:
+        """Return unfinished deliveries that were AWAITING since they were last accepted or released, by the id under
+        which they travelled, or by their sender's control id where they left as the message itself; in order."""
 
 
 # --------------------------------------------------------------------------- what is read
@@ -476,7 +490,7 @@ class Health:
     pragmas: Mapping[str, str] = field(default_factory=dict)
 
 
-class Store(Queue, Archive, Protocol):
+class Store(Queue, Correspondence, Archive, Protocol):
     """The whole store. `open_store(url)` in `engine.store` gives one; leaving `async with` closes it."""
 
     @property

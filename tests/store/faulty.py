@@ -86,6 +86,9 @@ class Between:
     async def overtaking(self, delivery: Delivery) -> Overtaking:
         return await self.inner.overtaking(delivery)
 
+    async def awaited(self, reference: str) -> Sequence[Delivery]:
+        return await self.inner.awaited(reference)
+
     async def outlook(self) -> Mapping[str, int]:
         return await self.inner.outlook()
 

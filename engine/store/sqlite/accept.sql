@@ -41,6 +41,13 @@ INSERT OR IGNORE INTO key_months (month) VALUES (?)
 SELECT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = ?1 AND d.holds = 1)
     OR EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ?1)
 
+-- name: lane-busy-all
+-- The same where deliveries that stand in several lanes are about.
+SELECT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = ?1 AND d.holds = 1)
+    OR EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ?1)
+    OR EXISTS (SELECT 1 FROM further AS f INDEXED BY further_lane
+               WHERE f.lane = ?1 AND f.standing > 0 AND f.standing = 2)
+
 -- name: delivery-add
 -- Sequences ascend in the order of acceptance: that is the order within a lane.
 INSERT INTO deliveries (seq, message, part, route, version, destination, chain, endpoint, state, blocked, holds, open,

@@ -12,7 +12,16 @@ from engine.store.protocol import Acceptance, Accepted, NewDelivery, Refusal, Re
 from engine.store.sqlite import lanes
 from engine.store.sqlite.contents import REPLY, Content, of_bytes, rows_of
 from engine.store.sqlite.names import month_of
-from engine.store.sqlite.rows import FALLBACK, RECALLS, SUPERSEDES, TRACED, Rows, lane_of, make_delivery
+from engine.store.sqlite.rows import (
+    FALLBACK,
+    RECALLS,
+    SEVERAL,
+    SUPERSEDES,
+    TRACED,
+    Rows,
+    lane_of,
+    make_delivery,
+)
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction, clean
@@ -123,16 +132,15 @@ def add_deliveries(
     ready: list[Delivery] = []
     nudged: list[Delivery] = []
     for item in new:
-        sequence, lane, blocked = _add_delivery(tx, item, brought)
+        sequence, lane, blocked, also = _add_delivery(tx, item, brought)
         if lane is not None and (item.recalls or (item.supersedes and blocked)) and item.state < _TERMINAL:
-            head = lanes.overtake(tx, rows, item, sequence, lane)
-            if head == sequence:
+            head, freed = lanes.overtake(tx, rows, item, sequence, lane)
+            heads = freed if head is None else [head, *freed]
+            if sequence in heads:
                 blocked = False
-            elif head is not None:
-                found = rows.sendable(head)
-                nudged += [found] if found is not None else []
+            nudged += [found for each in heads if each != sequence and (found := rows.sendable(each))]
         if not blocked and item.state is State.PENDING:
-            ready.append(_ready(item, brought, sequence, lane))
+            ready.append(_ready(item, brought, sequence, lane, also))
     return ready, nudged
 
 
@@ -230,8 +238,10 @@ def _add_message(
     return sequence, bucket
 
 
-def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple[int, bytes | None, bool]:
-    """Write one delivery; return its sequence and lane, and whether it waits there."""
+def _add_delivery(
+    tx: Transaction, item: NewDelivery, brought: Brought
+) -> tuple[int, bytes | None, bool, tuple[bytes, ...]]:
+    """Write one delivery; return its sequence and lane, whether it waits in one, and its further lanes."""
     state, names = item.state, tx.names
     if state in _NEVER_NEW:
         raise Conflict(f"a delivery is not created {state.word}")
@@ -245,6 +255,14 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
     holds = lane is not None and not terminal
     blocked = holds and lane is not None and lanes.enter(tx, lane)
     sequence = tx.delivery = tx.delivery + 1
+    also: tuple[bytes, ...] = ()
+    if item.also and lane is not None:
+        also = _further(tx, item, endpoint, lane)
+        if lanes.join(tx, sequence, also, _standing(state)):
+            blocked = True
+    flags = overtakes | (FALLBACK if item.fallback else 0) | (TRACED if brought.trace else 0)
+    if also:
+        flags |= SEVERAL
     tx.deliveries += (
         sequence,
         brought.sequence,
@@ -258,7 +276,7 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
         blocked,
         holds,
         state is State.DEAD,
-        overtakes | (FALLBACK if item.fallback else 0) | (TRACED if brought.trace else 0),
+        flags,
         overtakes > 0,
         item.due_ms,
         brought.accepted_ms,
@@ -275,25 +293,40 @@ def _add_delivery(tx: Transaction, item: NewDelivery, brought: Brought) -> tuple
     tx.created(route, endpoint, state)
     if state is State.PENDING and not blocked:
         place = (0, 0, chain, endpoint, route, destination, lane, holds, 0)
-        whose = (brought.sequence, 0, 0, 0, item.part, brought.bucket)
+        whose = (brought.sequence, 0, 0, 0, item.part, brought.bucket, flags)
         tx.known[sequence] = tuple.__new__(Standing, place + whose)
     if state is State.DEAD and lane is not None:
-        _stop_lane(tx, lane, sequence, parks=item.parks)
-    return sequence, lane, blocked
+        _stop_lanes(tx, (lane, *also), sequence, parks=item.parks)
+    return sequence, lane, blocked, also
+
+
+def _further(tx: Transaction, item: NewDelivery, endpoint: int, lane: bytes) -> tuple[bytes, ...]:
+    """Return the lanes of the further keys, each once and without the first."""
+    named = dict.fromkeys(tx.digests.lane(endpoint, key) for key in item.also if key)
+    return tuple(each for each in named if each != lane)
+
+
+def _standing(state: State) -> int:
+    if state < _TERMINAL:
+        return lanes.STANDS
+    return lanes.DEAD if state is State.DEAD else lanes.OVER
 
 
 def _overtakes(item: NewDelivery) -> int:
     return (SUPERSEDES if item.supersedes else 0) | (RECALLS if item.recalls else 0)
 
 
-def _stop_lane(tx: Transaction, lane: bytes, sequence: int, *, parks: bool) -> None:
-    """Note a dead letter that was born in a lane; it stops the lane where its route parks."""
+def _stop_lanes(tx: Transaction, places: Sequence[bytes], sequence: int, *, parks: bool) -> None:
+    """Note a dead letter that was born in its lanes; it stops them where its route parks."""
     tx.open_lanes += 1
     if parks:
-        lanes.park(tx, lane, sequence)
+        for lane in places:
+            lanes.park(tx, lane, sequence)
 
 
-def _ready(item: NewDelivery, brought: Brought, sequence: int, lane: bytes | None) -> Delivery:
+def _ready(
+    item: NewDelivery, brought: Brought, sequence: int, lane: bytes | None, also: tuple[bytes, ...]
+) -> Delivery:
     """Return a delivery that may be sent now, without reading what was just written; its content where it is inline."""
     body = None
     if item.chain:
@@ -327,6 +360,7 @@ def _ready(item: NewDelivery, brought: Brought, sequence: int, lane: bytes | Non
             body,
             item.part,
             brought.trace,
+            also,
         )
     )
 

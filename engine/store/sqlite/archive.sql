@@ -4,7 +4,8 @@ m.seq, m.id, m.listener, m.partner, m.codec, m.disposition, m.flags, m.received,
 -- fragment: delivery
 d.seq, d.message, COALESCE(d.own_id, m.id), d.route, d.version, d.destination, d.lane, d.chain, d.hop, d.state, d.due,
 d.accepted, d.revision, d.generation, d.attempts, d.hop_attempts, d.hop_ms, d.unknown, d.deadline, d.expire, d.ordinal,
-d.flags, d.kind, d.reason, d.part, d.blocked, d.settled, d.open
+d.flags, d.kind, d.reason, d.part, d.blocked, d.settled, d.open,
+CASE WHEN d.flags & 16 THEN (SELECT group_concat(hex(f.lane)) FROM further AS f WHERE f.delivery = d.seq) END
 
 -- name: message
 -- By its own id, or by the id of a part that left as a message of its own: two probes.

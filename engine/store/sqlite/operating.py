@@ -50,18 +50,15 @@ def _release(tx: Transaction, rows: Rows, operation: Operation, standing: Standi
         raise _not(operation, standing, "dead or parked")
     _require_content(rows, sequence)
     cursor = tx.cursor
-    lane = standing.lane
-    blocked = False
-    if lane is not None:
-        tx.lanes.pop(lane, None)
-        if standing.state == State.DEAD:
-            lanes.reopen(tx, lane, sequence)
-        blocked = bool(cursor.execute(_SQL["stands-before"], (lane, sequence)).fetchall()[0][0])
-        if not blocked:
-            lanes.block_behind(tx, lane, sequence)
+    places = lanes.places_of(tx, sequence, standing.lane, standing.flags)
+    if standing.state == State.DEAD:
+        lanes.reopen(tx, places, sequence)
+    blocked = lanes.return_to(tx, places, sequence)
+    if len(places) > 1:
+        lanes.stand(tx, sequence, lanes.STANDS)
     hops = tx.names.hops(standing.chain)
     endpoint = hops[0][0] if hops else standing.endpoint
-    cursor.execute(_SQL["release"], (sequence, operation.at_ms, endpoint, lane is not None, blocked))
+    cursor.execute(_SQL["release"], (sequence, operation.at_ms, endpoint, bool(places), blocked))
     tx.moved(standing.route, (standing.endpoint, standing.state), (endpoint, int(State.PENDING)))
     return sequence
 
@@ -70,9 +67,10 @@ def _discard(tx: Transaction, rows: Rows, operation: Operation, standing: Standi
     """Close a dead letter for good; its lane goes on."""
     if standing.state != State.DEAD or not standing.open:
         raise _not(operation, standing, "an open dead letter")
-    lanes.close(tx, standing.lane, operation.delivery)
-    if standing.lane is not None:
-        lanes.advance(tx, standing.lane)
+    places = lanes.places_of(tx, operation.delivery, standing.lane, standing.flags)
+    lanes.close(tx, places, operation.delivery)
+    for lane in places:
+        lanes.advance(tx, lane)
     return operation.delivery
 
 
@@ -83,8 +81,8 @@ def _resend(tx: Transaction, rows: Rows, operation: Operation, standing: Standin
     if standing.state == State.FILTERED:
         raise _not(operation, standing, "rendered")
     _require_content(rows, operation.delivery)
-    lane = standing.lane
-    blocked = lane is not None and lanes.enter(tx, lane)
+    places = lanes.places_of(tx, operation.delivery, standing.lane, standing.flags)
+    blocked = lanes.enter_all(tx, places)
     hops = tx.names.hops(standing.chain)
     endpoint = hops[0][0] if hops else standing.endpoint
     tx.delivery += 1
@@ -95,11 +93,13 @@ def _resend(tx: Transaction, rows: Rows, operation: Operation, standing: Standin
             tx.delivery,
             endpoint,
             blocked,
-            lane is not None,
+            bool(places),
             operation.at_ms,
             operation.new_id or None,
         ),
     )
+    if len(places) > 1:
+        lanes.copy(tx, operation.delivery, tx.delivery)
     tx.created(standing.route, endpoint, State.PENDING)
     return tx.delivery
 

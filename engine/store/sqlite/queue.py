@@ -86,6 +86,9 @@ class SqliteQueue:
         version, recalled = self._rows(_SQL["overtaking"], bindings)[0]
         return Overtaking(version, bool(recalled))
 
+    async def awaited(self, reference: str) -> Sequence[Delivery]:
+        return self._deliveries(_SQL["awaited"], (reference,))
+
     async def settle(self, settlement: Settlement) -> Settled:
         core = self._core
         work = partial(settling.settle, rows=core.written, settlement=settlement)

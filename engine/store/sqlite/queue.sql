@@ -1,7 +1,8 @@
 -- fragment: delivery
 d.seq, d.message, COALESCE(d.own_id, m.id), d.route, d.version, d.destination, d.lane, d.chain, d.hop, d.state, d.due,
 d.accepted, d.revision, d.generation, d.attempts, d.hop_attempts, d.hop_ms, d.unknown, d.deadline, d.expire, d.ordinal,
-d.flags, d.kind, d.reason, d.part, d.blocked, d.settled, d.open
+d.flags, d.kind, d.reason, d.part, d.blocked, d.settled, d.open,
+CASE WHEN d.flags & 16 THEN (SELECT group_concat(hex(f.lane)) FROM further AS f WHERE f.delivery = d.seq) END
 
 -- name: due
 -- The partial index holds exactly what may be sent, in this order: as many steps as rows are returned, whatever waits
@@ -43,3 +44,10 @@ FROM names AS n WHERE n.kind = 'endpoint'
 -- One row by its sequence; inside a transaction for a decision, outside for a look.
 SELECT {delivery}
 FROM deliveries AS d CROSS JOIN messages AS m WHERE d.seq = ?1 AND m.seq = d.message
+
+-- name: awaited
+-- Few stand in the table: what a partner took and has not confirmed. Its primary key leads with the reference.
+SELECT {delivery}
+FROM awaited AS w CROSS JOIN deliveries AS d CROSS JOIN messages AS m
+WHERE w.reference = ?1 AND d.seq = w.delivery AND d.state < 10 AND m.seq = d.message
+ORDER BY w.delivery

@@ -18,7 +18,7 @@ from engine.store.sqlite.statements import statements
 _SQL = statements("content")
 _DELIVERY = statements("queue")["delivery"]
 
-SUPERSEDES, RECALLS, FALLBACK, TRACED = 1, 2, 4, 8
+SUPERSEDES, RECALLS, FALLBACK, TRACED, SEVERAL, AWAITED = 1, 2, 4, 8, 16, 32
 """Bits of deliveries.flags."""
 
 STATES = {int(state): state for state in State}
@@ -56,8 +56,13 @@ def delivery_of(row: Row, names: Names, body: Body | None = None) -> Delivery:
             body,
             row[24],
             None if flags & TRACED else NOTHING,
+            _lanes(row[28]) if flags & SEVERAL else (),
         )
     )
+
+
+def _lanes(text: str) -> tuple[bytes, ...]:
+    return tuple(bytes.fromhex(each) for each in text.split(","))
 
 
 _Draft = make_dataclass(
@@ -68,7 +73,7 @@ _Draft = make_dataclass(
 def make_delivery(values: tuple[Any, ...]) -> Delivery:
     """Return a delivery from the values of all its fields in their order.
 
-    A frozen dataclass sets its fields one by one through `object.__setattr__`, which for 28 of them takes longer than
+    A frozen dataclass sets its fields one by one through `object.__setattr__`, which for 29 of them takes longer than
     reading the row. A class of the same slots that is not frozen is filled instead, and then becomes a delivery.
     """
     draft = _Draft(*values)

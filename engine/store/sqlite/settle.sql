@@ -1,7 +1,7 @@
 -- name: standing
 -- What a change of one delivery must know; read and written in one transaction by the only writer.
 SELECT d.revision, d.state, d.chain, d.endpoint, d.route, d.destination, d.lane, d.holds, d.blocked, d.message,
-       d.generation, d.open, d.overtaken, d.part, d.bucket
+       d.generation, d.open, d.overtaken, d.part, d.bucket, d.flags
 FROM deliveries AS d WHERE d.seq = ?1
 
 -- name: settle
@@ -20,6 +20,18 @@ SELECT EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ? AND p.delivery < ?)
 SELECT d.seq, d.blocked FROM deliveries AS d INDEXED BY deliveries_lane
 WHERE d.lane = ?1 AND d.holds = 1 ORDER BY d.seq LIMIT 1
 
+-- name: lane-head-of-all
+-- The same where deliveries that stand in several lanes are about: the first of two probes.
+SELECT a.seq, a.blocked, a.flags, a.lane FROM (
+  SELECT * FROM (SELECT d.seq, d.blocked, d.flags, d.lane FROM deliveries AS d INDEXED BY deliveries_lane
+                 WHERE d.lane = ?1 AND d.holds = 1 ORDER BY d.seq LIMIT 1)
+  UNION ALL
+  SELECT * FROM (SELECT d.seq, d.blocked, d.flags, d.lane
+                 FROM further AS f INDEXED BY further_lane CROSS JOIN deliveries AS d
+                 WHERE f.lane = ?1 AND f.standing > 0 AND f.standing = 2 AND d.seq = f.delivery
+                 ORDER BY f.delivery LIMIT 1)
+) AS a ORDER BY a.seq LIMIT 1
+
 -- name: unblock
 -- The predecessor's settlement and this are one commit: the lane never stands without a head.
 UPDATE deliveries SET blocked = 0 WHERE seq = ?
@@ -27,6 +39,12 @@ UPDATE deliveries SET blocked = 0 WHERE seq = ?
 -- name: block-behind
 -- A released dead letter comes before these again.
 UPDATE deliveries SET blocked = 1 WHERE lane = ?1 AND holds = 1 AND seq > ?2 AND blocked = 0
+
+-- name: block-behind-further
+-- Those that stand there with a lane that is not their first.
+UPDATE deliveries SET blocked = 1
+WHERE blocked = 0 AND seq IN (SELECT f.delivery FROM further AS f INDEXED BY further_lane
+                              WHERE f.lane = ?1 AND f.standing > 0 AND f.standing = 2 AND f.delivery > ?2)
 
 -- name: park
 -- What stands behind `delivery` in the lane waits until this row is gone.
@@ -40,9 +58,15 @@ DELETE FROM parked WHERE lane = ? AND delivery = ?
 -- Open dead letters are few and have an index of their own: mostly one empty probe.
 UPDATE deliveries SET overtaken = 1 WHERE lane = ? AND open = 1 AND seq < ?
 
+-- name: overtake-further
+-- The same for dead letters that stand there with a lane that is not their first.
+UPDATE deliveries SET overtaken = 1
+WHERE open = 1 AND seq IN (SELECT f.delivery FROM further AS f INDEXED BY further_lane
+                           WHERE f.lane = ?1 AND f.standing > 0 AND f.delivery < ?2)
+
 -- name: open-in-lane
 -- The dead letters of this lane, route and destination that still need a human.
-SELECT d.seq, d.message FROM deliveries AS d INDEXED BY deliveries_open
+SELECT d.seq, d.message, d.flags FROM deliveries AS d INDEXED BY deliveries_open
 WHERE d.lane = ? AND d.open = 1 AND d.route = ? AND d.destination = ? AND d.seq < ?
 
 -- name: lane-open
@@ -98,7 +122,7 @@ UPDATE deliveries SET state = 0, due = ?2, deadline = expire, reason = NULL, rev
 INSERT INTO deliveries (seq, message, part, route, version, destination, chain, endpoint, state, blocked, holds, open,
                         overtaken, flags, overtakes, due, accepted, hop, hop_ms, revision, generation, attempts,
                         hop_attempts, unknown, kind, settled, bucket, lane, deadline, expire, ordinal, own_id, reason)
-SELECT ?2, message, part, route, version, destination, chain, ?3, 0, ?4, ?5, 0, 0, flags & 4, 0, ?6, ?6, 0, 0, 0, 0, 0,
+SELECT ?2, message, part, route, version, destination, chain, ?3, 0, ?4, ?5, 0, 0, flags & 20, 0, ?6, ?6, 0, 0, 0, 0, 0,
        0, 0, kind, 0, bucket, lane, NULL, NULL, ordinal, COALESCE(?7, own_id), NULL
 FROM deliveries WHERE seq = ?1
 
@@ -106,6 +130,54 @@ FROM deliveries WHERE seq = ?1
 -- Whether something earlier stands in the lane, or has stopped it.
 SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND holds = 1 AND seq < ?2)
     OR EXISTS (SELECT 1 FROM parked WHERE lane = ?1 AND delivery < ?2)
+
+-- name: stands-before-all
+-- The same where deliveries that stand in several lanes are about.
+SELECT EXISTS (SELECT 1 FROM deliveries WHERE lane = ?1 AND holds = 1 AND seq < ?2)
+    OR EXISTS (SELECT 1 FROM parked WHERE lane = ?1 AND delivery < ?2)
+    OR EXISTS (SELECT 1 FROM further AS f INDEXED BY further_lane
+               WHERE f.lane = ?1 AND f.standing > 0 AND f.standing = 2 AND f.delivery < ?2)
+
+-- name: further
+-- The lanes of one delivery beside its first, a short range of the primary key.
+SELECT f.lane, f.standing FROM further AS f WHERE f.delivery = ?
+
+-- name: further-add
+-- In the transaction that accepts the delivery.
+INSERT INTO further (delivery, lane, standing) VALUES (?, ?, ?)
+
+-- name: further-stand
+-- In the transaction that moves the delivery: its lanes are entered and left together.
+UPDATE further SET standing = ?2 WHERE delivery = ?1
+
+-- name: further-copy
+-- The same duty once more stands in the same lanes.
+INSERT INTO further (delivery, lane, standing) SELECT ?2, lane, 2 FROM further WHERE delivery = ?1
+
+-- name: further-live
+-- How many places beside a first lane are taken; counted once at the start.
+SELECT count(*) FROM further AS f INDEXED BY further_lane WHERE f.standing > 0
+
+-- name: awaited-add
+-- In the commit that makes the delivery await. The sender's own id counts where the message left as itself.
+INSERT OR IGNORE INTO awaited (reference, delivery)
+SELECT COALESCE(d.own_id, m.id), d.seq FROM deliveries AS d CROSS JOIN messages AS m WHERE d.seq = ?1 AND m.seq = d.message
+UNION
+SELECT m.control, d.seq FROM deliveries AS d CROSS JOIN messages AS m
+WHERE d.seq = ?1 AND m.seq = d.message AND d.own_id IS NULL AND m.control IS NOT NULL
+
+-- name: awaited-flag
+-- Says that there are such rows, so that the end of every other delivery asks for none.
+UPDATE deliveries SET flags = flags | 32 WHERE seq = ?
+
+-- name: awaited-forget
+-- The delivery has ended: nothing more can confirm it.
+DELETE FROM awaited WHERE delivery = ?
+
+-- name: evidence-replace
+-- The answer that a confirmation takes the place of; before its attempt's row is replaced.
+DELETE FROM bodies WHERE id = (SELECT a.evidence FROM attempts AS a
+                               WHERE a.delivery = ? AND a.generation = ? AND a.number = ? AND a.evidence IS NOT NULL)
 
 -- name: origin
 -- What deliveries of a message that was routed later begin with.

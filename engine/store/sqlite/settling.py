@@ -11,7 +11,7 @@ from engine.store.protocol import AttemptRow, LaneEffect, Settled, Settlement
 from engine.store.sqlite import lanes
 from engine.store.sqlite.accepting import Brought, add_deliveries, add_keys
 from engine.store.sqlite.contents import ABOUT, EVIDENCE, Content, headers_in, of_bytes, of_keys, rows_of
-from engine.store.sqlite.rows import STATES, Rows
+from engine.store.sqlite.rows import AWAITED, SEVERAL, STATES, Rows
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction, clean
@@ -20,6 +20,7 @@ _SQL = statements("settle")
 _STANDING = _SQL["standing"]
 _SETTLE = _SQL["settle"]
 _OVERTAKE = _SQL["overtake"]
+_OVERTAKE_FURTHER = _SQL["overtake-further"]
 _ROLES = statements("content")["roles"]
 _TERMINAL = int(State.DELIVERED)
 
@@ -74,19 +75,32 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     if settlement.attempt is not None:
         add_attempt(tx, sequence, before, settlement.attempt)
     tx.log(Action.SETTLE, before.message, sequence, f"{state.word}: {reason}" if reason else state.word)
+    if state is State.AWAITING or before.flags & AWAITED:
+        _await(tx, sequence, state)
     following = None
+    heads: list[Delivery] = []
     if leaves and before.lane is not None:
-        became = _leave_lane(tx, settlement, before, before.lane)
-        following = _next(tx, rows, became, settlement.pass_kind) if became is not None else None
+        places = lanes.places_of(tx, sequence, before.lane, before.flags)
+        became = _leave(tx, settlement, before, places)
+        following = _next(tx, rows, became[0], settlement.pass_kind, before.lane) if became else None
+        if len(became) > 1:
+            heads = [head for each in became[1:] if each is not None and (head := rows.sendable(each))]
     if settlement.spawn or settlement.keys or contents:
-        return Settled(before.revision + 1, following, _spawn(tx, rows, settlement, before, contents))
-    return Settled(before.revision + 1, following)
+        return Settled(before.revision + 1, following, _spawn(tx, rows, settlement, before, contents), heads)
+    return (
+        Settled(before.revision + 1, following, heads=heads)
+        if heads
+        else Settled(before.revision + 1, following)
+    )
 
 
 def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: AttemptRow) -> None:
     """Write an attempt and the partner's answer."""
     cursor, names = tx.cursor, tx.names
     evidence = None
+    if before.flags & AWAITED:  # a confirmation takes the place of the answer that said to wait for it
+        tx.flush_all()
+        cursor.execute(_SQL["evidence-replace"], (delivery, before.generation, attempt.number))
     if attempt.evidence:
         tx.body += 1
         evidence = tx.body
@@ -142,24 +156,54 @@ def recover(tx: Transaction, *, in_send: Sequence[tuple[int, int]], at_ms: int) 
 # --------------------------------------------------------------------------- the lane
 
 
-def _leave_lane(tx: Transaction, settlement: Settlement, before: Standing, lane: bytes) -> int | None:
-    """Let the lane go on, or stop it; return who became its head."""
-    state = settlement.state
+def _leave(
+    tx: Transaction, settlement: Settlement, before: Standing, places: Sequence[bytes]
+) -> list[int | None]:
+    """Let the lanes go on, or stop them; return who became head of each, nothing where it had left them before."""
+    state, sequence = settlement.state, settlement.delivery
+    if before.flags & SEVERAL:
+        lanes.stand(tx, sequence, lanes.DEAD if state is State.DEAD else lanes.OVER)
     if state is State.DEAD:
         tx.open_lanes += 1
         if settlement.lane is LaneEffect.PARK:
-            lanes.park(tx, lane, settlement.delivery)
-            if not before.holds:  # it had left the lane while it waited for its confirmation; others went on
-                lanes.block_behind(tx, lane, settlement.delivery)
+            for lane in places:
+                lanes.park(tx, lane, sequence)
+                if (
+                    not before.holds
+                ):  # it had left the lane while it waited for its confirmation; others went on
+                    lanes.block_behind(tx, lane, sequence)
     elif tx.open_lanes and state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
-        tx.cursor.execute(_OVERTAKE, (lane, settlement.delivery))
-    return lanes.leave(tx, lane) if before.holds else None
+        _overtake(tx, places, sequence)
+    return [lanes.leave(tx, lane) for lane in places] if before.holds else []
 
 
-def _next(tx: Transaction, rows: Rows, following: int, kind: str) -> Delivery | None:
+def _overtake(tx: Transaction, places: Sequence[bytes], sequence: int) -> None:
+    """Mark the dead letters that a delivered one left behind: they may not come after it as if nothing had been."""
+    for lane in places:
+        tx.cursor.execute(_OVERTAKE, (lane, sequence))
+        if tx.several:
+            tx.cursor.execute(_OVERTAKE_FURTHER, (lane, sequence))
+
+
+def _next(tx: Transaction, rows: Rows, following: int | None, kind: str, lane: bytes) -> Delivery | None:
     if kind:
-        _pass_kind(tx, following, kind)
-    return rows.sendable(following)
+        heir = lanes.first(tx, lane) if following is None and tx.several else following
+        if heir is not None:
+            _pass_kind(tx, heir, kind)
+    return None if following is None else rows.sendable(following)
+
+
+# --------------------------------------------------------------------------- what a partner confirms later
+
+
+def _await(tx: Transaction, sequence: int, state: State) -> None:
+    """Make a delivery findable by the ids under which its confirmation may come, until it has ended."""
+    if state is State.AWAITING:
+        tx.flush()
+        tx.cursor.execute(_SQL["awaited-add"], (sequence,))
+        tx.cursor.execute(_SQL["awaited-flag"], (sequence,))
+    elif state >= _TERMINAL:
+        tx.cursor.execute(_SQL["awaited-forget"], (sequence,))
 
 
 def _pass_kind(tx: Transaction, following: int, kind: str) -> None:

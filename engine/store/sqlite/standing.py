@@ -27,3 +27,4 @@ class Standing(NamedTuple):
     overtaken: int
     part: int
     bucket: int
+    flags: int

@@ -27,6 +27,7 @@ _ATTEMPTS = Bulk(statements("settle")["attempt-add"])
 _ROWS = Bulk(_SQL["journal-add"])
 _KNOWN = 8192
 _OPEN_LANES = statements("settle")["open-lanes"]
+_SEVERAL = statements("settle")["further-live"]
 _DAY_MS = 86_400_000
 
 GENESIS = hashlib.sha256(b"passerelle").digest()
@@ -46,6 +47,7 @@ class Mark(NamedTuple):
     names: int
     window: int
     open_lanes: int
+    several: int
     counts: dict[tuple[int, int, int], int]
     created: int
     days: dict[tuple[int, int, int], int]
@@ -59,7 +61,8 @@ class Transaction:
     time: every row of a group bears the same.
 
     `lanes` counts who stands in a lane, for lanes that were seen empty and are not stopped; `known` has standings of
-    deliveries that were just made. Both spare reading, are bounded, and are forgotten at every rollback.
+    deliveries that were just made. Both spare reading, are bounded, and are forgotten at every rollback. `several`
+    counts the places that are taken beside a first lane: while there are none, lanes are looked at the short way.
     """
 
     def __init__(self, connection: Connection, names: Names, digests: Digests) -> None:
@@ -88,8 +91,9 @@ class Transaction:
         self.known: dict[int, Standing] = {}
         self.window_ms = 0
         self.open_lanes = 0
+        self.several = 0
         self._sealed = b""
-        self._clean = Mark(0, 0, 0, 0, 0, 0, 0, {}, 0, {})
+        self._clean = Mark(0, 0, 0, 0, 0, 0, 0, 0, {}, 0, {})
 
     def load(self) -> None:
         """Take up where the database stands."""
@@ -102,6 +106,7 @@ class Transaction:
         window = cursor.execute(_SQL["meta"], ("dedup_window",)).fetchall()
         self.window_ms = window[0][0] if window else 0
         self.open_lanes = cursor.execute(_OPEN_LANES).fetchall()[0][0]
+        self.several = cursor.execute(_SEVERAL).fetchall()[0][0]
         self._doubt()
 
     # ---------------------------------------------------------------- life of a group
@@ -182,6 +187,7 @@ class Transaction:
             self.names.mark(),
             self.window_ms,
             self.open_lanes,
+            self.several,
             dict(self._counts),
             self._created,
             dict(self._days),
@@ -195,7 +201,7 @@ class Transaction:
         self._put_off()
         self.attempts, self.evidence = [], []
         self._counts, self._created, self._days = dict(mark.counts), mark.created, dict(mark.days)
-        self.window_ms, self.open_lanes = mark.window, mark.open_lanes
+        self.window_ms, self.open_lanes, self.several = mark.window, mark.open_lanes, mark.several
         self._doubt()
 
     def _put_off(self) -> None:
