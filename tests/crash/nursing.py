@@ -16,6 +16,10 @@ from pathlib import Path
 _FORK_SECONDS = 60.0
 
 
+class NotBorn(Exception):
+    """The product could not be imported."""
+
+
 @dataclass(slots=True)
 class Forked:
     """One child; `status` is its exit code once it ended, negative for a signal."""
@@ -92,7 +96,8 @@ async def nursery(environ: Mapping[str, str] | None = None) -> AsyncIterator[Nur
     )
     found = Nursery(process)
     assert process.stdout is not None and process.stdin is not None
-    await process.stdout.readline()
+    if not await process.stdout.readline():
+        raise NotBorn(f"the nursery ended with {await process.wait()}; its trace is on standard error")
     hearing = asyncio.create_task(found.listen())
     try:
         yield found

@@ -35,11 +35,12 @@ HOOK_SECRET = f"whsec_{base64.b64encode(HOOK_KEY).decode()}"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the engine listens, and where its receiver does."""
+    """Where the engine listens, and where its receiver and its clinic do."""
 
     engine: int
     receiver: int
     hooks: int = 0
+    clinic: int = 0
 
 
 def write_project(folder: Path, ports: Ports, *, longest_ms: int = 800) -> Path:
@@ -71,6 +72,10 @@ partners:
       emr: {{webhook: "http://127.0.0.1:{receiver}/emr", phi: full, limits: {{concurrency: 32}}}}
       out: {{file: out, phi: full}}
       sink: {{inbox: sink, phi: full}}
+      changes: {{webhook: "http://127.0.0.1:{clinic}/changes", phi: full}}
+      first: {{webhook: "http://127.0.0.1:{clinic}/first", phi: full}}
+      second: {{webhook: "http://127.0.0.1:{clinic}/second", phi: full}}
+      strict: {{webhook: "http://127.0.0.1:{clinic}/strict", phi: full}}
       mq: {{amqp: "{broker}", queue: "{outgoing}", declare: true, phi: full}}
       mail: {{smtp: notices@example.org, phi: none}}
 """
@@ -84,12 +89,32 @@ _FULL_ROUTES = {
         "route: notices\nfrom: {public: POST /v1/notices}\n"
         "to: [{endpoint: clinic.mail, steps: [{map: {mapper: notice}}]}]\n"
     ),
+    "changes": (
+        "route: changes\nfrom: {public: POST /v1/changes}\n"
+        "accept: {events: [appointment-booked, appointment-modified, appointment-cancelled]}\n"
+        "order_by: msg.appointment.id\nsteps: [{map: {mapper: change}}]\nto:\n  - endpoint: clinic.changes\n"
+        "    supersede: {version: source.appointment.version, kind: keep_first}\n"
+        '    recall: meta.event.type == "appointment-cancelled"\n'
+    ),
+    "detours": (
+        "route: detours\nfrom: {public: POST /v1/detours}\norder_by: msg.key\nto:\n  - endpoint: clinic.first\n"
+        "    retry: {backoff: 20ms..60ms, attempts: 3, for: 1h}\n"
+        "    fallback: {to: [{endpoint: clinic.second, retry: {backoff: 20ms..300ms, for: 1h}}]}\n"
+    ),
+    "refusals": "route: refusals\nfrom: {public: POST /v1/refusals}\nto: [clinic.strict]\n",
 }
 
 _NOTICE = """\
 mapper: notice
 version: 1.0.0
 document: {subject: Une notification vous attend, text: "Reference: {meta.id}"}
+"""
+
+
+_CHANGE = """\
+mapper: change
+version: 1.0.0
+document: {key: "{msg.appointment.id}", seq: "{msg.appointment.version}", kind: "{meta.event.type}"}
 """
 
 
@@ -111,6 +136,7 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
             port=ports.engine,
             receiver=ports.receiver,
             hooks=ports.hooks,
+            clinic=ports.clinic or ports.receiver,
             broker=broker.url.rstrip("/"),
             incoming=broker.incoming,
             outgoing=broker.outgoing,
@@ -120,6 +146,7 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
     (folder / "hooks.whsec").write_text(HOOK_SECRET)
     (folder / "mappings").mkdir(exist_ok=True)
     (folder / "mappings/notice.yaml").write_text(_NOTICE)
+    (folder / "mappings/change.yaml").write_text(_CHANGE)
     for name, text in _FULL_ROUTES.items():
         (folder / f"routes/{name}.yaml").write_text(text)
     return config

@@ -10,9 +10,10 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from tests.crash.sender import content_length
 
@@ -65,20 +66,26 @@ class Receiver:
         lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
         body = json.loads(await reader.readexactly(content_length(lines)))
         await self.held_open.wait()
-        path = lines[0].split()[1]
-        answer = "400" if path == b"/refuse" else self._draw()
-        self._note(_header(lines, b"webhook-id"), body["key"], int(body["seq"]), answer)
+        answer = self.judge(lines[0].split()[1].decode(), header(lines, b"webhook-id"), body)
         if answer in ("cut", "lost"):
             return False
         writer.write(f"HTTP/1.1 {answer} -\r\ncontent-length: 0\r\n\r\n".encode())
         return True
 
-    def _draw(self) -> str:
-        if self._rng.random() >= self.failing:
+    def judge(self, door: str, message_id: str, body: Mapping[str, Any]) -> str:
+        """Decide on the answer to an order, and write it into the journal."""
+        answer = "400" if door == "/refuse" else self.draw(self.failing)
+        self.note(message_id, body["key"], int(body["seq"]), answer)
+        return answer
+
+    def draw(self, failing: float) -> str:
+        """Return an answer that fails in so large a share."""
+        if self._rng.random() >= failing:
             return "200"
         return self._rng.choice(("503", "503", "cut", "lost"))
 
-    def _note(self, message_id: str, key: str, seq: int, answer: str) -> None:
+    def note(self, message_id: str, key: str, seq: int, answer: str) -> None:
+        """Write one attempt into the journal."""
         os.write(self._journal, f"{message_id} {key} {seq} {answer}\n".encode())
         self.received += 1
         self.failed += answer != "200"
@@ -98,7 +105,8 @@ async def listening(receiver: Receiver, port: int) -> AsyncIterator[None]:
         receiver.close()
 
 
-def _header(lines: list[bytes], name: bytes) -> str:
+def header(lines: list[bytes], name: bytes) -> str:
+    """Return a header's value, "" where it is missing."""
     for line in lines[1:]:
         found, _, value = line.partition(b":")
         if found.strip().lower() == name:

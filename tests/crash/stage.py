@@ -18,8 +18,11 @@ from pathlib import Path
 import aiormq
 from aiormq.abc import AbstractChannel
 
+from tests.crash.changes import Operator, Platform
+from tests.crash.changes_checker import Journals
 from tests.crash.checker import Report, check, read_sent, read_store, read_tried
 from tests.crash.child import READY
+from tests.crash.clinic import Clinic
 from tests.crash.hook import FIRED
 from tests.crash.nursing import Forked, Nursery, nursery
 from tests.crash.project import Broker, Ports, write_full_project
@@ -43,7 +46,7 @@ class Stage:
     def __init__(self, folder: Path, broker: Broker, relay: int, rng: random.Random) -> None:
         self.folder = folder
         self.rng = rng
-        self.ports = Ports(free_port(), free_port())
+        self.ports = Ports(free_port(), free_port(), clinic=free_port())
         self.ports_of_scratch = Ports(free_port(), self.ports.receiver)
         self.dying = False
         """Whether the engine's death is wanted although it is not the armed one."""
@@ -54,6 +57,9 @@ class Stage:
             self.ports.engine, folder / "sender.journal", connections=3, rng=rng, large_share=0.15
         )
         self.receiver = Receiver(folder / "receiver.journal", rng=rng)
+        self.clinic = Clinic(folder / "clinic.journal", rng=rng)
+        self.platform = Platform(self.ports.engine, rng)
+        self.operator = Operator(folder / "var/passerelle.sock", rng)
         self.control = Control(folder / "control")
         self.count = folder / "count"
         self.faults = 0
@@ -63,7 +69,10 @@ class Stage:
         self.environ: dict[str, str] = {}
         self.engine: Forked | None = None
         self.enough = asyncio.Event()
-        self.sending: asyncio.Task[None]
+        self.closed = asyncio.Event()
+        """Set once the operator has nothing to do any more."""
+        self.sending: list[asyncio.Task[None]] = []
+        self.operating: list[asyncio.Task[None]] = []
         self.nursery: Nursery
         self.queue: AbstractChannel
 
@@ -234,8 +243,10 @@ class Stage:
         self.arm("", 0)
         await self.restart()
         self.enough.set()
-        await self.sending
+        await asyncio.gather(*self.sending)
         await self.until(self._all_taken, "every file was taken")
+        self.closed.set()
+        await asyncio.gather(*self.operating)
         await self._until_drained()
         await self.end(signal.SIGTERM)
         assert self.engine is not None and self.engine.status == 0, self._said()
@@ -246,7 +257,9 @@ class Stage:
 
     async def _until_drained(self) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
-        while (await asyncio.to_thread(read_store, self.database)).unfinished:
+        while (
+            await self.operator.release() or (await asyncio.to_thread(read_store, self.database)).unfinished
+        ):
             if time.monotonic() > deadline:
                 raise Unreached(f"deliveries did not end\n{self._said()}")
             await asyncio.sleep(0.1)
@@ -265,6 +278,17 @@ class Stage:
             await asyncio.to_thread(read_store, self.database),
             conserved=conserved,
             faults=self.faults,
+        )
+
+    async def journals(self) -> Journals:
+        """Return what became of the messages that changed on their way; the engine is stopped."""
+        store = await asyncio.to_thread(read_store, self.database)
+        return Journals(
+            self.platform.accepted,
+            self.clinic.seen,
+            store.duties,
+            self.operator.asked,
+            self.operator.confirmed,
         )
 
     async def arrived_in_queue(self) -> set[int]:
@@ -302,14 +326,21 @@ async def staged(
     stage.queue = await connection.channel()
     shim = environment(library, folder / "var", control=stage.control)
     try:
-        async with nursery(shim) as stage.nursery, listening(stage.receiver, stage.ports.receiver):
+        async with (
+            nursery(shim) as stage.nursery,
+            listening(stage.receiver, stage.ports.receiver),
+            listening(stage.clinic, stage.ports.clinic),
+        ):
             await stage.restart()
             async with asyncio.TaskGroup() as group:
-                stage.sending = group.create_task(stage.sender.run(stage.enough))
+                for sender in (stage.sender, stage.platform):
+                    stage.sending.append(group.create_task(sender.run(stage.enough)))
+                stage.operating.append(group.create_task(stage.operator.run(stage.platform, stage.closed)))
                 try:
                     yield stage
                 finally:
-                    stage.sending.cancel()
+                    for task in (*stage.sending, *stage.operating):
+                        task.cancel()
             await stage.end(signal.SIGKILL)
     finally:
         await connection.close()

@@ -7,6 +7,7 @@ import random
 import re
 from pathlib import Path
 
+from tests.crash.changes_checker import counts, wrong
 from tests.crash.checker import read_store
 from tests.crash.points import SQLITE, marked, modules, points, sites
 from tests.crash.project import Broker
@@ -87,6 +88,16 @@ async def _judge(stage: Stage) -> int:
     dead = read_store(stage.database).dead
     assert {duty.reason for duty in dead} <= {"poison"}
     poisoned = {duty.control_id.partition(" ")[0] for duty in dead}
+    journals = await stage.journals()
+    said = {
+        **counts(journals),
+        "repeated": stage.platform.repeated,
+        "released": stage.operator.released.total(),
+    }
+    print(said)
+    assert wrong(journals) == []
+    assert stage.platform.wrong == []
+    assert [what for what, count in said.items() if not count] == []
     out = {path.read_text().strip() for path in (stage.folder / "out").glob("*.json")}
     taken = {path.name for path in (stage.folder / "in/done").glob("m*.json")} - poisoned
     assert [name for name in taken if f'{{"n": {int(name[1:6])}}}' not in out] == []
