@@ -229,6 +229,7 @@ class _RouteCompiler:
                 exposure=trace.exposure,
                 untouched=not trace.changed,
                 kindless=trace.kindless,
+                made=trace.made,
             )
 
     def _enclosure(self, at: Location, destination: Destination, workshop: Workshop) -> Enclosure | None:

@@ -55,8 +55,8 @@ class Way:
 
     `endpoint` gives `partner.endpoint` for a message. `role` is the end of its rendering's name: "" shares the
     route's document, `:2` is the second destination's own, `:2.1` that of its first fallback. `untouched` says that
-    the bytes go on as they came, `kindless` that the event's type makes no difference to what it carries. `enclosure`
-    is what travels instead of the document, or names it.
+    the bytes go on as they came, `kindless` that the event's type makes no difference to what it carries, `made` that a
+    split or a mapper made it. `enclosure` is what travels instead of the document, or names it.
     """
 
     endpoint: Callable[[Scope], str]
@@ -65,6 +65,7 @@ class Way:
     steps: tuple[Step, ...] = ()
     untouched: bool = False
     kindless: bool = False
+    made: bool = False
     enclosure: Enclosure | None = None
 
     @property
@@ -154,6 +155,7 @@ class Outlet:
             part=part,
             parks=self.parks,
             message_id=paper.parts.id(part),
+            also=paper.also,
         )
 
     def _open(self, scope: Scope, paper: Paper) -> list[tuple[Way, str]]:
@@ -185,13 +187,15 @@ class Outlet:
                 return None
             flowed = came[0]
         if way.enclosure is not None:
+            if way.made and way.enclosure.body is None:
+                flowed = (paper.own(flowed[0], part), flowed[1])
             return way.enclosure.write(way.role, flowed, part, paper, mapped=way.mapped)
         if way.untouched and not kinds and paper.raw_goes_on:
             return RAW
         if not way.kindless:
             for kind in kinds:
                 paper.postponed.append(partial(self._render_as, kind, way, trail, part, paper))
-        return paper.write(way.role, flowed[0], part, mapped=way.mapped)
+        return paper.write(way.role, flowed[0], part, mapped=way.mapped, made=way.made)
 
     def _render_as(self, kind: str, way: Way, trail: Trail, part: int, paper: Paper) -> None:
         """Write what this way would carry if the message were of another kind; nothing where that cannot be."""
@@ -203,7 +207,7 @@ class Outlet:
                 if flowed is not None and steps:
                     flowed = _at(run(steps, flowed[0], branch(flowed[1])), place)
             if flowed is not None:
-                paper.write(way.role, flowed[0], part, mapped=way.mapped, kind=kind)
+                paper.write(way.role, flowed[0], part, mapped=way.mapped, made=way.made, kind=kind)
         except Rejected:
             return  # it then goes out as its own kind
 

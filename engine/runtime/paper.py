@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.codecs import codec
+from engine.config.formats import HL7
 from engine.errors import Rejected
 from engine.model import Body, Hop, Message, State
 from engine.runtime.flow import Flowed
@@ -66,7 +67,8 @@ class Paper:
 
     `phi_of` gives what an endpoint may carry, None for one that does not exist. `rerun` runs the route's steps again
     with the event type replaced. `kind` is the message's own event type. `raw` says that the route began with the
-    message as it came. `postponed` writes what only a message with older ones in its lane needs.
+    message as it came. `also` are the further ordering keys of every delivery. `postponed` writes what only a message
+    with older ones in its lane needs.
     """
 
     route: str
@@ -79,6 +81,7 @@ class Paper:
     rerun: Callable[[str], list[Flowed]]
     parts: Parts
     raw: bool = True
+    also: tuple[str, ...] = ()
     renderings: dict[tuple[str, int], Rendering] = field(default_factory=dict)
     postponed: list[Callable[[], None]] = field(default_factory=list)
     _reruns: dict[str, list[Flowed]] = field(default_factory=dict)
@@ -103,8 +106,10 @@ class Paper:
         """Say whether that content is written already, for another endpoint of the same role."""
         return (f"{self.base}{role}:as:{kind}", part) in self.renderings
 
-    def write(self, role: str, document: Document, part: int, *, mapped: bool, kind: str = "") -> str:
-        """Render a document once and return the role under which it is stored.
+    def write(
+        self, role: str, document: Document, part: int, *, mapped: bool, made: bool = False, kind: str = ""
+    ) -> str:
+        """Render a document once and return the role under which it is stored; `made` as in `own`.
 
         Raises:
             Rejected: the document cannot be written in its codec.
@@ -112,9 +117,21 @@ class Paper:
         name = f"{self.base}{role}:as:{kind}" if kind else self.base + role
         if (name, part) not in self.renderings:
             content_type = self.content_type(document, mapped=mapped)
+            document = self.own(document, part) if made else document
             body = Body.of(codec(document.codec).encode(document), content_type)
             self.renderings[name, part] = Rendering(name, body, content_type, part)
         return name
+
+    def own(self, document: Document, part: int) -> Document:
+        """Return what a split or a mapper made, under the id that it travels under: an HL7 message bears it as MSH-10.
+
+        What is only forwarded, changed or not, keeps its sender's. Source: HL7 v2.5.1 2.15.9.10.
+        """
+        if document.codec != HL7:
+            return document
+        named = document.copy()
+        codec(HL7).path("MSH-10").set(named.root, self.parts.id(part) or self.message.id)
+        return named
 
     def content_type(self, document: Document, *, mapped: bool) -> str:
         """Return the media type of a document as it is written."""

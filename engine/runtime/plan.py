@@ -54,8 +54,9 @@ class Plan:
     """What is to be committed for one message.
 
     `faults` are told to its sender, refused or not; of a refused one only dead letters are among `deliveries`. `code`
-    is what the routes say that the sender's protocol should answer. `route` is who refused it. `control_id` is the sender's id where the content holds it. `detours` are the ordered
-    routes that have a delivery of kind route among `deliveries`. `poison` says that the body is kept unread.
+    is what the routes say that the sender's protocol should answer. `route` is who refused it. `control_id` is the
+    sender's id where the content holds it. `detours` are the ordered routes that have a delivery of kind route among
+    `deliveries`. `poison` says that the body is kept unread.
     """
 
     disposition: Disposition = Disposition.ACCEPTED

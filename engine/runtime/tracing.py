@@ -28,7 +28,8 @@ class Trace:
     """What is known of the document at one place of a route.
 
     `source` and `codec` name the formats of the message and of the document now; `exposure` is the most that it may
-    hold; `changed` says that a step may have written to it, `kindless` that the event's type makes no difference to it.
+    hold; `changed` says that a step may have written to it, `made` that it is a message of our own making: a part, or
+    a mapper's. `kindless` says that the event's type makes no difference to it.
     `uniform` says that the message as received comes this far whatever `meta` says; `revise` then makes what the last
     step, a mapper, made of it under one `meta` into what it makes under another.
     """
@@ -37,6 +38,7 @@ class Trace:
     codec: str
     exposure: Exposure = Exposure.FULL
     changed: bool = False
+    made: bool = False
     kindless: bool = False
     uniform: bool = True
     revise: Revision | None = None
@@ -68,9 +70,11 @@ def _after(name: str, config: Any, at: Trace, supplies: Supplies) -> Trace:
         exposure = Exposure.NOTHING if free else Exposure.MINIMAL
         kindless = supplies.kindless(config.mapper, at.codec)
         revise = supplies.mapper(config.mapper, at.codec).revise if at.uniform else None
-        return Trace(at.source, MAPPED_CODEC, exposure, changed=True, kindless=kindless, revise=revise)
+        return Trace(
+            at.source, MAPPED_CODEC, exposure, changed=True, made=True, kindless=kindless, revise=revise
+        )
     if name in _KEEPING:
-        return replace(at, changed=True, revise=None)
+        return replace(at, changed=True, made=at.made or name == "split", revise=None)
     adds = name != "set" or _adds_content(config, at, supplies)
     return replace(
         at,

@@ -49,7 +49,12 @@ class JsonExchange:
 
     def reply(self, verdict: Verdict) -> bytes:
         faults = [[fault.path, fault.text, fault.code] for fault in verdict.faults]
-        told = {"disposition": verdict.disposition.word, "id": verdict.message_id, "faults": faults}
+        told = {
+            "disposition": verdict.disposition.word,
+            "id": verdict.message_id,
+            "faults": faults,
+            "code": verdict.code,
+        }
         return json.dumps(told).encode()
 
 
@@ -139,6 +144,12 @@ class House:
         found = await self.store.body(delivery.message, name, delivery.part)
         assert found is not None, f"nothing is stored as {name}"
         return json.loads(found.read())
+
+    async def sent(self, delivery: Delivery, hop: int = 0) -> bytes:
+        """Return the bytes that a hop carries."""
+        found = await self.store.body(delivery.message, delivery.chain[hop].rendering, delivery.part)
+        assert found is not None, "nothing is stored"
+        return found.read()
 
     async def route(self, delivery: Delivery) -> Settled:
         """Let the router make of a delivery of kind route what its message becomes, and settle that."""
