@@ -1,0 +1,172 @@
+"""Verdicts as acknowledgements: the bytes that are stored beside a message and written once it is durable.
+
+The stored form is the acknowledgement without its frame, or two of them (commit, then application) with `_BETWEEN`
+between them, or nothing where the sender asked to hear nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from channels.mllp.modes import Acks, answers, conditions
+from engine.clock import Clock
+from engine.codecs.hl7v2.acknowledging import acknowledge, condition, timestamp
+from engine.codecs.hl7v2.header import Header
+from engine.codecs.hl7v2.paths import compile_path
+from engine.codecs.hl7v2.reading import parse
+from engine.codecs.hl7v2.writing import write
+from engine.errors import PasserelleError
+from engine.model import Disposition, Fault, Reply, Verdict
+
+_BETWEEN: Final = b"\x1c\r"
+_MSA_1: Final = compile_path("MSA-1")
+_MSA_2: Final = compile_path("MSA-2")
+_REJECTING: Final = frozenset({"malformed", "unmatched", "200", "201", "202", "203"})
+_OURS: Final = frozenset({"206", "207"})
+_POSITIVE: Final = (Disposition.ACCEPTED, Disposition.FILTERED, Disposition.DUPLICATE)
+
+BUSY: Final = Fault("", "the message could not be stored; send it again", "207")
+"""What a sender is told where nothing of its message is durable."""
+REFUSED: Final = Fault("", "the message is not taken", "102")
+"""What a sender is told where nobody says why."""
+
+
+def stored(acks: Sequence[bytes]) -> bytes:
+    """Return acknowledgements in their stored form."""
+    return _BETWEEN.join(acks)
+
+
+def from_stored(reply: bytes) -> list[bytes]:
+    """Return the acknowledgements of a stored form, in order."""
+    return reply.split(_BETWEEN) if reply else []
+
+
+class Acknowledger:
+    """Makes the acknowledgements of one listener; MSH-7 is told in the listener's zone."""
+
+    def __init__(self, clock: Clock, new_id: Callable[[], str], *, zone: str, acks: Acks) -> None:
+        self._clock = clock
+        self._new_id = new_id
+        self._zone = ZoneInfo(zone)
+        self._acks = acks
+        self._second = -1
+        self._now = ""
+
+    def answer(
+        self, to: Header, code: str, faults: Sequence[Fault] = (), *, kept: bool, sequence: str = ""
+    ) -> list[bytes]:
+        """Return what is sent for a message that the original mode would answer with `code`, in order."""
+        codes = answers(conditions(to, self._acks), code, kept=kept)
+        return [self._one(to, each, faults, sequence) for each in codes]
+
+    def received(self, to: Header) -> list[bytes]:
+        """Return what is sent for an application acknowledgement: a commit one where it asks for that, else nothing.
+
+        In the original mode nobody acknowledges an acknowledgement (v2.5.1 2.9.2).
+        """
+        asked = conditions(to, "auto")
+        return [self._one(to, "CA", (), "")] if asked is not None and asked[0] in ("AL", "SU") else []
+
+    def relayed(self, to: Header, answer: Reply) -> list[bytes]:
+        """Return a partner's own answer as the reply: as it came, but for MSA-2, which names the sender's message.
+
+        An answer that is no HL7 message is told by its code: positive as AA, any other as AE.
+        """
+        try:
+            own = _named_after(answer.body, to.control_id)
+            code = str(_MSA_1.get(parse(own)) or "")
+        except PasserelleError:
+            positive = answer.code.startswith("2") or answer.code in ("AA", "CA")
+            faults = () if positive else (Fault("", "the partner's answer is no HL7 message", "207"),)
+            return self.answer(to, "AA" if positive else "AE", faults, kept=True)
+        code = code if code in ("AA", "AE", "AR") else "AA"
+        codes = answers(conditions(to, self._acks), code, kept=True)
+        return [own if each[0] == "A" else self._one(to, each, (), "") for each in codes]
+
+    def _one(self, to: Header, code: str, faults: Sequence[Fault], sequence: str) -> bytes:
+        positive = code in ("AA", "CA")
+        return acknowledge(
+            to,
+            code,
+            id=self._new_id(),
+            now=self._stamp(),
+            text="" if positive or not faults else faults[0].text,
+            faults=() if positive else faults,
+            sequence=sequence,
+        )
+
+    def _stamp(self) -> str:
+        second = self._clock.now_ms() // 1000
+        if second != self._second:
+            self._second = second
+            self._now = timestamp(datetime.fromtimestamp(second, UTC).astimezone(self._zone))
+        return self._now
+
+
+class AckExchange:
+    """The sender's side of one message; implements `spi.Conversation`."""
+
+    __slots__ = ("_acks", "_header", "_sequence")
+
+    def __init__(self, acks: Acknowledger, header: Header, sequence: str = "") -> None:
+        self._acks = acks
+        self._header = header
+        self._sequence = sequence
+
+    def reply(self, verdict: Verdict) -> bytes:
+        """Return the stored form of the acknowledgements that this verdict means."""
+        faults = verdict.faults
+        code = code_of(verdict)
+        if code != "AA":
+            faults = tuple(_of_content(fault) for fault in faults) or (BUSY if late(verdict) else REFUSED,)
+        acks = self._acks.answer(
+            self._header, code, faults, kept=not _unsupported(verdict), sequence=self._sequence
+        )
+        return stored(acks)
+
+    def relay(self, answer: Reply) -> bytes:
+        """Return the stored form of a partner's own answer."""
+        return stored(self._acks.relayed(self._header, answer))
+
+
+def code_of(verdict: Verdict) -> str:
+    """Return MSA-1 of the original mode: AE where content is at fault, or we are; AR where nobody reads or takes it.
+
+    Source: HL7 v2.5.1 2.9.2, table 0008.
+    """
+    if verdict.disposition in _POSITIVE:
+        late = (
+            verdict.code in ("AE", "AR") and not verdict.faults
+        )  # taken, but its destination did not answer in time
+        return verdict.code if overdue else "AA"
+    if verdict.code in ("AA", "AE", "AR"):
+        return verdict.code
+    return "AR" if _unsupported(verdict) and not late(verdict) else "AE"
+
+
+def late(verdict: Verdict) -> bool:
+    """Tell whether the sender may come again with the same message."""
+    return verdict.retry_after is not None or any(fault.code in _OURS for fault in verdict.faults)
+
+
+def _of_content(fault: Fault) -> Fault:
+    """Return a fault that is told as the content's: without a place in the message, 207 would ask to send it again."""
+    return fault if fault.code in _OURS or condition(fault) != "207" else replace(fault, code="102")
+
+
+def _unsupported(verdict: Verdict) -> bool:
+    """Tell whether the message was refused before its content was looked at: no reader, no route."""
+    return any(fault.code in _REJECTING for fault in verdict.faults)
+
+
+def _named_after(body: bytes, control_id: str) -> bytes:
+    message = parse(body)
+    if not message.find("MSA"):
+        return body
+    if str(_MSA_2.get(message) or "") != control_id:
+        _MSA_2.set(message, control_id)
+    return write(message)

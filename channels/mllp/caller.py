@@ -1,0 +1,49 @@
+"""Who opened a connection: the partner that its certificate proves, and whether that is one this door is for."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+from channels.mllp.proxy import listed
+from engine.model import Certificate, Peer
+from engine.security.identity import peer_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The other end of one connection; `partner` is who its certificate proves it to be, None where it proves nobody.
+
+    `place` is what connections are counted by: the proven partner, else the network address. `refusal` says why the
+    connection is closed, "" where it is served.
+    """
+
+    peer: Peer
+    partner: str | None
+    place: str
+    refusal: str = ""
+
+
+def caller_of(
+    tls: ssl.SSLObject | None,
+    address: str,
+    *,
+    identify: Callable[[Certificate], str | None],
+    expected: str | None,
+    plaintext: Sequence[IPv4Network | IPv6Network] | None,
+) -> Caller:
+    """Return who called; `plaintext` are the addresses that may come without TLS, None where all may."""
+    host = address.rpartition(":")[0]
+    try:
+        certificate = peer_certificate(tls)
+    except ValueError:  # well signed, yet with extensions that cannot be read
+        return Caller(Peer(address), None, host, "unreadable_certificate")
+    partner = identify(certificate) if certificate is not None else None
+    peer = Peer(address, certificate)
+    if expected is not None and partner not in (None, expected):
+        return Caller(peer, partner, host, "other_partner")
+    if tls is None and plaintext is not None and not listed(address, plaintext):
+        return Caller(peer, partner, host, "refused_plaintext")
+    return Caller(peer, partner, partner or host)

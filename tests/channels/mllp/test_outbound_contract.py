@@ -1,0 +1,58 @@
+"""The contract of every way out, for MLLP: on loopback, and over mutual TLS 1.3."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from channels.mllp.endpoint import MllpEndpoint
+from engine.config.models import HostPort
+from engine.security.tls import TlsFiles, client_context, server_context
+from engine.testing.channels import NetworkOutboundContract, NetworkPartner
+from engine.testing.peers_mllp import mllp_peer
+from tests.channels.mllp.wire import message
+
+
+class MllpContract(NetworkOutboundContract):
+    """What the attempts of this suite carry."""
+
+    def content(self, text: str) -> tuple[bytes, str]:
+        control_id = text.rpartition(" ")[2]
+        body = message(control_id, body=f"PID|1||10006579||{text}\r")
+        return body, "x-application/hl7-v2+er7"
+
+
+class TestPlain(MllpContract):
+    """A partner on loopback."""
+
+    @asynccontextmanager
+    async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
+        async with mllp_peer() as peer:
+            peer.config = MllpEndpoint.model_validate({"mllp": HostPort("127.0.0.1", peer.port)})
+            yield peer
+
+
+class TestMutualTls(MllpContract):
+    """A partner that asks for our certificate."""
+
+    certs: Path
+
+    @pytest.fixture(autouse=True)
+    def _certificates(self, dev_certs: Path) -> None:
+        type(self).certs = dev_certs
+
+    @asynccontextmanager
+    async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
+        certs = self.certs
+        server = server_context(
+            TlsFiles(certs / "clinique-abc.pem", certs / "clinique-abc.key", certs / "ca.pem")
+        )
+        async with mllp_peer(server) as peer:
+            peer.config = MllpEndpoint.model_validate(
+                {"mllp": HostPort("localhost", peer.port), "tls": "engine"}
+            )
+            peer.tls = client_context(TlsFiles(certs / "engine.pem", certs / "engine.key", certs / "ca.pem"))
+            yield peer
