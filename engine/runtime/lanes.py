@@ -161,7 +161,7 @@ class Lanes:
                 break
             if moment.paused(delivery):
                 paused.append(waiting)
-            elif delivery.lane and delivery.lane in moment.busy:
+            elif delivery.lane in moment.busy or (delivery.also and _stands_with(delivery, moment)):
                 self.contended = True
             elif passes is Pass.ALL or lane_of(delivery) not in self.breaker.culprits:
                 chosen = waiting
@@ -173,11 +173,18 @@ class Lanes:
         return chosen or (suspect if passes is Pass.PROBE else None)
 
     def _is_free(self, delivery: Delivery, moment: Moment) -> bool:
-        return delivery.lane not in moment.busy and not moment.paused(delivery)
+        if delivery.lane in moment.busy or (delivery.also and _stands_with(delivery, moment)):
+            return False
+        return not moment.paused(delivery)
 
     def _wake_at(self, monotonic: float, moment: Moment) -> None:
         wake = moment.now_ms + max(1, math.ceil((monotonic - moment.monotonic) * 1000))
         self.wake_ms = wake if self.wake_ms is None else min(wake, self.wake_ms)
+
+
+def _stands_with(delivery: Delivery, moment: Moment) -> bool:
+    """Say whether something of its further lanes is being sent."""
+    return any(lane in moment.busy for lane in delivery.also)
 
 
 def lane_of(delivery: Delivery) -> bytes:

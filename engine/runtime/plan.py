@@ -88,6 +88,7 @@ class Later:
     state: State = State.PENDING
     reason: str = ""
     lane: str = ""
+    also: tuple[str, ...] = ()
     keys: Sequence[tuple[str, str]] = ()
     parks: bool = False
     error: Rejected | None = None
@@ -243,6 +244,7 @@ class Planner:
             destination="",
             chain=(Hop(routing_endpoint(program.name), RAW),),
             lane=later.lane,
+            also=later.also,
             due_ms=now_ms + (FIRST_RETRY_MS if later.reason == "bug" else 0),
             state=later.state,
             reason=later.reason,
@@ -291,8 +293,8 @@ def _default_lane(message: Message, door: Door | None) -> str:
 
 
 def _waiting(program: Program, scope: Scope, setting: Setting) -> Later:
-    lane = program.lane(scope) if program.order_by else setting.lane
-    return Later(lane=lane, keys=program.business_keys(scope), parks=program.parks)
+    lane, also = program.lanes(scope) if program.order_by else (setting.lane, ())
+    return Later(lane=lane, also=also, keys=program.business_keys(scope), parks=program.parks)
 
 
 def _where_possible(program: Program, scope: Scope, setting: Setting) -> Later:

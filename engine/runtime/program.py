@@ -17,9 +17,6 @@ from engine.spi import Document, Scope, Step
 from engine.steps.contract import Compiled
 from engine.store.protocol import NewDelivery, Rendering
 
-KEY_SEPARATOR = "\x1f"
-"""Joins the values of several ordering keys: ASCII's unit separator, which no identifier holds."""
-
 MAX_DELIVERIES = 10_000
 """Most deliveries of one message in one route: a message must not become an unbounded commit."""
 
@@ -119,11 +116,14 @@ class Program:
     rerun: bool = False
     revise: Callable[[Document, Scope], Document] | None = None
 
-    def lane(self, scope: Scope) -> str:
-        """Return the ordering key of the message as received, "" for a lane of its own."""
+    def lanes(self, scope: Scope) -> tuple[str, tuple[str, ...]]:
+        """Return the ordering key of the message as received, "" for a lane of its own, and the further keys.
+
+        A key is the same whichever expression gave it: what a merge names second is what other messages name first.
+        """
         scope.msg = scope.source
-        values = [_text(key.evaluate(scope)) for key in self.order_by]
-        return KEY_SEPARATOR.join(values) if any(values) else ""
+        values = [text for key in self.order_by if (text := _text(key.evaluate(scope)))]
+        return (values[0], tuple(values[1:])) if values else ("", ())
 
     def route(self, document: Document, scope: Scope, message: Message, setting: Setting) -> Routed:
         """Run the steps and serve the destinations; `document` is never changed.
@@ -131,7 +131,7 @@ class Program:
         Raises:
             Rejected: the content is at fault; each fault names its path.
         """
-        lane = self.lane(scope) if self.order_by else setting.lane
+        lane, also = self.lanes(scope) if self.order_by else (setting.lane, ())
         before = branch(scope) if self.rerun else scope
         paper = Paper(
             route=self.name,
@@ -144,6 +144,7 @@ class Program:
             rerun=lambda other: self._rerun(other, document, before, came),
             parts=setting.parts,
             raw=setting.raw,
+            also=also,
         )
         keys = self.business_keys(scope)
         made: list[NewDelivery] = []

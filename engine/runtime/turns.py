@@ -178,6 +178,8 @@ class Turns:
                 delivery = found.delivery
                 if delivery.lane:
                     self._sending.add(delivery.lane)
+                    if delivery.also:
+                        self._sending.update(delivery.also)
                 return partial(self._send, lanes, found, self._fly(delivery, lanes.name))
             if found is Need.HEADS:
                 here = [
@@ -256,6 +258,8 @@ class Turns:
         lanes.handled += 1
         if delivery.lane:
             self._sending.discard(delivery.lane)
+            if delivery.also:
+                self._sending.difference_update(delivery.also)
         if failed:
             self.put_back(flying)
         else:
@@ -344,6 +348,8 @@ class Turns:
                 self.desk.put(row, Cause.NUDGED)
         if settled.next is not None:
             changed.append(self.enter(settled.next, seen=False))
+        if settled.heads:
+            changed.extend(self.enter(head, seen=False) for head in settled.heads)
         changed.extend(self.enter(ready, seen=ready.body is not None) for ready in settled.ready)
         if not concluded.complete:
             names = {delivery.chain[0].endpoint, *(spawned.chain[0].endpoint for spawned in settlement.spawn)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,49 @@ class LaneContract:
         confirmed = await store.settle(settled(await _get(store, first)))
         assert confirmed.next is None
         assert [each.sequence for each in await store.due(EMR, NOW, 10)] == [second]
+
+    async def test_what_awaits_is_found_by_the_id_that_travelled_and_by_the_senders_own(
+        self, store: Store
+    ) -> None:
+        accepted = await store.accept(
+            acceptance(duty("k"), duty("k", message_id="part-1"), of=message("C-17"))
+        )
+        (first,) = accepted.ready
+        assert list(await store.awaited(accepted.message_id)) == []
+
+        result = await store.settle(settled(first, State.AWAITING))
+        assert result.next is not None
+        await store.settle(settled(result.next, State.AWAITING))
+
+        assert [each.sequence for each in await store.awaited(accepted.message_id)] == [first.sequence]
+        assert [each.sequence for each in await store.awaited("C-17")] == [first.sequence]
+        assert [each.sequence for each in await store.awaited("part-1")] == [result.next.sequence]
+        assert list(await store.awaited("C-18")) == []
+
+    async def test_what_awaited_is_found_while_it_is_tried_again_and_not_once_it_has_ended(
+        self, store: Store
+    ) -> None:
+        (first,) = (await store.accept(acceptance(duty("k"), of=message("C-19")))).ready
+        await store.settle(settled(first, State.AWAITING))
+
+        await store.settle(retrying(await _get(store, first.sequence), NOW))
+        assert [each.state for each in await store.awaited("C-19")] == [State.RETRYING]
+        await store.settle(settled(await _get(store, first.sequence)))
+
+        assert list(await store.awaited("C-19")) == []
+
+    async def test_a_confirmation_takes_the_place_of_its_attempts_answer(self, store: Store) -> None:
+        (first,) = (await store.accept(acceptance(duty("k")))).ready
+        await store.settle(settled(first, State.AWAITING))
+        now = await _get(store, first.sequence)
+        final = settled(now, attempts=1)
+        assert final.attempt is not None
+        answer = replace(final.attempt, number=1, code="AA", evidence=b"MSA|AA|1")
+
+        await store.settle(replace(final, attempt=answer))
+
+        (attempt,) = await store.attempts(first.sequence)
+        assert (attempt.number, attempt.code, attempt.evidence) == (1, "AA", b"MSA|AA|1")
 
     async def test_awaiting_may_keep_its_lane(self, store: Store) -> None:
         first, _ = await _line(store, "k", "k")

@@ -118,13 +118,16 @@ class Insistent(Between):
         if now.revision != settlement.revision + 1:
             raise Conflict("somebody else came first")
         leaves = settlement.state.terminal or settlement.lane is not LaneEffect.KEEP
-        following = await self._heads(lambda each: leaves and each.lane == now.lane and each != now)
+        left = _places(now) if leaves else set()
+        heads = await self._heads(lambda each: each != now and not left.isdisjoint(_places(each)))
+        following = [each for each in heads if now.lane in _places(each)]
         spawned = len(settlement.spawn) and [
             each
             for each in await self._heads(lambda each: each.message == now.message)
             if each.sequence != now.sequence
         ]
-        return Settled(now.revision, following[0] if following else None, spawned or ())
+        others = [each for each in heads if each not in following]
+        return Settled(now.revision, following[0] if following else None, spawned or (), others)
 
     async def _operated(self, operation: Operation, before: int) -> Delivery:
         rows = await self.inner.journal.rows(after=before)
@@ -149,6 +152,10 @@ class Insistent(Between):
             return delivery
         role = delivery.chain[delivery.hop].rendering
         return replace(delivery, body=await self.inner.body(delivery.message, role, delivery.part))
+
+
+def _places(delivery: Delivery) -> set[bytes]:
+    return {delivery.lane, *delivery.also}
 
 
 def _overtakes(delivery: Delivery) -> bool:

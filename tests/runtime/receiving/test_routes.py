@@ -278,12 +278,12 @@ async def test_an_empty_ordering_key_is_a_lane_of_its_own_and_counted(tmp_path: 
         assert inside.counted.totals["empty_order_keys", (("route", "first"),)] == 2
 
 
-async def test_several_ordering_keys_are_one(tmp_path: Path) -> None:
+async def test_a_message_of_two_ordering_keys_waits_for_both_and_holds_both(tmp_path: Path) -> None:
     route = FIRST.replace("to:", "order_by: [msg.a, msg.b]\nto:")
     async with routing(tmp_path, route) as inside:
-        for n, (a, b) in enumerate([("1", "2"), ("1", "2"), ("1", ""), ("12", "")]):
+        for n, (a, b) in enumerate([("1", ""), ("2", ""), ("1", "2"), ("2", ""), ("1", ""), ("12", "")]):
             await posted(inside, {"n": n, "a": a, "b": b})
-        assert [row.blocked for row in await inside.rows()] == [False, True, False, False]
+        assert [row.blocked for row in await inside.rows()] == [False, False, True, True, True, False]
 
 
 # --------------------------------------------------------------------------- what cannot be used
