@@ -38,7 +38,7 @@ async def inbox(control: Control, call: Call) -> View:
 
 def _folder(control: Control) -> Path:
     loaded = control.live.loaded()
-    return loaded.root / loaded.app.engine.var / "inbox"
+    return (loaded.root / loaded.app.engine.var / "inbox").absolute()
 
 
 def _all(folder: Path) -> list[View]:

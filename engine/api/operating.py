@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.api import views
 from engine.api.calls import Call
 from engine.api.control import Control
+from engine.api.naming import require_endpoint, require_partner, require_subject
 from engine.api.problems import BadCall
 from engine.api.searching import MOST, find_deliveries
 from engine.api.views import View
@@ -64,6 +65,7 @@ async def resend(control: Control, call: Call) -> View:
 async def pause(control: Control, call: Call) -> View:
     """Stop sending for a route, a destination (`route/destination`) or an endpoint, until it is resumed."""
     subject, reason = _subject(call), call.text("reason", "")
+    await require_subject(control, subject, call.text("name"))
     gate = await control.live.gates.pause(subject, call.text("name"), actor=call.actor, reason=reason)
     await _reasoned(control, call, f"{Action.PAUSE} {subject}:{call.text('name')}")
     return {"paused": views.gate(gate)}
@@ -73,12 +75,15 @@ async def resume(control: Control, call: Call) -> View:
     """Go on after a pause."""
     subject = _subject(call)
     was = await control.live.gates.resume(subject, call.text("name"), actor=call.actor)
+    if not was:
+        await require_subject(control, subject, call.text("name"))
     await _reasoned(control, call, f"{Action.RESUME} {subject}:{call.text('name')}")
     return {"resumed": call.text("name"), "was_paused": was}
 
 
 async def hold(control: Control, call: Call) -> View:
     """Send a partner nothing until a moment; without one, until it is released."""
+    require_partner(control, call.text("partner"))
     gate = await control.live.gates.hold(
         call.text("partner"),
         call.deadline_ms("until") or None,
@@ -92,6 +97,8 @@ async def hold(control: Control, call: Call) -> View:
 async def unhold(control: Control, call: Call) -> View:
     """End a hold."""
     was = await control.live.gates.release(call.text("partner"), actor=call.actor)
+    if not was:
+        require_partner(control, call.text("partner"))
     await _reasoned(control, call, f"{Action.RELEASE} {call.text('partner')}")
     return {"released": call.text("partner"), "was_held": was}
 
@@ -99,6 +106,8 @@ async def unhold(control: Control, call: Call) -> View:
 async def enable(control: Control, call: Call) -> View:
     """Open an endpoint that said it was gone."""
     was = await control.live.gates.enable(call.text("endpoint"), actor=call.actor)
+    if not was:
+        await require_endpoint(control, call.text("endpoint"))
     await _reasoned(control, call, f"{Action.ENABLE} {call.text('endpoint')}")
     return {"enabled": call.text("endpoint"), "was_disabled": was}
 

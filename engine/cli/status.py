@@ -67,7 +67,7 @@ def print_routes(desk: Desk, view: View) -> None:
             "retrying",
             "held",
             "delivered",
-            "by fallback",
+            "of them by fallback",
             "filtered",
             "ended otherwise",
             "dead",

@@ -31,7 +31,7 @@ FRENCH: Mapping[str, str] = {
     "retrying": "en relance",
     "held": "retenues",
     "delivered": "livrées",
-    "by fallback": "par secours",
+    "of them by fallback": "dont par secours",
     "filtered": "écartées",
     "ended otherwise": "autre fin",
     "dead": "en échec",

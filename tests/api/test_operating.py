@@ -131,6 +131,40 @@ async def test_a_held_partner_is_shown_with_its_end(tmp_path: Path) -> None:
     assert (released["was_held"], again["was_held"]) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("pause", {"name": "note"}, 'no route "note"; did you mean "notes"'),
+        ("pause", {"subject": "endpoint", "name": "clinic.bx"}, 'did you mean "clinic.box"'),
+        ("pause", {"subject": "destination", "name": "notes/clinic.bx"}, 'did you mean "notes/clinic.box"'),
+        ("pause", {"subject": "destination", "name": "note/clinic.box"}, 'no route "note"'),
+        ("resume", {"name": "note"}, 'no route "note"'),
+        ("hold", {"partner": "clinc"}, 'no partner "clinc"; did you mean "clinic"'),
+        ("unhold", {"partner": "clinc"}, 'no partner "clinc"'),
+        ("enable", {"endpoint": "clinic.bx"}, 'no endpoint "clinic.bx"'),
+    ],
+)
+async def test_a_name_that_nothing_bears_is_not_kept_in_silence(
+    tmp_path: Path, path: str, body: dict[str, str], told: str
+) -> None:
+    async with running_project(tmp_path) as (_, speaker):
+        with pytest.raises(NotFound, match=told):
+            await speaker.post(path, **body)
+        assert (await speaker.get("status"))["closed"] == []
+
+
+async def test_one_destination_of_a_route_is_paused(tmp_path: Path) -> None:
+    async with running_project(tmp_path) as (_, speaker):
+        view = await speaker.post("pause", subject="destination", name="notes/clinic.box")
+    assert view["paused"]["subject"] == "destination:notes/clinic.box"
+
+
+async def test_what_was_held_before_its_partner_was_removed_is_let_go(tmp_path: Path) -> None:
+    async with running_project(tmp_path) as (engine, speaker):
+        await engine.gates.hold("gone", None, actor="somebody")
+        assert (await speaker.post("unhold", partner="gone"))["was_held"] is True
+
+
 async def test_a_dead_letter_is_released_to_the_running_engine(tmp_path: Path) -> None:
     async with running_project(tmp_path) as (engine, speaker):
         identifier = await speaker.accept("1", to="emr")

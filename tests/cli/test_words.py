@@ -60,7 +60,7 @@ def said() -> set[str]:
 
 def test_everything_said_has_its_french() -> None:
     found = said()
-    assert {"Routes", "nothing matches", "paused: {name}", "by fallback", "{count} due now"} <= found
+    assert {"Routes", "nothing matches", "paused: {name}", "of them by fallback", "{count} due now"} <= found
     assert sorted(found - FRENCH.keys()) == []
 
 
