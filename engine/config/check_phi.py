@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.config.check_texts import MAPPED_CODEC, compiled
+from engine.config.check_texts import compiled
 from engine.config.findings import Findings
+from engine.config.formats import MAPPED_CODEC
 from engine.config.loaded import Loaded
 from engine.config.mappers import Mappers
 from engine.config.nodes import Location, leaves

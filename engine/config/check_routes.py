@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from engine.config.check_accept import check_accept
 from engine.config.doors import common_kinds
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded, LoadedRoute
@@ -31,6 +32,7 @@ def check_routes(
             place = first.tree.keys_at["route"]
             own.error(("route",), f'a second route "{route.name}"', f"the first is {first.file}:{place.line}")
         _RouteCheck(loaded, route.config, own, unread).run()
+        check_accept(loaded, route, own)
     _check_former(loaded.routes, problems)
     _check_loops(loaded.routes, problems)
     _check_overlaps(loaded.routes, problems)
@@ -57,10 +59,6 @@ class _RouteCheck:
         alerts = self._loaded.app.alerts
         self._findings.reference(("on_reject", "alert"), self._route.on_reject.alert, alerts, "alert")
         self._findings.reference(("on_dead", "alert"), self._route.on_dead.alert, alerts, "alert")
-        if "lane" in self._route.on_reject.model_fields_set and self._route.on_reject.reply is None:
-            self._findings.error_of_key(
-                ("on_reject", "lane"), "a refused message waits nowhere", "say `reply: AA`, too"
-            )
         self._names()
         self._identifiers()
         for index, entry in enumerate(self._route.to):

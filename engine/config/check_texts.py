@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from engine.codecs import codec, codec_names
+from engine.config import formats
 from engine.config.doors import known_events
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.mappers import Mappers
@@ -22,10 +23,6 @@ from engine.expressions import Expression, Template, compile_expression, compile
 from engine.mapping.one_way import compile_one_way
 from engine.spi import Document
 
-DEFAULT_CODEC = "json"
-"""What a listener reads where it does not say."""
-MAPPED_CODEC = "json"
-"""What a one-way mapper makes."""
 NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 """Names that exist while a message is routed."""
 _ITEM = "item "
@@ -60,11 +57,8 @@ def explanations(loaded: Loaded, route: LoadedRoute) -> Iterator[Explanation]:
 
 
 def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:
-    """Return the codecs of the listeners that a route takes messages from."""
-    listeners = loaded.app.listen
-    doors = [listeners[door.listener] for door in route.config.doors if door.listener in listeners]
-    named = {listener.codec or DEFAULT_CODEC for listener in doors}
-    return named.intersection(codec_names()) or {DEFAULT_CODEC}
+    """Return the codecs that a route is compiled for, those that there are."""
+    return formats.codecs_of(loaded, route).intersection(codec_names()) or {formats.DEFAULT_CODEC}
 
 
 class _Texts:
@@ -187,7 +181,9 @@ def _codec_at(tree: MapNode, location: Location, source: str) -> str:
             before.append((location[: index + 1], number))
         elif step == "fallback":
             before.append(((*location[:index], "steps"), None))
-    return MAPPED_CODEC if any(_maps(find(tree, place), number) for place, number in before) else source
+    return (
+        formats.MAPPED_CODEC if any(_maps(find(tree, place), number) for place, number in before) else source
+    )
 
 
 def _maps(steps: Node | None, until: int | None) -> bool:

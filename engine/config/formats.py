@@ -1,4 +1,4 @@
-"""Which codecs read the messages of a route: as its listeners say, else as their channels and the route suggest."""
+"""Which codecs read the messages of a route: as its listeners say, else as their channels suggest."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ HL7 = "hl7v2"
 _NATURAL: Mapping[str, str] = {"mllp": HL7}
 """What a channel's listeners read where they do not say."""
 
-_BY_SUFFIX = {".hl7": HL7, ".json": DEFAULT_CODEC}
+_BY_SUFFIX = {".hl7": HL7}
 """What a folder's files are where the listener says only what they are called."""
 
 
 def said_codec(listener: ListenerConfig) -> str | None:
     """Return what a listener reads, None where each message says it by its content type."""
-    return listener.codec or _NATURAL.get(listener.type) or (HL7 if _of_files(listener) == HL7 else None)
+    return listener.codec or _NATURAL.get(listener.type) or _of_files(listener)
 
 
 def codecs_at_doors(loaded: Loaded, route: RouteConfig) -> list[str]:
     """Return the codec of the messages at each of a route's doors, in their order."""
     listeners = loaded.app.listen
-    otherwise = HL7 if route.accept.types and not route.accept.events else DEFAULT_CODEC
     doors = [listeners[door.listener] for door in route.doors if door.listener in listeners]
-    return [said_codec(listener) or _of_files(listener) or otherwise for listener in doors]
+    return [said_codec(listener) or DEFAULT_CODEC for listener in doors]
 
 
 def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:

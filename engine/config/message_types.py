@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -148,8 +149,8 @@ def common_types(one: Sequence[str], other: Sequence[str]) -> list[str]:
         return list(dict.fromkeys([*one, *other]))
     whole: set[str] = set()
     events: dict[str, set[str]] = {}
-    for first in map(read_pattern, one):
-        for second in map(read_pattern, other):
+    for first in _readable(one):
+        for second in _readable(other):
             apart = first.structure and second.structure and first.structure != second.structure
             if first.type != second.type or apart:
                 continue
@@ -163,7 +164,7 @@ def common_types(one: Sequence[str], other: Sequence[str]) -> list[str]:
 
 def untaken_types(taken: Iterable[str]) -> list[str]:
     """Return the standard's events, as patterns, that belong to a type of which some are taken, but are not taken."""
-    patterns = [read_pattern(text) for text in taken]
+    patterns = _readable(taken)
     whole = {each.type for each in patterns if not each.events}
     lost: list[str] = []
     for name in sorted({each.type for each in patterns} - whole):
@@ -171,6 +172,15 @@ def untaken_types(taken: Iterable[str]) -> list[str]:
         if left := _known().get(name, frozenset()) - events:
             lost.extend(_shown(name, left))
     return lost
+
+
+def _readable(texts: Iterable[str]) -> list[Pattern]:
+    """Read the entries that are some; the others are told of at their own places."""
+    found: list[Pattern] = []
+    for text in texts:
+        with suppress(ExpressionError):
+            found.append(read_pattern(text))
+    return found
 
 
 def known_types() -> frozenset[str]:
