@@ -32,12 +32,13 @@ class Member:
 class Batch:
     """A batch file; `parts` are all its pieces in order, whose concatenation is the file.
 
-    `faults` name wrong counts (`BTS-1`, `FTS-1`), a header without its trailer or a trailer without its header.
+    `faults` are what is wrong, each with its byte offset: counts (`BTS-1`, `FTS-1`), a header without its trailer, a
+    trailer without its header.
     """
 
     parts: tuple[bytes, ...]
     messages: tuple[Member, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[tuple[int, Fault], ...]
 
 
 def is_batch(data: bytes) -> bool:
@@ -61,7 +62,7 @@ def read_batch(data: bytes) -> Batch:
     return Batch(
         tuple(part for _, _, part in parts),
         tuple(Member(part, start, number) for number, (start, part) in enumerate(members, start=1)),
-        tuple(_faults(parts)),
+        tuple(_faults(parts, len(data))),
     )
 
 
@@ -73,8 +74,7 @@ def split(data: bytes) -> Sequence[bytes]:
     """
     batch = read_batch(data)
     if batch.faults:
-        fault = batch.faults[0]
-        position = len(data) if fault.code == "missing" else data.find(fault.path[:3].encode())
+        position, fault = batch.faults[0]
         raise MalformedMessage(f"{fault.path}: {fault.text}", position=position, path=fault.path)
     return [member.data for member in batch.messages]
 
@@ -84,6 +84,8 @@ def _starts(data: bytes) -> list[tuple[int, bytes]]:
     first = re.search(rb"[\r\n]", data)
     bare = first is not None and _BARE_RETURN.match(data, first.start()) is not None
     found: list[tuple[int, bytes]] = []
+    if _START.match(data) is None:
+        return found
     for match in _START.finditer(data):
         start = match.start(1)
         if bare and found and data[start - 1 : start] == b"\n" and data[start - 2 : start - 1] != b"\r":
@@ -92,11 +94,11 @@ def _starts(data: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def _faults(parts: list[tuple[int, bytes, bytes]]) -> list[Fault]:
-    faults: list[Fault] = []
+def _faults(parts: list[tuple[int, bytes, bytes]], size: int) -> list[tuple[int, Fault]]:
+    faults: list[tuple[int, Fault]] = []
     messages = batches = 0
     open_names: list[str] = []
-    for _, name_bytes, part in parts:
+    for start, name_bytes, part in parts:
         name = name_bytes.decode()
         if name == "MSH":
             messages += 1
@@ -105,14 +107,14 @@ def _faults(parts: list[tuple[int, bytes, bytes]]) -> list[Fault]:
             messages, batches = (0, batches + 1) if name == "BHS" else (messages, 0)
         else:
             counted = messages if name == "BTS" else batches
-            faults += _count_faults(name, part, counted)
+            faults += [(start, fault) for fault in _count_faults(name, part, counted)]
             header = name[0] + "HS"
             if header in open_names:
                 open_names.remove(header)
             else:
-                faults.append(Fault(name, f"{name} without {header}", "invalid"))
-    faults += [Fault(f"{name[0]}TS", f"{name} without its {name[0]}TS", "missing") for name in open_names]
-    return faults
+                faults.append((start, Fault(name, f"{name} without {header}", "invalid")))
+    missing = [Fault(f"{name[0]}TS", f"{name} without its {name[0]}TS", "missing") for name in open_names]
+    return faults + [(size, fault) for fault in missing]
 
 
 def _count_faults(name: str, part: bytes, counted: int) -> list[Fault]:

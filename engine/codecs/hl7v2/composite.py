@@ -53,6 +53,8 @@ def value_of(raw: str, marks: Delimiters, level: Level) -> str | None:
 def raw_of(value: str | None, marks: Delimiters, level: Level) -> str:
     """Return how `value` is written as an element of that level; Unwritable where it does not fit."""
     if value is None:
+        if '"' in marks.inner:
+            raise Unwritable("null is two quotes, and this message divides by them")
         return NULL
     if not isinstance(value, Composite):
         return marks.write(value)

@@ -40,14 +40,18 @@ def writer(marks: Mapping[str, str], *, can_escape: bool) -> Callable[[str], str
     A sequence that reading keeps is kept, so that formatted text can be copied. Without an escape character, or with
     letters for delimiters, a text that needs one raises Unwritable.
     """
-    delimiters = re.escape("".join(marks.values()))
-    special = re.compile(f"[{delimiters}\\x00-\\x08\\x0a-\\x1f]")
     if not can_escape:
-        return lambda text: _only_plain(text, special)
+        dividing = "".join(mark for letter, mark in marks.items() if letter in "FSRT")
+        unsafe = re.compile(f"[{re.escape(dividing)}\\x00-\\x08\\x0a-\\x1f]")
+        return lambda text: _only_plain(text, unsafe)
+    everywhere = "".join(mark for letter, mark in marks.items() if letter != "P")
+    special = f"[{re.escape(everywhere)}\\x00-\\x08\\x0a-\\x1f]"
+    if "P" in marks:
+        special += f"|{re.escape(marks['P'])}\\Z"  # it means a cut text at its end only (v2.7 2.5.5.2)
     escape = marks["E"]
     names = {mark: f"{escape}{letter}{escape}" for letter, mark in marks.items()}
     null = f"{escape}X22{escape}" * 2
-    parts = re.compile(f"{re.escape(escape)}(?:{_kept(marks)}){re.escape(escape)}|{special.pattern}")
+    parts = re.compile(f"{re.escape(escape)}(?:{_kept(marks)}){re.escape(escape)}|{special}")
 
     def encoded(found: re.Match[str]) -> str:
         part = found[0]
@@ -68,7 +72,7 @@ def _kept(marks: Mapping[str, str]) -> str:
     return f"[HN]|\\.[A-Za-z]{{2}}[+-]?[0-9]{{0,4}}|Z{no_mark}*|C[0-9A-Fa-f]{{4}}|M[0-9A-Fa-f]{{4,6}}|{high}"
 
 
-def _only_plain(text: str, special: re.Pattern[str]) -> str:
-    if text == '""' or special.search(text):
+def _only_plain(text: str, unsafe: re.Pattern[str]) -> str:
+    if text == '""' or unsafe.search(text):
         raise Unwritable("it holds a delimiter, and this message declares no usable escape character")
     return text

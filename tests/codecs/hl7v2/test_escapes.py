@@ -39,6 +39,7 @@ def test_a_leaf_is_read(raw: str, text: str | None) -> None:
 def test_the_truncation_character_has_an_escape_where_it_is_declared() -> None:
     assert FIVE.read("\\P\\") == "#"
     assert FIVE.write("#") == "\\P\\"
+    assert FIVE.write("a#b") == "a#b"
     assert STANDARD.write("#") == "#"
 
 
