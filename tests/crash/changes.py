@@ -102,6 +102,7 @@ class Platform:
             kinds = KINDS if self.rng.random() < 0.5 else KINDS[:3]
             for version, kind in enumerate(kinds, 1):
                 await self._post(line, Message("changes", f"{name}-{number}", version, kind))
+            await asyncio.sleep(_BEAT * 6 * self.rng.random())
         line.close()
 
     async def _numbered(self, route: str, keys: int, stop: asyncio.Event) -> None:
@@ -110,6 +111,7 @@ class Platform:
             key = f"{route}-{self.rng.randrange(keys)}"
             await self._post(line, Message(route, key, seqs[key]))
             seqs[key] += 1
+            await asyncio.sleep(_BEAT * 2 * self.rng.random())
         line.close()
 
     async def _post(self, line: Connection, message: Message) -> None:
@@ -127,7 +129,6 @@ class Platform:
         identifier = str(json.loads(body)["id"])
         self.accepted.append(Accepted(message.route, message.key, message.seq, message.kind, identifier))
         self._answers = [*self._answers[1 - _REMEMBERED :], (message, (status, body))]
-        await asyncio.sleep(_BEAT * 2 * self.rng.random())
         if self.rng.random() < 0.3:
             await self._again(line, *self.rng.choice(self._answers))
 

@@ -118,11 +118,11 @@ def _copies(fates: Iterable[_Fate], journals: Journals) -> Iterator[str]:
     for fate in fates:
         message_id = fate.message.message_id
         most = 1 + fate.unknown + journals.asked.get(message_id, 0)
-        least = 1 + journals.confirmed.get(message_id, 0) if DELIVERED in fate.states else 0
+        resent = journals.confirmed.get(message_id, 0)
         if fate.copies > most:
             yield f"copies: {fate.name} came {fate.copies} times, at most {most} were due"
-        if fate.copies < least:
-            yield f"resent: {fate.name} came {fate.copies} times, {least} were due"
+        if resent and DELIVERED in fate.states and fate.copies < 1 + resent:
+            yield f"resent: {fate.name} came {fate.copies} times, {1 + resent} were due"
 
 
 def _renamed(journals: Journals) -> Iterator[str]:
