@@ -18,6 +18,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,6 +78,15 @@ def consequence(
 def extension(content_type: str) -> str:
     """Return the file name extension of a media type, `.bin` for one that is not known."""
     return _EXTENSIONS.get(content_type.partition(";")[0].strip().lower(), ".bin")
+
+
+def name_in(content_type: str) -> str:
+    """Return the parameter `name` of a content type, "" where there is none (RFC 2045 5, RFC 2231 4)."""
+    if "name" not in content_type:
+        return ""
+    header = EmailMessage()
+    header["content-type"] = content_type
+    return str(header["content-type"].params.get("name", ""))
 
 
 def safe(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Takes the files of a folder, one message each, and puts each away after its message was committed.
+"""Takes the files of a folder and puts each away after its message, or all messages of a batch, were committed.
 
 A crash between the commit and the rename shows the file again: its control id, name and SHA-256, meets the
 duplicate check, and the file is put away without a second message.
@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 import anyio
@@ -19,18 +18,14 @@ from anyio.abc import TaskStatus
 from channels._folder import aside, consequence
 from channels.file.handling import Away, NotWhole, other_name, put_away, read_whole
 from channels.file.model import FileListener
+from channels.file.pieces import Piece, pieces_of
 from channels.file.watch import Found, Watch
 from engine.errors import CommitUnknown, Rejected, Transient
-from engine.model import Body, Disposition, Fault, Message, Peer, Verdict
+from engine.model import Disposition, Fault, Message, Peer, Verdict
 from engine.spi import ChannelContext, Inbound, Intake
 
 _LONGEST_PAUSE = 30.0
 _UNREADABLE_FOR = 60.0
-_KINDS = {
-    ".json": ("json", "application/json"),
-    ".hl7": ("hl7v2", "x-application/hl7-v2+er7"),
-    ".dcm": ("dicom", "application/dicom"),
-}
 
 
 class Reasons:
@@ -145,7 +140,7 @@ class FileInbound(Inbound):
         faults = error.faults or (Fault("", str(error), error.code),)
         reason = Reasons().reply(Verdict(Disposition.REFUSED, message_id, faults))
         result.moves.append(Away(found, self._bad, other_name(found.name, message_id), reason))
-        self._note("refused_unread", "a file was refused unread")
+        self._note("refused_unread", "a file was refused before its content was handed in")
 
     def _read(self, admitted: Sequence[Found]) -> list[tuple[Found, bytes | OSError | NotWhole]]:
         read: list[tuple[Found, bytes | OSError | NotWhole]] = []
@@ -168,33 +163,42 @@ class FileInbound(Inbound):
                 "unreadable", "a file cannot be read, and is left alone for a minute", code=content.errno
             )
             return
-        message = self._message(found, content)
         try:
-            receipt = await intake(message, Reasons())
-        except (Transient, CommitUnknown) as error:
-            result.error = error
+            pieces = pieces_of(found.name, content, self.config, zone=self.context.zone)
+        except Rejected as error:
+            self._refuse(found, error, result)
             return
-        other = other_name(found.name, message.id)
-        if receipt.disposition is Disposition.REFUSED:
-            result.moves.append(Away(found, self._bad, other, receipt.reply))
-        else:
-            result.moves.append(Away(found, self._done, other))
+        reasons: list[bytes] = []
+        first = ""
+        for number, piece in enumerate(pieces, start=1):
+            message = self._message(piece)
+            first = first or message.id
+            try:
+                receipt = await intake(message, Reasons())
+            except (Transient, CommitUnknown) as error:
+                result.error = (
+                    error  # the whole file comes again; what was taken of it meets the duplicate check
+                )
+                return
+            if receipt.disposition is Disposition.REFUSED:
+                place = f"message {number} of {len(pieces)}: ".encode() if len(pieces) > 1 else b""
+                reasons.append(place + receipt.reply)
+        other = other_name(found.name, first or self.context.new_id())
+        folder, reason = (self._bad, b"".join(reasons)) if reasons else (self._done, None)
+        result.moves.append(Away(found, folder, other, reason))
 
-    def _message(self, found: Found, content: bytes) -> Message:
-        body = Body.of(content)
-        name = os.fsencode(found.name).decode("utf-8", "replace")
-        codec, content_type = _KINDS.get(Path(name).suffix.lower(), ("text", "application/octet-stream"))
+    def _message(self, piece: Piece) -> Message:
         return Message(
             id=self.context.new_id(),
             listener=self.context.name,
-            body=body,
-            codec=self.config.codec or codec,
+            body=piece.body,
+            codec=piece.codec,
             received_ms=self.context.clock.now_ms(),
             partner=self.config.partner,
-            control_id=f"{name} {body.sha256.hex()}",
+            control_id=piece.control_id,
             peer=Peer(str(self._folder)),
-            content_type=content_type,
-            meta={"file": name},
+            content_type=piece.content_type,
+            meta=piece.meta,
         )
 
     # ----------------------------------------------------------------- the folder

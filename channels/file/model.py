@@ -6,6 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import field_validator
+
+from engine.codecs.hl7v2.charsets import codecs_of
 from engine.config.models import (
     Bool,
     Count,
@@ -59,8 +62,23 @@ class FileListener(ListenerConfig):
     bad: FilePath = Path("bad")
     """Where a refused file goes, with its reasons beside it in `NAME.reason.txt`; as `done`."""
 
+    batch: Literal["split", "whole"] = "split"
+    """HL7 v2: whether the messages of a batch file (FHS, BHS, MSH..., BTS, FTS, or several MSH) are handed in one by
+    one, in order, or the file as one. A wrong count refuses the file before any of its messages is handed in; where
+    messages of it are refused, the file goes to `bad`, and its good messages have been taken all the same."""
+
+    charset: str = ""
+    """HL7 v2: the character set of the files, where their MSH-18 is empty or wrong: `windows-1252`, `8859/1`."""
+
     create: Bool = True
     """Whether to make the folders at start where they are missing; `false` for a mounted share."""
+
+    @field_validator("charset")
+    @classmethod
+    def _known_charset(cls, value: str) -> str:
+        if value and not codecs_of(value):
+            raise ValueError("this is no character set of HL7 table 0211")
+        return value
 
     def exposure(self) -> Exposure | None:
         """A folder is on this machine."""
@@ -77,7 +95,7 @@ class FileEndpoint(EndpointConfig):
 
     name: FileName | None = None
     """File name with `{id}` (the message's id) and, if wanted, `{kind}`; `{id}` and the extension of the content
-    type where it is not given."""
+    type where it is not given. A destination's own `name` wins."""
 
     create: Bool = True
     """Whether to make the folder at start where it is missing; `false` for a mounted share."""

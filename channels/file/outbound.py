@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from channels._folder import Folder, extension, safe
+from channels._folder import Folder, extension, name_in, safe
 from channels.file.model import FileEndpoint
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
@@ -31,6 +31,9 @@ class FileOutbound(Outbound):
         return await self._folder.probe()
 
     def _name(self, attempt: Attempt) -> str:
+        own = name_in(attempt.content_type)
+        if own:
+            return safe(own)
         if self.config.name is None:
             return safe(attempt.message_id) + extension(attempt.content_type)
         return self.config.name.replace("{id}", safe(attempt.message_id)).replace(
