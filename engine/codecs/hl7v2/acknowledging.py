@@ -62,20 +62,34 @@ def acknowledge(
     `text` and faults are free of payload; what the character set lacks in them is transliterated or left out: an
     acknowledgement never fails. Each fault's path becomes the location, its code one of table 0357.
     """
-    fields, marks = header.fields, header.marks
-    mark = marks.field
-    version = header.version
-    charset = f"{mark * 6}{fields[17]}" if fields[17] else ""
-    end = mark + _safe(text, marks) if text and version < "2.7" else ""
+    _, encoding, app, facility, their_app, their_facility, _, _, kind, control, processing, version = (
+        header.fields[:12]
+    )
+    marks = header.marks
+    mark, component = marks.field, marks.component
+    plain = version if component not in version else version.partition(component)[0]
+    kind = _type(kind, component, plain)
+    first = (
+        "MSH",
+        encoding,
+        their_app,
+        their_facility,
+        app,
+        facility,
+        now,
+        "",
+        kind,
+        id,
+        processing,
+        version,
+    )
+    end = mark + _safe(text, marks) if text and plain < "2.7" else ""
     if sequence:
         end = f"{end or mark}{mark}{sequence}"
-    answer = (
-        f"MSH{mark}{fields[1]}{mark}{fields[4]}{mark}{fields[5]}{mark}{fields[2]}{mark}{fields[3]}{mark}{now}"
-        f"{mark}{mark}{_type(header, version)}{mark}{id}{mark}{fields[10]}{mark}{fields[11]}{charset}\r"
-        f"MSA{mark}{code}{mark}{fields[9]}{end}\r"
-    )
+    charset = f"{mark * 6}{header.fields[17]}" if header.fields[17] else ""
+    answer = f"{mark.join(first)}{charset}\rMSA{mark}{code}{mark}{control}{end}\r"
     if faults:
-        answer += _errors(faults, text, marks, version)
+        answer += _errors(faults, text, marks, plain)
     try:
         return answer.encode("ascii")
     except UnicodeEncodeError:
@@ -87,12 +101,12 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y%m%d%H%M%S%z")
 
 
-def _type(header: Header, version: str) -> str:
+def _type(kind: str, mark: str, version: str) -> str:
     """MSH-9 of the answer: its event from 2.2, its structure from 2.3.1."""
-    event = header.event
+    parts = kind.split(mark, 2)
+    event = parts[1] if len(parts) > 1 else ""
     if not event or version < "2.2":
         return "ACK"
-    mark = header.marks.component
     return f"ACK{mark}{event}" if version < "2.3.1" else f"ACK{mark}{event}{mark}ACK"
 
 

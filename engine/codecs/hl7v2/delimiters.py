@@ -43,13 +43,16 @@ def delimiters_of(separator: str, encoding: str) -> Delimiters:
     """Return the delimiters of MSH-1 and MSH-2.
 
     An empty MSH-2 means the recommended ones. A short one lacks what it does not name (escape and subcomponent may be
-    left out); a character that repeats an earlier one separates nothing; what follows the fifth is ignored.
+    left out); a character that repeats an earlier one separates nothing; a fifth that is a letter
+    is none; what follows it is ignored.
     Source: HL7 v2.5.1 2.5.4 and 2.15.9.2; v2.7 2.5.4 (truncation character).
     """
     distinct: list[str] = []
     encoding = encoding or RECOMMENDED
     for character in encoding[:5]:
         distinct.append(NONE if character in (separator, *distinct) else character)
+    if len(distinct) == 5 and _is_odd(distinct[4]):
+        distinct[4] = NONE  # `^~\\&amp;`, as some senders write it
     component, repetition, escape, subcomponent, truncation = distinct + [NONE] * (5 - len(distinct))
     regular = not any(_is_odd(character) for character in (separator, *distinct) if character != NONE)
     marks = {"F": separator, "S": component, "R": repetition, "T": subcomponent, "E": escape, "P": truncation}

@@ -12,6 +12,7 @@ from engine.codecs.hl7v2.message import Er7, Segment
 from engine.spi import Getter
 
 Value = str | None
+Chooser = Callable[[Er7 | Segment], Iterator[Segment]]
 _FIELD, _REPETITION, _COMPONENT, _SUBCOMPONENT = Level  # an enumeration's members cost a look-up each time
 
 
@@ -175,7 +176,7 @@ def _values(place: Place) -> Callable[[Segment], Iterator[Value]]:
     return values
 
 
-def segment_chooser(name: str, which: Which) -> Callable[[Er7 | Segment], Iterator[Segment]]:
+def segment_chooser(name: str, which: Which) -> Chooser:
     """Return the function that yields the segments a selector takes, the first one without it.
 
     A segment that stands alone, as `it` in a list, is the first and only one of its name.

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from engine.codecs.hl7v2.getting import getter
+from engine.codecs.hl7v2.getting import Chooser, getter, segment_chooser
 from engine.codecs.hl7v2.grammar import Place, compile_place, extent
 from engine.codecs.hl7v2.setting import remove_at, set_at
 from engine.spi import Getter
@@ -31,6 +31,7 @@ class Hl7Path:
     text: str
     place: Place
     get: Getter = field(compare=False)
+    choose: Chooser = field(compare=False)
 
     def set(self, root: Any, value: Any) -> None:
         """Write `value`, making segment, fields, components and one more repetition or segment where they lack.
@@ -42,7 +43,7 @@ class Hl7Path:
             Rejected: no such segment or repetition, the delimiters themselves, parts that do not fit, or a value
                 that is no text, number or null.
         """
-        set_at(root, self.place, value, self.text)
+        set_at(root, self.place, self.choose, value, self.text)
 
     def remove(self, root: Any) -> None:
         """Take segments or repetitions out; empty a field or a part of one, its delimiters stay.
@@ -50,7 +51,7 @@ class Hl7Path:
         Raises:
             Rejected: it is the first segment, or its delimiters.
         """
-        remove_at(root, self.place, self.text)
+        remove_at(root, self.place, self.choose, self.text)
 
     def __str__(self) -> str:
         place = self.place
@@ -69,7 +70,7 @@ class Hl7Path:
 def compile_path(text: str) -> Hl7Path:
     """Compile a path; ExpressionError with the offset of what is wrong."""
     place = compile_place(text)
-    return Hl7Path(text, place, getter(place))
+    return Hl7Path(text, place, getter(place), segment_chooser(place.segment, place.which))
 
 
 def path_extent(text: str, start: int) -> int:

@@ -122,15 +122,13 @@ def first_line(data: bytes, charset: str) -> tuple[str, str, int]:
         before = _BYTES_BEFORE.match(data)
         start = before.end() if before else 0
     end = data.find(b"\r", start)
-    if end < 0:
-        end = len(data)
-    feed = data.find(b"\n", start, end)
-    line = data[start : end if feed < 0 else feed]
-    try:
+    line = data[start:end] if end >= 0 else data[start:]
+    if b"\n" in line:
+        line = line.partition(b"\n")[0]
+    if line.isascii() and b"\x1b" not in line:
         return line.decode("ascii"), "", start
-    except UnicodeDecodeError:
-        text, codec, _ = _decoded(line, charset)
-        return text, codec, start
+    text, codec, _ = _decoded(line, charset)
+    return text, codec, start
 
 
 def header_delimiters(line: str, fields: list[str], offset: int) -> Delimiters:

@@ -8,36 +8,36 @@ from typing import Any
 from engine.codecs.hl7v2.composite import Composite, Level, raw_of, value_of
 from engine.codecs.hl7v2.delimiters import HEADERS, NONE, Delimiters
 from engine.codecs.hl7v2.escapes import Unwritable
-from engine.codecs.hl7v2.getting import chosen_repetitions, index_of, inner, part, segment_chooser
+from engine.codecs.hl7v2.getting import Chooser, chosen_repetitions, index_of, inner, part, segment_chooser
 from engine.codecs.hl7v2.grammar import Every, Nth, Place, Where, Which
 from engine.codecs.hl7v2.message import MAX_FIELDS, Er7, Segment, refused
 
 
-def set_at(root: Any, place: Place, value: Any, text: str) -> None:
-    """Write `value` at a place; `text` is the path that a refusal names."""
+def set_at(root: Any, place: Place, choose: Chooser, value: Any, text: str) -> None:
+    """Write `value` at a place, in the segments that `choose` takes; `text` is the path that a refusal names."""
     if not isinstance(root, Er7 | Segment) or not place.segment:
         raise refused(text, "only a message or a segment can be changed")
     if not place.field:
-        _set_segments(root, place, value, text)
+        _set_segments(root, place, choose, value, text)
         return
     if place.segment in HEADERS and place.field < 3:
         raise refused(text, "the delimiters of a message cannot be changed")
     new = _plain(value, text)
-    for segment in _targets(root, place, text):
+    for segment in _targets(root, place, choose, text):
         try:
             _set_field(segment, place, new, text)
         except Unwritable as error:
             raise refused(text, str(error)) from None
 
 
-def remove_at(root: Any, place: Place, text: str) -> None:
+def remove_at(root: Any, place: Place, choose: Chooser, text: str) -> None:
     """Take out what is at a place: a segment, a repetition; a field, component or subcomponent becomes empty."""
     if not isinstance(root, Er7 | Segment) or not place.segment:
         raise refused(text, "only a message or a segment can be changed")
     if place.field:
         if place.segment in HEADERS and place.field < 3:
             raise refused(text, "the delimiters of a message cannot be removed")
-        for segment in list(segment_chooser(place.segment, place.which)(root)):
+        for segment in list(choose(root)):
             _remove_in(segment, place)
         return
     if isinstance(root, Segment):
@@ -57,8 +57,8 @@ def _plain(value: Any, path: str) -> str | None:
     raise refused(path, f"a {type(value).__name__} is no HL7 value: set a text")
 
 
-def _targets(root: Er7 | Segment, place: Place, text: str) -> list[Segment]:
-    found = list(segment_chooser(place.segment, place.which)(root))
+def _targets(root: Er7 | Segment, place: Place, choose: Chooser, text: str) -> list[Segment]:
+    found = list(choose(root))
     if found or isinstance(place.which, Every):
         return found
     if isinstance(root, Segment):
@@ -74,12 +74,12 @@ def _targets(root: Er7 | Segment, place: Place, text: str) -> list[Segment]:
     return [root.add(place.segment)]
 
 
-def _set_segments(root: Er7 | Segment, place: Place, value: Any, text: str) -> None:
+def _set_segments(root: Er7 | Segment, place: Place, choose: Chooser, value: Any, text: str) -> None:
     """Make a segment say what another one says, field by field, whatever delimiters that one has."""
     if not isinstance(value, Segment) or value.name != place.segment or place.segment in HEADERS:
         raise refused(text, f"only another segment {place.segment} can be set here: set its fields instead")
     source = [value_of(raw, value.marks, Level.FIELD) for raw in value.fields[1:]]
-    for segment in _targets(root, place, text):
+    for segment in _targets(root, place, choose, text):
         try:
             fields = [raw_of(one, segment.marks, Level.FIELD) for one in source]
         except Unwritable as error:

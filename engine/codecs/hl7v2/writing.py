@@ -30,7 +30,7 @@ def write(message: Er7, unmappable: Unmappable = "error") -> bytes:
     if text.isascii():
         return text.encode("ascii")
     codec = _codec(message)
-    if not has(codec, text) and unmappable == "transliterate":
+    if unmappable == "transliterate" and not has(codec, text):
         text = transliterated(text, codec, message.marks.write)
     try:
         return text.encode(codec)

@@ -85,6 +85,7 @@ def test_other_ends_are_ends(ends: str) -> None:
         ("MSH|^~\\&|A^B^C|||^^\rPID|1\r", "MSH-6", "^^"),
         ("FHS|^~\\&|F\rBHS|^~\\&|B\rMSH|^~\\&|M\r", "BHS-3", "B"),
         ("MSH|0|A0B\r", "MSH-3.2", "B"),
+        ("MSH|^~\\&amp;|A\rPID|1||x\\S\\a", "PID-3", "x^a"),
     ],
 )
 def test_delimiters_are_those_that_the_header_declares(start: str, path: str, value: str) -> None:
@@ -129,6 +130,15 @@ def test_two_hundred_thousand_repetitions_cost_linear_time() -> None:
     assert len(compile_path("ZRP-1[*].1").get(root)) == 200_000
     compile_path("ZRP-1[200000].2").set(root, "y")
     assert write(root).endswith(b"199999^y\r")
+    assert time.process_time() - start < 5  # quadratic time would be minutes
+
+
+def test_a_megabyte_of_escape_characters_costs_linear_time() -> None:
+    root = parse(b"MSH|^~\\&|A\rNTE|1||" + b"\\Zx\\X4\\X414\\.b" * 100_000 + b"\r")
+    start = time.process_time()
+    value = compile_path("NTE-3").get(root)
+    compile_path("NTE-4").set(root, value)
+    assert compile_path("NTE-4").get(root) == value
     assert time.process_time() - start < 5  # quadratic time would be minutes
 
 
