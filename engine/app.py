@@ -99,7 +99,15 @@ class Engine:
         self.policies = CurrentPolicies(self.current)
         self.gates = Gates(store.records, clock)
         self.observed = SelfObservation(clock, self.gates)
-        self.wiring = Wiring(loaded, self.current, store.records, clock, self.metrics, self.new_id)
+        self.wiring = Wiring(
+            loaded,
+            self.current,
+            store.records,
+            clock,
+            self.metrics,
+            self.new_id,
+            confirm=lambda confirmation: self.dispatcher.confirm(confirmation),
+        )
         self.budget = Budget(loaded.app.engine.in_flight)
         self.detours = Detours(store, clock)
         self.versions = Versions(store.records, clock, loaded.root)
@@ -268,6 +276,7 @@ class Engine:
         self.watch.refused(blame.route, blame.path, blame.alert)
 
     def _settled(self, concluded: Concluded) -> None:
+        self.reception.answers.heard(concluded)
         if concluded.settlement.state is State.DEAD:
             self.watch.signal()
 

@@ -364,6 +364,13 @@ class EndpointConfig(Labelled):
     breaker: Breaker | None = None
     """When it is left alone for a while."""
 
+    in_order: Literal["taken", "confirmed"] = "taken"
+    """When the next message of an ordering key goes to a partner that confirms later: once it took the one before, or
+    once it confirmed that."""
+
+    confirm_within: Duration = timedelta(hours=24)
+    """How long a partner may take to confirm what it took; then the message is sent again, under the same id."""
+
     phi: Literal["none", "minimal", "full"] = "none"
     """How much personal health information it may receive."""
 

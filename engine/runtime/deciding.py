@@ -102,8 +102,7 @@ class Desk:
         else:
             settlement = decisions.returned(delivery, now_ms)
         if settlement is None:
-            del self._turns.flying[delivery.sequence]
-            self._turns.pump(self._turns.enter(delivery, seen=not flying.nudged))
+            self._turns.let_go(flying, seen=not flying.nudged)
             return
         concluded: Concluded | None = await self._sender.conclude(delivery, settlement)
         self._turns.land(flying, concluded)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from engine.model import Delivery, Result, State
 from engine.runtime import schedule
 from engine.runtime.outcome import Outcome
-from engine.runtime.policy import DestinationPolicy
+from engine.runtime.policy import DestinationPolicy, EndpointPolicy
 from engine.store.protocol import AttemptRow, LaneEffect, Overtaking, Settlement
 
 ClosedMs = Callable[[int], int]
@@ -47,31 +47,42 @@ def after_attempt(
     outcome: Outcome,
     attempt: AttemptRow,
     *,
+    endpoint: EndpointPolicy,
     now_ms: int,
-    confirm_within: float,
     closed_ms: ClosedMs,
     rng: random.Random,
 ) -> Settlement:
     """Decide after a try at the delivery's current hop; the attempt is counted and kept with the settlement."""
-    consequence = CONSEQUENCES[outcome.result]
-    if consequence is Consequence.DONE:
-        return _taken(delivery, outcome, attempt, now_ms, confirm_within)
-    if outcome.code in policy.fallback_on:
-        consequence = Consequence.NEXT
+    if CONSEQUENCES[outcome.result] is Consequence.DONE:
+        return _taken(delivery, outcome, attempt, endpoint, now_ms)
     tried = replace(
         delivery,
         attempts=delivery.attempts + 1,
-        hop_attempts=delivery.hop_attempts + 1,
-        hop_ms=delivery.hop_ms or attempt.started_ms,
+        hop_attempts=delivery.hop_attempts + (not outcome.deferred),
+        hop_ms=0 if outcome.deferred else delivery.hop_ms or attempt.started_ms,
         unknown=delivery.unknown + (outcome.result is Result.UNKNOWN),
     )
-    if consequence is Consequence.END:
-        return dead(tried, policy, outcome.code, attempt)
-    if has_expired(tried, now_ms):
-        return expired(tried, attempt)
-    if consequence is Consequence.NEXT:
-        return move_on(tried, outcome.code, now_ms, attempt) or dead(tried, policy, outcome.code, attempt)
-    return _insist(tried, policy, outcome, attempt, now_ms=now_ms, closed_ms=closed_ms, rng=rng)
+    return _failed(tried, policy, outcome, attempt, now_ms=now_ms, closed_ms=closed_ms, rng=rng)
+
+
+def after_confirmation(
+    delivery: Delivery,
+    policy: DestinationPolicy | None,
+    outcome: Outcome,
+    attempt: AttemptRow,
+    *,
+    now_ms: int,
+    closed_ms: ClosedMs,
+    rng: random.Random,
+) -> Settlement:
+    """Decide upon what a partner said later of the attempt that it took, which is counted already."""
+    if CONSEQUENCES[outcome.result] is Consequence.DONE:
+        return _change(delivery, _delivered(delivery), lane=LaneEffect.FREE, attempt=attempt)
+    if policy is None:
+        return _change(delivery, State.RETRYING, reason=outcome.code, due_ms=now_ms, attempt=attempt)
+    if outcome.deferred:
+        delivery = replace(delivery, hop_attempts=max(0, delivery.hop_attempts - 1), hop_ms=0)
+    return _failed(delivery, policy, outcome, attempt, now_ms=now_ms, closed_ms=closed_ms, rng=rng)
 
 
 def before_attempt(
@@ -191,14 +202,44 @@ def returned(delivery: Delivery, now_ms: int) -> Settlement:
     return _change(delivery, _waiting(delivery), due_ms=now_ms, deadline_ms=delivery.expire_ms)
 
 
-def _taken(
-    delivery: Delivery, outcome: Outcome, attempt: AttemptRow, now_ms: int, confirm_within: float
+def _failed(
+    delivery: Delivery,
+    policy: DestinationPolicy,
+    outcome: Outcome,
+    attempt: AttemptRow,
+    *,
+    now_ms: int,
+    closed_ms: ClosedMs,
+    rng: random.Random,
 ) -> Settlement:
+    """Carry out what a failure leads to; `delivery` already counts the attempt."""
+    consequence = CONSEQUENCES[outcome.result]
+    if outcome.code in policy.fallback_on:
+        consequence = Consequence.NEXT
+    if consequence is Consequence.END:
+        return dead(delivery, policy, outcome.code, attempt)
+    if has_expired(delivery, now_ms):
+        return expired(delivery, attempt)
+    if consequence is Consequence.NEXT:
+        onward = move_on(delivery, outcome.code, now_ms, attempt)
+        return onward or dead(delivery, policy, outcome.code, attempt)
+    if outcome.deferred:
+        return _deferred(delivery, policy, outcome, attempt, now_ms=now_ms, closed_ms=closed_ms, rng=rng)
+    return _insist(delivery, policy, outcome, attempt, now_ms=now_ms, closed_ms=closed_ms, rng=rng)
+
+
+def _delivered(delivery: Delivery) -> State:
+    fallen_back = delivery.hop > 0 or delivery.fallback
+    return State.DELIVERED_BY_FALLBACK if fallen_back else State.DELIVERED
+
+
+def _taken(
+    delivery: Delivery, outcome: Outcome, attempt: AttemptRow, endpoint: EndpointPolicy, now_ms: int
+) -> Settlement:
+    state, deadline, lane = _delivered(delivery), None, LaneEffect.FREE
     if outcome.awaiting:
-        state, deadline = State.AWAITING, now_ms + round(confirm_within * 1000)
-    else:
-        fallen_back = delivery.hop > 0 or delivery.fallback
-        state, deadline = State.DELIVERED_BY_FALLBACK if fallen_back else State.DELIVERED, None
+        state, deadline = State.AWAITING, now_ms + round(endpoint.confirm_within * 1000)
+        lane = LaneEffect.KEEP if endpoint.confirmed_in_order else LaneEffect.FREE
     return Settlement(
         delivery=delivery.sequence,
         revision=delivery.revision,
@@ -210,7 +251,31 @@ def _taken(
         attempts=delivery.attempts + 1,
         hop_attempts=delivery.hop_attempts + 1,
         unknown=delivery.unknown,
-        lane=LaneEffect.FREE,
+        lane=lane,
+        attempt=attempt,
+    )
+
+
+def _deferred(
+    delivery: Delivery,
+    policy: DestinationPolicy,
+    outcome: Outcome,
+    attempt: AttemptRow,
+    *,
+    now_ms: int,
+    closed_ms: ClosedMs,
+    rng: random.Random,
+) -> Settlement:
+    """Come again when the partner is ready: no budget runs meanwhile, and none was spent."""
+    delay = schedule.backoff(schedule.retry_of(delivery, policy), 1, rng)
+    takeover = schedule.fallback_due_ms(delivery, policy, closed_ms(delivery.accepted_ms))
+    held = delivery.state is State.HELD
+    return _change(
+        delivery,
+        State.HELD if held else State.RETRYING,
+        reason=outcome.code,
+        due_ms=now_ms + round((delay if outcome.retry_after is None else outcome.retry_after) * 1000),
+        deadline_ms=delivery.deadline_ms if held else schedule.deadline_ms(delivery, takeover),
         attempt=attempt,
     )
 

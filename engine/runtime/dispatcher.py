@@ -15,8 +15,9 @@ from anyio import move_on_after
 from anyio.abc import TaskGroup
 
 from engine.clock import Clock
-from engine.model import Delivery
+from engine.model import Confirmation, Delivery
 from engine.runtime.breaker import BreakerListener, Phase
+from engine.runtime.confirming import Confirming
 from engine.runtime.deciding import Cause
 from engine.runtime.flight import Flight
 from engine.runtime.gates import Gates
@@ -91,6 +92,7 @@ class Dispatcher:
             settled=settled,
             breaker_changed=breaker_changed,
         )
+        self._confirming = Confirming(store, clock, self._sender, self._workers, self._turns)
         self._watchers: list[asyncio.Future[None]] = []
         self._looked_at = 0.0
 
@@ -174,6 +176,16 @@ class Dispatcher:
         for lanes in [turns.at(endpoint)] if endpoint else list(turns.lanes.values()):
             turns.reread(lanes)
         turns.desk.look()
+
+    async def confirm(self, confirmation: Confirmation) -> bool:
+        """Take what a partner says later of a message that it took; True once that is durable, False: nothing waits.
+
+        It waits for what is being settled, so call it where nothing of the same partner must be read meanwhile.
+
+        Raises:
+            Transient, CommitUnknown: the store cannot be asked, or the engine stops.
+        """
+        return await self._confirming.confirm(confirmation)
 
     def policies_changed(self) -> None:
         """Look at everything again after a reload; what was parked for a missing destination returns to its place."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.errors import PasserelleError, Permanent, Rejected, Transient
+from engine.errors import Deferred, PasserelleError, Permanent, Rejected, Transient
 from engine.model import Reply, Result
 
 MAX_EVIDENCE = 64 * 1024
@@ -19,7 +19,7 @@ class Outcome:
     """The result of an attempt as the schedule needs it.
 
     `code` is short and stable (`202`, `timeout`, `bug`); `retry_after` in seconds; `disable` closes the endpoint;
-    `awaiting` says that the partner took the message and confirms later.
+    `awaiting` says that the partner took the message and confirms later, `deferred` that it is not ready for it yet.
     """
 
     result: Result
@@ -28,6 +28,7 @@ class Outcome:
     retry_after: float | None = None
     disable: bool = False
     awaiting: bool = False
+    deferred: bool = False
     evidence: bytes = b""
 
 
@@ -40,7 +41,8 @@ def from_error(error: Exception) -> Outcome:
     """Read an error by its consequence; one that nobody named is a bug, of which only the type is kept."""
     if isinstance(error, Transient):
         result = Result.UNKNOWN if error.sent else Result.TRANSIENT
-        return _failure(result, error, error.code, error.reply, retry_after=error.retry_after)
+        found = _failure(result, error, error.code, error.reply, retry_after=error.retry_after)
+        return replace(found, deferred=True) if isinstance(error, Deferred) and not error.sent else found
     if isinstance(error, Permanent):
         return _failure(Result.PERMANENT, error, error.code, error.reply, disable=error.disable)
     if isinstance(error, Rejected):

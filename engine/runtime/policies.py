@@ -245,6 +245,8 @@ def _endpoint(
         breaker_failures=breaker.failures,
         breaker_open=breaker.open.total_seconds(),
         maintenance=windows,
+        confirm_within=written.confirm_within.total_seconds(),
+        confirmed_in_order=written.in_order == "confirmed",
     )
 
 

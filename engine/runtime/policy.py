@@ -43,7 +43,7 @@ class EndpointPolicy:
 
     `rate` is messages per second (None: unlimited), `breaker_failures` consecutive endpoint-level failures open the
     breaker for `breaker_open` seconds, after which one probe message goes out. `confirm_within` is how long a
-    partner that took a message and confirms later (`awaiting`) may take.
+    partner that took a message and confirms later (`awaiting`) may take; `confirmed_in_order` keeps its lane till then.
     """
 
     name: str
@@ -55,6 +55,7 @@ class EndpointPolicy:
     breaker_open: float = 30.0
     maintenance: tuple[Maintenance, ...] = ()
     confirm_within: float = 86_400.0
+    confirmed_in_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,21 @@ class Sender:
             return decisions.removed(delivery)
         return decisions.given_up(delivery, policy, now_ms)
 
+    def confirmed(
+        self, delivery: Delivery, endpoint: EndpointPolicy, outcome: Outcome, attempt: AttemptRow
+    ) -> Settlement:
+        """Decide upon what the partner said later of an attempt that it had taken."""
+        now_ms = self._clock.now_ms()
+        return decisions.after_confirmation(
+            delivery,
+            self._policies.destination(delivery),
+            outcome,
+            attempt,
+            now_ms=now_ms,
+            closed_ms=self._closed(delivery, endpoint, now_ms),
+            rng=self._rng,
+        )
+
     async def conclude(self, delivery: Delivery, settlement: Settlement) -> Concluded | None:
         """Make a decision durable; None when the row changed meanwhile, or the process ends."""
         try:
@@ -204,7 +219,7 @@ class Sender:
             outcome = await self._try(flying, attempt)
             ended = self._clock.monotonic()
             row = self._row(flying, outcome, ended - began)
-            breaker.record(outcome.result, lane, endpoint, ended)
+            breaker.record(Result.REJECTED if outcome.deferred else outcome.result, lane, endpoint, ended)
             concluded = await self._settle(flying, policy, endpoint, outcome, row)
             if concluded is None and self.settler.stopped:
                 mark.keep()
@@ -356,7 +371,7 @@ class Sender:
                 outcome,
                 row,
                 now_ms=now_ms,
-                confirm_within=endpoint.confirm_within,
+                endpoint=endpoint,
                 closed_ms=self._closed(delivery, endpoint, now_ms),
                 rng=self._rng,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,6 +52,7 @@ class Turns:
     """Windows of all endpoints and everything in flight.
 
     `running` False stops new work; `flying` holds by sequence what somebody works on: nobody else may touch it.
+    `expecting` holds who waits until somebody is done with one of some deliveries.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Turns:
         self.wakes = Wakes()
         self.lanes: dict[str, Lanes] = {}
         self.flying: dict[int, Flying] = {}
+        self.expecting: list[tuple[set[int], asyncio.Future[None]]] = []
         self.running = False
 
     # ------------------------------------------------------------- heads come in
@@ -298,6 +301,8 @@ class Turns:
         `own` are lanes that the caller pumps itself.
         """
         del self.flying[flying.delivery.sequence]
+        if self.expecting:
+            self._tell(flying.delivery.sequence)
         if concluded is not None:
             for lanes in self._apply(flying, concluded):
                 if lanes is not own:
@@ -310,16 +315,28 @@ class Turns:
             for lanes in contended:
                 self.pump(lanes)
 
+    def let_go(self, flying: Flying, *, seen: bool = False) -> None:
+        """Let go of a delivery about which there was nothing to change."""
+        del self.flying[flying.delivery.sequence]
+        self._tell(flying.delivery.sequence)
+        self.pump(self.enter(flying.delivery, seen=seen))
+
     def put_back(self, flying: Flying) -> None:
         """Let go of a delivery that could not be worked on; its row is as before."""
         delivery = flying.delivery
         del self.flying[delivery.sequence]
+        self._tell(delivery.sequence)
         lanes = self.at(delivery.endpoint)
         if delivery.state in SENDABLE:
             lanes.window.add(delivery, self._clock.now_ms() + AGAIN_MS, seen=False)
         else:
             self.desk.note(self._clock.now_ms() + AGAIN_MS)
         self.pump(lanes)
+
+    def _tell(self, sequence: int) -> None:
+        for sequences, landing in self.expecting:
+            if sequence in sequences and not landing.done():
+                landing.set_result(None)
 
     def log_failure(self, error: Exception, **ids: object) -> None:
         """Say what kept work from being done that is done again later; `ids` are fields of the log."""

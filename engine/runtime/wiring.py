@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from engine.clock import Clock
 from engine.config.loaded import Loaded
 from engine.config.settings import TlsProfile
 from engine.errors import NotFound
+from engine.model import Confirmation
 from engine.registry import channel_type
 from engine.runtime.board import Current
 from engine.runtime.policies import ALERT
@@ -59,6 +60,7 @@ class Wiring:
     clock: Clock
     counters: Counters
     new_id: Callable[[], str]
+    confirm: Callable[[Confirmation], Awaitable[bool]]
     contexts: dict[tuple[str, bool], RotatingContext] = field(default_factory=dict)
 
     def use(self, loaded: Loaded) -> None:
@@ -165,6 +167,7 @@ class Wiring:
             tls=tls,
             connection=connection,
             identify=lambda certificate: self.current.board.directory.identify(certificate),
+            confirm=self.confirm,
             selectors=tuple(selectors),
             zone=zone or settings.zone,
             locale=settings.locale,

@@ -10,6 +10,7 @@ import pytest
 from engine.clock import SystemClock
 from engine.config.load import load_configuration
 from engine.errors import NotFound
+from engine.model import Confirmation
 from engine.observe.metrics import Metrics
 from engine.runtime.assembling import assemble
 from engine.runtime.board import Current
@@ -45,7 +46,11 @@ def wiring(tmp_path: Path, store: Store) -> Wiring:
     (tmp_path / "config.yaml").write_text(CONFIG)
     loaded = load_configuration(tmp_path / "config.yaml", environ={})
     current = Current(assemble(loaded).board)
-    return Wiring(loaded, current, store.records, SystemClock(), Metrics(), lambda: "ID")
+    return Wiring(loaded, current, store.records, SystemClock(), Metrics(), lambda: "ID", _nobody_waits)
+
+
+async def _nobody_waits(confirmation: Confirmation) -> bool:
+    return False
 
 
 async def test_small_state_lasts_and_is_one_channels_own(store: Store) -> None:

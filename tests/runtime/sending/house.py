@@ -206,9 +206,11 @@ class House:
             lane=lane,
             due_ms=now_ms,
             deadline_ms=min(deadlines, default=None),
-            **more,
         )
-        message = Message(self._ids.next(), "public", Body.of(text.encode()), "json", now_ms)
+        control = more.pop("control", "")
+        delivery = replace(delivery, also=more.pop("also", ()), **more)
+        body = Body.of(text.encode())
+        message = Message(self._ids.next(), "public", body, "json", now_ms, control_id=control)
         return await self.store.accept(
             Acceptance(message, Disposition.ACCEPTED, b"ok", [delivery], renderings, headers=headers)
         )

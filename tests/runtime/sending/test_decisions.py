@@ -20,7 +20,7 @@ from engine.model import Delivery, Hop, Reply, Result, State
 from engine.runtime import decisions, outcome
 from engine.runtime.decisions import CONSEQUENCES, Consequence
 from engine.runtime.outcome import Outcome
-from engine.runtime.policy import DestinationPolicy, Retry
+from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Retry
 from engine.store.protocol import LaneEffect, Overtaking, Settlement
 from tests.runtime.sending.values import HOUR, NOW, attempt, delivery
 
@@ -43,7 +43,7 @@ def after(
         result,
         attempt(result.result),
         now_ms=now_ms,
-        confirm_within=60.0,
+        endpoint=EndpointPolicy("clinic.emr", "clinic", confirm_within=60.0),
         closed_ms=closed,
         rng=random.Random(1),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import Permanent, Rejected, Transient
+from engine.errors import Deferred, Permanent, Rejected, Transient
 from engine.model import Attempt, Body, Reply, Result, State
 from engine.runtime.policy import Retry
 from engine.store.protocol import Rendering
@@ -204,3 +204,44 @@ async def test_a_corrupt_body_is_quarantined_and_never_sent(tmp_path: Path) -> N
             await home.quiet()
             row = (await home.row(accepted.message_id)).delivery
             assert (row.state, row.reason, home.sent) == (State.DEAD, "corrupt", [])
+
+
+async def test_what_the_partner_is_not_ready_for_waits_without_spending_anything(tmp_path: Path) -> None:
+    async with house(tmp_path) as home, home.open():
+        home.rules.change(retry=Retry(first=1.0, ceiling=1.0, budget=60.0, attempts=2))
+        home.rules.change_endpoint(EMR, breaker_failures=1)
+        unready = Deferred("unknown patient", retry_after=900.0, code="AE_204", reply=Reply("AE", b"204"))
+        home.scripts[EMR] = [*[unready] * 5, OK]
+        message = await home.accept(lane="k")
+        follower = await home.accept(lane="k")
+        await home.forward(899)
+        row = (await home.row(message)).delivery
+        assert (row.state, row.reason, row.hop_attempts) == (State.RETRYING, "AE_204", 0)
+        assert len(home.sent) == 1
+
+        await home.forward(4_000)
+
+        assert [sent.number for sent in home.sent if sent.message_id == message] == [1, 2, 3, 4, 5, 6]
+        assert await home.state(message) is State.DELIVERED
+        assert await home.state(follower) is State.DELIVERED
+        assert home.breaker == []
+        first, *_ = await home.attempts(message)
+        assert (first.code, first.evidence) == ("AE_204", b"204")
+
+
+async def test_a_deferral_starts_the_budget_of_earlier_failures_anew(tmp_path: Path) -> None:
+    async with house(tmp_path) as home, home.open():
+        home.rules.change(retry=Retry(first=1.0, ceiling=1.0, budget=60.0))
+        unready = Deferred("unknown patient", retry_after=900.0, code="AE_204")
+        home.scripts[EMR] = [ABSENT, unready, ABSENT, OK]
+        message = await home.accept()
+        await home.forward(1_000)
+        assert await home.state(message) is State.DELIVERED
+
+
+async def test_what_is_deferred_still_expires(tmp_path: Path) -> None:
+    async with house(tmp_path) as home, home.open():
+        home.scripts[EMR] = [Deferred("unknown patient", retry_after=900.0, code="AE_204")]
+        message = await home.accept(expire_ms=home.clock.now_ms() + 60_000)
+        await home.forward(61)
+        assert await home.state(message) is State.EXPIRED

@@ -212,3 +212,20 @@ async def test_one_lane_is_never_in_two_sends_even_when_two_rows_of_it_may_go(tm
         await home.forward(60)
         assert await home.state(first) is State.DELIVERED
         assert most == 1
+
+
+async def test_a_message_of_two_keys_goes_between_those_of_each(tmp_path: Path) -> None:
+    async with house(tmp_path) as home, home.open():
+        for name, lane, also in (
+            ("a 1", "a", ()),
+            ("b 1", "b", ()),
+            ("merge", "a", ("b",)),
+            ("b 2", "b", ()),
+            ("a 2", "a", ()),
+        ):
+            await home.accept(lane=lane, also=also, text=name)
+        await home.quiet()
+        order = [sent.body.decode() for sent in home.sent]
+        assert set(order[:2]) == {"a 1", "b 1"}
+        assert order[2] == "merge"
+        assert set(order[3:]) == {"a 2", "b 2"}
