@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.codecs.hl7v2.composite import notation
 from engine.codecs.hl7v2.document import CODEC_NAME, Hl7Document
 from engine.codecs.hl7v2.grouping import groups
 from engine.codecs.hl7v2.message import Er7, refused
@@ -52,6 +53,10 @@ class Hl7Codec:
         if place.field or place.which is not None or not place.segment:
             raise refused(path.text, "a message is split by a segment, such as OBR")
         return groups(document, place.segment)
+
+    def notation(self, text: str) -> str | None:
+        """Return the value that a literal in a route says, its parts included: `MSH-9: ADT^A08` (see `notation`)."""
+        return notation(text)
 
     def path(self, text: str) -> Hl7Path:
         """Compile `PID-3.1`, `PID-3[.5 == "JHN"].1`, `OBX[*]-5`; ExpressionError."""

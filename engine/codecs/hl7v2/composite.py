@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from engine.codecs.hl7v2.delimiters import NONE, Delimiters
+from engine.codecs.hl7v2.delimiters import NONE, RECOMMENDED, Delimiters, delimiters_of
 from engine.codecs.hl7v2.escapes import Unwritable
 
 NULL = '""'
@@ -50,6 +50,12 @@ def value_of(raw: str, marks: Delimiters, level: Level) -> str | None:
     return marks.read(raw) if marks.escape in raw else raw
 
 
+def notation(text: str) -> str | None:
+    """Return what a text in the recommended delimiters says (`ADT^A08` with its parts, `""` null): a literal that a
+    person wrote, never a value that a message brought."""
+    return value_of(text, delimiters_of("|", RECOMMENDED), Level.FIELD)
+
+
 def raw_of(value: str | None, marks: Delimiters, level: Level) -> str:
     """Return how `value` is written as an element of that level; Unwritable where it does not fit."""
     if value is None:
@@ -90,7 +96,7 @@ def _fitted(leaves: list[list[list[str]]], source: Level, target: Level) -> list
             return [[[leaf] for leaf in leaves[0][0]]]
         return leaves
     if target == Level.COMPONENT and len(leaves) == 1:
-        if source == Level.COMPONENT:
+        if source == Level.COMPONENT or len(leaves[0]) == 1:
             return leaves
         if all(len(component) == 1 for component in leaves[0]):
             return [[[component[0] for component in leaves[0]]]]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.codecs.hl7v2 import CODEC
 from engine.codecs.hl7v2.paths import compile_path
 from engine.codecs.hl7v2.reading import parse
 from engine.codecs.hl7v2.writing import write
@@ -199,3 +200,20 @@ def test_a_segment_refuses_another_ones_paths() -> None:
         compile_path("PID-1").set(segment, "x")
     with pytest.raises(Rejected):
         compile_path("OBX").remove(segment)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "raw"),
+    [
+        ("PID-5", "ADT^A08", "ADT!A08"),
+        ("PID-5.1", "HSJ&2.16&ISO", "HSJ*2.16*ISO"),
+        ("PID-5.1", "HSJ^2.16^ISO", "HSJ*2.16*ISO"),
+        ("PID-5", '""', '""'),
+        ("PID-5", "a\\T\\b", "a&b"),
+        ("PID-5", "plain", "plain"),
+    ],
+)
+def test_a_literal_in_er7_notation_brings_its_parts(path: str, text: str, raw: str) -> None:
+    root = parse(b"MSH#!@%*#A\rPID#1\r")
+    compile_path(path).set(root, CODEC.notation(text))
+    assert write(root).decode() == f"MSH#!@%*#A\rPID#1####{raw}\r"
