@@ -86,4 +86,4 @@ class RestInbound(HttpInbound):
         return None
 
 
-CHANNEL = ChannelType("rest", listener=RestListener, inbound=RestInbound)
+CHANNEL = ChannelType("rest", listener=RestListener, inbound=RestInbound, converses=True)

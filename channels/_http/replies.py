@@ -1,6 +1,7 @@
 """What an HTTP listener answers: JSON or a problem, and the stored form that is replayed byte for byte.
 
-The stored form is `STATUS` or `STATUS SECONDS` (to wait before coming again), a line feed, and the body.
+The stored form is `STATUS`, `STATUS SECONDS` (to wait before coming again) or `STATUS TYPE/SUBTYPE` (of a partner's
+answer), a line feed, and the body.
 
 Source: RFC 9110 (HTTP semantics) 10.2, 15; RFC 9457 (problem details).
 """
@@ -15,7 +16,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from engine.clock import Clock
-from engine.model import Disposition, Fault, Verdict
+from engine.model import Disposition, Fault, Reply, Verdict
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -33,12 +34,16 @@ _TITLES = {422: "Unprocessable Content", 413: "Content Too Large"}  # RFC 9110's
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: its body, further header lines each ended by CRLF, and whether the connection ends with it."""
+    """A response: its body, further header lines each ended by CRLF, and whether the connection ends with it.
+
+    `kind` is the body's media type, "" for JSON or a problem report.
+    """
 
     status: int
     body: bytes = b""
     lines: bytes = b""
     close: bool = False
+    kind: str = ""
 
 
 class HttpExchange:
@@ -57,6 +62,29 @@ class HttpExchange:
         status, word = positive
         return f'{status}\n{{"id":"{verdict.message_id}","disposition":"{word}"}}'.encode("ascii")
 
+    def relay(self, answer: Reply) -> bytes:
+        """Return the stored form of a partner's answer; a status that says nothing to our sender becomes 200 or 502."""
+        kind = answer.headers.get("content-type", "")
+        return _stored(f"{_relayed(answer.code)} {kind}".rstrip(), answer.body)
+
+
+def _relayed(code: str) -> int:
+    """Return the status for a partner's code: its own, 422 for a negative acknowledgement of HL7, 200 for another."""
+    if not (code.isascii() and code.isdecimal() and len(code) == 3):
+        return 422 if code in _NEGATIVE else 200
+    status = int(code)
+    if 200 <= status < 300:
+        return status
+    return (
+        status if status in _ABOUT_CONTENT else 502
+    )  # what is wrong with the way to the partner is not the sender's
+
+
+_NEGATIVE = frozenset({"AE", "AR", "CE", "CR"})
+_ABOUT_CONTENT = frozenset({400, 404, 406, 409, 410, 413, 415, 422})
+_UNANSWERED = {"timeout": 504, "undelivered": 502}
+"""Statuses of what was stored, but not answered by whom it was for (RFC 9110 15.6.3, 15.6.5)."""
+
 
 @lru_cache(maxsize=8)
 def _collision(faults: tuple[Fault, ...], retry_after: float | None) -> bytes:
@@ -71,7 +99,8 @@ def _refusal(verdict: Verdict) -> tuple[str, bytes]:
     )
     if verdict.retry_after is not None:
         return f"503 {_whole(verdict.retry_after)}", _problem(503, detail, verdict.faults, verdict)
-    return "422", _problem(422, detail, verdict.faults, verdict)
+    status = _UNANSWERED.get(verdict.faults[0].code, 422) if verdict.faults else 422
+    return str(status), _problem(status, detail, verdict.faults, verdict)
 
 
 def _stored(status: str, body: bytes) -> bytes:
@@ -82,6 +111,8 @@ def from_stored(stored: bytes) -> Answer:
     """Read the stored form back; ValueError when the bytes are none."""
     head, _, body = stored.partition(b"\n")
     status, _, seconds = head.partition(b" ")
+    if b"/" in seconds:
+        return Answer(int(status), body, kind=seconds.decode("ascii"))
     lines = b"retry-after: " + seconds + b"\r\n" if seconds else b""
     return Answer(int(status), body, lines)
 
@@ -139,6 +170,8 @@ class Writer:
                 return b"%bcontent-length: %d\r\n%b\r\n%b" % (self._accepted, size, self._now(), answer[4:])
             answer = from_stored(answer)
         head = self._heads.get(answer.status) or self._head(answer.status)
+        if answer.kind:
+            head = _head_of(answer.status, answer.kind)
         body = answer.body
         parts = [head, answer.lines]
         if answer.status != 204:  # RFC 9110 8.6: no Content-Length beside 204
@@ -163,3 +196,10 @@ class Writer:
             self._second = second
             self._date = b"date: " + formatdate(second, usegmt=True).encode("ascii") + b"\r\n"
         return self._date
+
+
+def _head_of(status: int, kind: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_title(status)}"]
+    if status != 204:
+        lines.append(f"content-type: {kind}")
+    return "\r\n".join([*lines, ""]).encode("ascii")

@@ -13,4 +13,5 @@ CHANNEL = ChannelType(
     endpoint=WebhookEndpoint,
     inbound=WebhookInbound,
     outbound=WebhookOutbound,
+    converses=True,
 )

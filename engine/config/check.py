@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from engine.config.check_answers import check_answers
 from engine.config.check_app import check_app
 from engine.config.check_phi import check_phi
 from engine.config.check_routes import check_routes
@@ -26,6 +27,7 @@ def check(loaded: Loaded, *, now_ms: int, unread: Collection[str] = ()) -> list[
     findings = Findings(loaded.tree, problems)
     check_app(loaded, findings, _today(now_ms, loaded.app.engine.zone))
     check_routes(loaded, findings, problems, unread=unread)
+    check_answers(loaded, problems)
     mappers = Mappers(loaded)
     check_texts(loaded, mappers, problems)
     check_phi(loaded, mappers, problems)

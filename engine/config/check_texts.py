@@ -50,7 +50,8 @@ def explanations(loaded: Loaded, route: LoadedRoute) -> Iterator[Explanation]:
     for name in sorted(codecs_of(loaded, route)):
         for use in route.uses:
             if use.what.removeprefix(_ITEM) in ("expression", "template"):
-                reader = _codec_at(route.tree, use.location, name)
+                answer = formats.answer_codec(loaded, route.config)
+                reader = _codec_at(route.tree, use.location, name, answer)
                 made = compiled(use.what, use.text, reader, frozenset(loaded.app.tables))
                 if made is not None:
                     yield Explanation(locate(route.tree, use.location), use.text, made.explain())
@@ -76,8 +77,9 @@ class _Texts:
     def check_route(self, route: LoadedRoute) -> None:
         """Check one route for every codec that its listeners read."""
         for name in sorted(codecs_of(self._loaded, route)):
+            answer = formats.answer_codec(self._loaded, route.config)
             for use in route.uses:
-                self._check(use, route.tree, name)
+                self._check(use, route.tree, name, answer)
         for index, event in enumerate(route.config.accept.events):
             meant = did_you_mean(event, self._events) if event not in self._events else ""
             if meant:
@@ -85,8 +87,8 @@ class _Texts:
                 told = f'no schema describes the event "{event}"'
                 self._problems.append(mark.problem(told, help=f'did you mean "{meant}"?', severity="warning"))
 
-    def _check(self, use: Use, tree: MapNode, source: str) -> None:
-        name = _codec_at(tree, use.location, source)
+    def _check(self, use: Use, tree: MapNode, source: str, answer: str) -> None:
+        name = _codec_at(tree, use.location, source, answer)
         if use.what == "mapper":
             self._mapper(use, tree, name)
         elif use.what == "schema":
@@ -173,8 +175,12 @@ def compiled(what: str, text: str, name: str, tables: frozenset[str]) -> Templat
     return None
 
 
-def _codec_at(tree: MapNode, location: Location, source: str) -> str:
-    """Return the codec of the document at a place of a route: a `map` before it makes another one."""
+def _codec_at(tree: MapNode, location: Location, source: str, answer: str) -> str:
+    """Return the codec of the document at a place of a route: a `map` before it makes another one.
+
+    `source` is the codec of what was received, `answer` that of what the destination says.
+    """
+    source = answer if location[0] == "acknowledge" else source
     before: list[tuple[Location, int | None]] = [(("steps",), None)] if location[0] == "to" else []
     for index, step in enumerate(location):
         if step == "steps" and isinstance(number := location[index + 1], int):

@@ -18,7 +18,7 @@ HL7 = "hl7v2"
 """The codec whose messages have types (`accept: {types}`)."""
 
 _NATURAL: Mapping[str, str] = {"mllp": HL7}
-"""What a channel's listeners read where they do not say."""
+"""What a channel's listeners read where they do not say, and what its endpoints answer."""
 
 _BY_SUFFIX = {".hl7": HL7}
 """What a folder's files are where the listener says only what they are called."""
@@ -50,6 +50,17 @@ def _codecs_of(loaded: Loaded, route: LoadedRoute, above: frozenset[str]) -> set
             mapped = any("map" in step for step in caller.config.steps)
             found |= {MAPPED_CODEC} if mapped else _codecs_of(loaded, caller, above | {route.name})
     return found
+
+
+def answer_codec(loaded: Loaded, route: RouteConfig) -> str:
+    """Return the codec of what a route's destination answers: its endpoint's channel says it."""
+    endpoints = [destination.endpoint for destination in route.destinations()]
+    for name, partner in loaded.partners.items():
+        for endpoint in endpoints:
+            found = partner.endpoints.get(endpoint.short)
+            if found is not None and endpoint.partner in (None, name):
+                return _NATURAL.get(found.type, DEFAULT_CODEC)
+    return DEFAULT_CODEC
 
 
 def _of_files(listener: ListenerConfig) -> str | None:

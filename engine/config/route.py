@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
@@ -288,6 +289,37 @@ class OnDead(StrictModel):
     """Who is told."""
 
 
+class Delivered(StrictModel):
+    """The sender waits for its destination's answer, and gets that."""
+
+    delivered: Duration = timedelta(seconds=30)
+    """How long it waits; afterwards the delivery goes on as its `retry` says, and a later copy is given the answer."""
+
+    timeout: Literal["AE", "AR"] = "AE"
+    """What a sender of HL7 v2 is told where there is no answer; one of HTTP gets 504, or 502 where none will come."""
+
+    steps: Steps = ()
+    """What is done to the answer before the sender gets it; `msg` is the answer."""
+
+
+Acknowledge: TypeAlias = Literal["routed", "stored"] | Delivered
+
+
+def _pick_acknowledge(value: Any, plugins: Plugins) -> Acknowledge:
+    if value in ("routed", "stored") or isinstance(value, Delivered):
+        return value  # type: ignore[no-any-return]  # one of the literals, or the model
+    if value == "delivered":
+        return Delivered()
+    if isinstance(value, dict):
+        return Delivered.model_validate(value, context=plugins)
+    told = f"expected routed, stored, delivered or a mapping, found {kind(value)}"
+    raise Finding(told if not isinstance(value, str) else f'"{value}" is none of routed, stored, delivered')
+
+
+def _acknowledge_schemas(plugins: Plugins, schema_of: SchemaOf) -> list[dict[str, Any]]:
+    return [{"enum": ["routed", "stored", "delivered"]}, schema_of(Delivered)]
+
+
 class RouteConfig(Labelled):
     """A route; every route whose `from` and `accept` match a message runs, all in one commit with one reply."""
 
@@ -311,8 +343,16 @@ class RouteConfig(Labelled):
     keys: dict[Name, Expr] = Field(default_factory=dict)
     """Business keys that messages are found by."""
 
-    acknowledge: Literal["routed", "stored"] = "routed"
-    """When the sender is answered: once routed and stored, or as soon as the raw message is stored."""
+    acknowledge: Annotated[
+        Acknowledge,
+        Picked(
+            "`routed`, `stored`, `delivered` or [delivered](#delivered)",
+            _pick_acknowledge,
+            _acknowledge_schemas,
+        ),
+    ] = "routed"
+    """When the sender is answered: once routed and stored, as soon as the raw message is stored, or once its one
+    destination answered, with that answer."""
 
     dedupe: Dedupe | None = None
     """How long copies are recognised; the listener's where it is not given."""

@@ -8,15 +8,24 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from engine.config.formats import HL7, codecs_of, said_codec
+from engine.config.formats import HL7, answer_codec, codecs_of, said_codec
 from engine.config.loaded import LoadedRoute
 from engine.config.message_types import Types, read_pattern
 from engine.config.nodes import Location, locate
-from engine.config.route import Destination, EndpointText, Fallback, FallbackWay, RouteConfig, ToRoute
+from engine.config.route import (
+    Delivered,
+    Destination,
+    EndpointText,
+    Fallback,
+    FallbackWay,
+    RouteConfig,
+    ToRoute,
+)
 from engine.config.route import OneOf as OneOfConfig
 from engine.errors import ConfigurationError, ExpressionError, NotFound
 from engine.expressions import Expression
 from engine.runtime.accept import Accept
+from engine.runtime.answering import Answering
 from engine.runtime.board import CompiledRoute
 from engine.runtime.enclosure import Enclosure, Value
 from engine.runtime.outlet import Exposure, Outlet, Way
@@ -116,15 +125,26 @@ class _RouteCompiler:
             revise=trace.revise,
             phi_of=self._supplies.directory.phi,
             stored=config.acknowledge == "stored",
+            answering=self._answering(),
             dedupe_ms=None if config.dedupe is None else milliseconds(config.dedupe.window),
             rejection=self._rejection(),
             parks=parks(config),
         )
 
+    def _answering(self) -> Answering | None:
+        said = self._config.acknowledge
+        if not isinstance(said, Delivered):
+            return None
+        codec = answer_codec(self._supplies.loaded, self._config)
+        placed = partial(self._placed, "acknowledge", "steps")
+        steps, _ = build_steps(said.steps, Trace(self._codec, codec), self._supplies, placed)
+        return Answering(said.delivered.total_seconds(), said.timeout, codec, steps)
+
     def _rejection(self) -> Rejection:
         """Content at fault is ours to solve where its sender cannot mend it: an interface would only send it again."""
         said = self._config.on_reject
-        positive = said.reply == "AA" or (said.reply is None and self._codec == HL7)
+        waits = isinstance(self._config.acknowledge, Delivered)
+        positive = said.reply == "AA" or (said.reply is None and self._codec == HL7 and not waits)
         return Rejection(
             positive=positive,
             parks=positive and (bool(self._config.order_by) if said.lane is None else said.lane == "park"),

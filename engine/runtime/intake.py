@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from engine.clock import Clock
@@ -21,14 +21,15 @@ from engine.errors import (
     Transient,
     Unmatched,
 )
-from engine.model import Delivery, Disposition, Fault, Message, Receipt, Verdict
+from engine.model import Delivery, Disposition, Fault, Message, Receipt, Reply, Verdict
+from engine.runtime.answering import Answers, Outcome
 from engine.runtime.board import Board, Current, Door
 from engine.runtime.budget import RETRY_AFTER, Budget
 from engine.runtime.detours import Detours
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_headers
 from engine.runtime.plan import Blamed, Plan, Planner
-from engine.spi import Admission, Counters, Exchange
+from engine.spi import Admission, Conversation, Counters, Exchange
 from engine.store.protocol import Acceptance, Accepted, Refusal, Store
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Dispatch(Protocol):
 class Reception:
     """What all doors share: the store, what is current, and who is told of what came in.
 
-    `dispatch` is where new deliveries go.
+    `dispatch` is where new deliveries go, `answers` hears how they end.
     """
 
     store: Store
@@ -66,6 +67,7 @@ class Reception:
     counters: Counters
     dispatch: Dispatch
     blame: Blamed
+    answers: Answers = field(default_factory=Answers)
 
     def intake(self, listener: str) -> IntakeFor:
         """Return the intake that the listener of that name hands its messages to."""
@@ -125,7 +127,6 @@ class IntakeFor:
             return room.planner.plan(message, door, board)
 
     async def _accept(self, message: Message, plan: Plan, door: Door, exchange: Exchange) -> Receipt:
-        room = self._room
         message = _numbered(message, plan)
         window_ms = 0 if message.replay_of else plan.dedupe_ms  # routed again on purpose: no copy
         collided = b""
@@ -144,6 +145,12 @@ class IntakeFor:
             collision_reply=collided,
             alternates=plan.alternates if plan.postponed else None,
         )
+        if plan.answering is not None and isinstance(exchange, Conversation):
+            return await self._converse(acceptance, plan, exchange)
+        return await self._commit(acceptance, plan)
+
+    async def _commit(self, acceptance: Acceptance, plan: Plan) -> Receipt:
+        room, message = self._room, acceptance.message
         room.detours.entering(plan.detours)
         try:
             accepted = await room.store.accept(acceptance)
@@ -165,6 +172,45 @@ class IntakeFor:
         if plan.poison:  # it is a dead letter now, and somebody knows
             room.flight.forget(message.body.sha256)
         return Receipt(accepted.disposition, accepted.message_id, accepted.reply)
+
+    async def _converse(self, acceptance: Acceptance, plan: Plan, exchange: Conversation) -> Receipt:
+        """Commit, then wait for the destination's answer; a copy waits for the first one's.
+
+        A copy of what ended without an answer is a message of its own: its sender was refused, and asks again.
+        """
+        room, message = self._room, acceptance.message
+        program = plan.answering
+        assert program is not None and program.answering is not None, "it was planned so"
+        answers, seconds = room.answers, program.answering.seconds
+        with answers.expect(message.id, program.name) as expected:
+            receipt = await self._commit(acceptance, plan)
+            if receipt.disposition is Disposition.DUPLICATE:
+                with answers.expect(receipt.message_id, program.name) as first:
+                    outcome = await answers.outcome(first, room.store, room.clock, seconds)
+                if outcome is None or outcome.taken:
+                    return self._answered(receipt, plan, outcome, message, exchange)
+                receipt = await self._commit(replace(acceptance, dedup_window_ms=0), plan)
+            if receipt.disposition not in (Disposition.ACCEPTED, Disposition.COLLISION):
+                return receipt
+            outcome = await answers.outcome(expected, room.store, room.clock, seconds)
+        return self._answered(receipt, plan, outcome, message, exchange)
+
+    def _answered(
+        self,
+        receipt: Receipt,
+        plan: Plan,
+        outcome: Outcome | None,
+        message: Message,
+        exchange: Conversation,
+    ) -> Receipt:
+        room = self._room
+        assert plan.answering is not None and plan.received is not None, "it was planned so"
+        said = room.planner.answer(plan.answering, outcome, message, plan.received, room.current.board)
+        if isinstance(said, Reply):
+            return replace(receipt, reply=exchange.relay(said))
+        code = plan.answering.answering.code if plan.answering.answering else ""
+        verdict = Verdict(Disposition.REFUSED, receipt.message_id, said, code=code)
+        return replace(receipt, reply=exchange.reply(verdict))
 
     async def _looked_up(self, message: Message) -> Receipt:
         """Find out what became of a commit that nobody can vouch for, before any reply.

@@ -15,12 +15,14 @@ from engine.clock import Clock
 from engine.codecs import codec
 from engine.config.formats import HL7
 from engine.errors import Rejected
-from engine.model import Disposition, Fault, Hop, Message, State
+from engine.model import Disposition, Fault, Hop, Message, Reply, State
+from engine.runtime import answering
 from engine.runtime.accept import unmatched
 from engine.runtime.board import Board, CompiledRoute, Door
 from engine.runtime.opening import opening
 from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, UNREADABLE, Parts, routing_endpoint
 from engine.runtime.program import Alternates, Program, Routed, Setting
+from engine.runtime.replying import NONE, reply_of
 from engine.spi import Counters, Document, Scope
 from engine.store.protocol import NewDelivery, Rendering
 
@@ -56,7 +58,8 @@ class Plan:
     `faults` are told to its sender, refused or not; of a refused one only dead letters are among `deliveries`. `code`
     is what the routes say that the sender's protocol should answer. `route` is who refused it. `control_id` is the
     sender's id where the content holds it. `detours` are the ordered routes that have a delivery of kind route among
-    `deliveries`. `poison` says that the body is kept unread.
+    `deliveries`. `poison` says that the body is kept unread. `answering` is the program that answers the sender with
+    its destination's answer, and `received` then the document.
     """
 
     disposition: Disposition = Disposition.ACCEPTED
@@ -72,6 +75,8 @@ class Plan:
     dedupe_ms: int = 0
     detours: set[str] = field(default_factory=set)
     poison: bool = False
+    answering: Program | None = None
+    received: Document | None = None
 
     def alternates(self) -> list[Rendering]:
         """Make what only a message with older ones in its lane needs."""
@@ -167,6 +172,30 @@ class Planner:
         setting = Setting(Parts(self._new_id), lane=lane, base=f"{RENDERED}@{program.name}")
         return program.route(document, self._opening(message, document, board), message, setting)
 
+    def answer(
+        self,
+        program: Program,
+        outcome: answering.Outcome | None,
+        message: Message,
+        received: Document,
+        board: Board,
+    ) -> Reply | tuple[Fault, ...]:
+        """Return what a waiting sender is told: the partner's answer, or why there is none; never raises for either."""
+        assert program.answering is not None, "only a route that answers is asked"
+        try:
+            return reply_of(
+                program.answering,
+                outcome,
+                message,
+                received,
+                lambda answer, document: self._opening(answer, document, board),
+            )
+        except Rejected as error:
+            return _faults(error)
+        except Exception:  # noqa: BLE001  a bug of ours: the message is safe, and its sender is told
+            self._bug(message, program.name)
+            return NONE
+
     def _run(
         self, taking: Sequence[Program], message: Message, document: Document, door: Door, board: Board
     ) -> Plan:
@@ -174,7 +203,8 @@ class Planner:
         outcomes: list[tuple[Program, Outcome]] = []
         for program in taking:
             base = f"{RENDERED}@{program.name}" if outcomes else RENDERED
-            setting = Setting(parts, lane=_default_lane(message, door), base=base)
+            lane = "" if program.answering else _default_lane(message, door)  # who waits is not kept waiting
+            setting = Setting(parts, lane=lane, base=base)
             scope = self._opening(message, document, board)
             outcomes.append((program, self._outcome(program, message, document, scope, setting)))
         refusals = [
@@ -185,6 +215,8 @@ class Planner:
         if len(refusals) == len(outcomes):
             return _refused(refusals)
         plan = self._together(door, outcomes)
+        plan.answering = next((program for program in taking if program.answering), None)
+        plan.received = document if plan.answering else None
         if document.envelope:  # a CloudEvent is one by its source and id (CloudEvents 1.0.2 3.1.1)
             event = str(document.envelope.get("id", ""))
             plan.control_id = _control_id(str(document.envelope.get("source", "")), event)

@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import Rejected
 from engine.model import Fault, Message
 from engine.runtime.accept import Accept, kind_of
+from engine.runtime.answering import Answering
 from engine.runtime.flow import Flowed, branch, run
 from engine.runtime.outlet import Outlet, with_kind
 from engine.runtime.paper import RENDERED, Paper, Parts
@@ -94,7 +95,8 @@ class Setting:
 class Program:
     """A compiled route; immutable, so that a reload replaces it as a whole.
 
-    `stored` says that the sender is answered before the message is routed. `dedupe_ms` is the route's own duplicate
+    `stored` says that the sender is answered before the message is routed, `answering` that it waits for the
+    destination's answer. `dedupe_ms` is the route's own duplicate
     window, None where the listener's holds. `phi_of` says what an endpoint may carry, None for an unknown one. `rerun`
     says that content is rendered under other event types, too; `revise`, where there is one, makes that of what the
     steps made under the message's own type.
@@ -110,6 +112,7 @@ class Program:
     entries: tuple[Entry, ...]
     phi_of: Callable[[str], str | None]
     stored: bool = False
+    answering: Answering | None = None
     dedupe_ms: int | None = None
     rejection: Rejection = Rejection()
     parks: bool = False

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from engine.ids import IdSource
 from engine.model import Body, Certificate, Delivery, Disposition, Message, Peer, Receipt, Verdict
 from engine.runtime.assembling import Assembled
@@ -65,9 +67,12 @@ class Dispatched:
     offered: list[Delivery] = field(default_factory=list)
     nudged: list[Delivery] = field(default_factory=list)
     kicks: int = 0
+    came: anyio.Event = field(default_factory=anyio.Event)
 
     def offer(self, deliveries: Sequence[Delivery]) -> None:
         self.offered.extend(deliveries)
+        self.came.set()
+        self.came = anyio.Event()
 
     def nudge(self, deliveries: Sequence[Delivery]) -> None:
         self.nudged.extend(deliveries)
