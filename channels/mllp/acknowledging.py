@@ -139,10 +139,8 @@ def code_of(verdict: Verdict) -> str:
     Source: HL7 v2.5.1 2.9.2, table 0008.
     """
     if verdict.disposition in _POSITIVE:
-        late = (
-            verdict.code in ("AE", "AR") and not verdict.faults
-        )  # taken, but its destination did not answer in time
-        return verdict.code if overdue else "AA"
+        # AE or AR: the message is taken, but its destination did not answer in time (`timeout: AE`)
+        return "AA" if verdict.faults else verdict.code or "AA"
     if verdict.code in ("AA", "AE", "AR"):
         return verdict.code
     return "AR" if _unsupported(verdict) and not late(verdict) else "AE"

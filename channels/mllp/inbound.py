@@ -21,7 +21,7 @@ from channels.mllp.framing import COMMITTED, NOT_COMMITTED, TOO_LARGE, Frame
 from channels.mllp.heading import CONTROL_ID_MAX, heading, holds_several
 from channels.mllp.listener import MllpListener
 from channels.mllp.sequence import Sequences
-from channels.mllp.server import MllpServer, Served, bind
+from channels.mllp.server import MllpServer, Served, listen
 from engine.codecs.hl7v2.header import Header, unknown_header
 from engine.config.models import HostPort
 from engine.errors import (
@@ -102,7 +102,7 @@ class MllpInbound(Inbound):
             proxies=config.proxy.v2 if config.proxy else (),
         )
         self._door = server
-        listener = await anyio.to_thread.run_sync(bind, config.mllp)
+        listener = await anyio.to_thread.run_sync(listen, config.mllp)
         try:
             host, port = listener.getsockname()[:2]
             task_status.started(str(HostPort(host, port)))

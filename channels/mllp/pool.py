@@ -11,7 +11,7 @@ from typing import Protocol
 
 from channels._http.dial import Destination, dial
 from channels.mllp.link import Desk, Link
-from channels.mllp.server import MllpServer, bind
+from channels.mllp.server import MllpServer, listen
 from engine.config.models import HostPort
 from engine.errors import Transient
 
@@ -132,7 +132,7 @@ class AnsweredPool:
         if self._serving is not None and not self._serving.done():
             return
         try:
-            listener = bind(self._address)
+            listener = listen(self._address)
         except OSError:
             self.bound = None
             self._logger.error(

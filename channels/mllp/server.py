@@ -70,7 +70,7 @@ class MllpServer:
         self._changed = anyio.Event()
 
     async def serve(self, listener: socket.socket) -> None:
-        """Serve `listener`, which is bound and not blocking, until `stop` or cancellation; closes it."""
+        """Serve `listener`, which does not block, until `stop` or cancellation; closes it."""
         try:
             async with anyio.create_task_group() as group:
                 with self._accepting:
@@ -89,7 +89,6 @@ class MllpServer:
 
     async def _accept(self, listener: socket.socket, group: TaskGroup) -> None:
         loop = asyncio.get_running_loop()
-        listener.listen(_BACKLOG)
         while True:
             while self._open >= _SOCKETS_MAX:
                 await self._changed.wait()
@@ -162,8 +161,8 @@ class MllpServer:
         )
 
 
-def bind(address: HostPort) -> socket.socket:
-    """Return a bound TCP socket for a name or an IP address; OSError says why that is not possible."""
+def listen(address: HostPort) -> socket.socket:
+    """Return a listening TCP socket for a name or an IP address; OSError says why that is not possible."""
     family, _, _, _, place = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -171,6 +170,7 @@ def bind(address: HostPort) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(place)
+        sock.listen(_BACKLOG)
         sock.setblocking(False)
     except BaseException:
         with suppress(OSError):
