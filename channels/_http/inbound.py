@@ -9,13 +9,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import anyio
 from anyio.abc import TaskStatus
 
+from channels._hl7 import charset_of, sender_of
 from channels._http.connection import Bounds, Connection, too_large
 from channels._http.doors import Doors
+from channels._http.hl7_exchange import Hl7Exchange
 from channels._http.identity import Caller, caller_of, listed
 from channels._http.listener import HttpListenerConfig
 from channels._http.media import codec_of
@@ -35,7 +38,7 @@ from engine.errors import (
     Unmatched,
 )
 from engine.model import NOTHING, Message
-from engine.spi import ChannelContext, Inbound, Intake
+from engine.spi import ChannelContext, Exchange, Inbound, Intake
 
 KEPT_HEADERS = frozenset(
     {b"traceparent", b"tracestate", b"x-correlation-id", b"x-causation-id", b"x-request-id"}
@@ -180,7 +183,9 @@ class HttpInbound(Inbound):
             headers=headers,
             meta=_NO_META,
         )
-        return await self._hand_in(message)
+        if request.codec == "hl7v2":
+            return await self._hand_in(*self._as_hl7(message))
+        return await self._hand_in(message, _EXCHANGE)
 
     def broke(self, error: BaseException) -> None:
         self.context.counters.count("bugs", where=self.context.name)
@@ -228,10 +233,20 @@ class HttpInbound(Inbound):
         request.admission = admission
         return None
 
-    async def _hand_in(self, message: Message) -> Answer | bytes | None:
+    def _as_hl7(self, message: Message) -> tuple[Message, Exchange]:
+        """Return a message with the id and the sender that its MSH says, and what acknowledges it."""
+        charset, zone = charset_of(message.content_type), self.context.zone
+        sender = sender_of(message.body.read(), charset=charset, zone=zone)
+        exchange = Hl7Exchange(
+            sender.header, message.content_type, id=self._new_id(), now_ms=message.received_ms, zone=zone
+        )
+        named = replace(message, control_id=sender.control_id or message.control_id, meta=sender.meta)
+        return named, exchange
+
+    async def _hand_in(self, message: Message, exchange: Exchange) -> Answer | bytes | None:
         assert self._intake is not None
         try:
-            receipt = await self._intake(message, _EXCHANGE)
+            receipt = await self._intake(message, exchange)
         except Rejected as error:
             return problem(422, str(error), faults=error.faults)
         except BudgetExceeded as error:

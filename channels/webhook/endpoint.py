@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -77,6 +77,10 @@ class WebhookEndpoint(EndpointConfig):
 
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     """Further headers of every request, such as `x-api-key: ${cred:clinic}`; shown nowhere."""
+
+    acknowledged: Literal["status", "hl7"] = "status"
+    """What says that a message was taken: the HTTP status, or the HL7 acknowledgement in the answer's body (HL7 over
+    HTTP), matched by MSA-2 and judged as over MLLP."""
 
     allow_addresses: tuple[Network, ...] = ()
     """Networks that may be connected to although they are loopback, link-local or metadata addresses.

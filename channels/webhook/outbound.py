@@ -19,6 +19,7 @@ import anyio
 
 from channels._http.client import ClientConnection
 from channels._http.dial import Destination, connect_failure, connect_tcp, resolve, wrap
+from channels._http.hl7_judgement import judge_acknowledgement
 from channels._http.judgement import judge
 from channels._http.pool import CONNECT_SECONDS, Pool
 from channels.webhook.endpoint import WebhookEndpoint
@@ -69,6 +70,8 @@ class WebhookOutbound(Outbound):
         response = await self._pool.exchange(
             head, body, seconds=until - loop.time(), reply_seconds=self._reply_seconds
         )
+        if self.config.acknowledged == "hl7":
+            return judge_acknowledgement(response, body, now_ms=self.context.clock.now_ms())
         return judge(response, now_ms=self.context.clock.now_ms())
 
     def _lines(self, attempt: Attempt, body: bytes) -> bytes:
