@@ -63,6 +63,13 @@ class Acknowledger:
         codes = answers(conditions(to, self._acks), code, kept=kept)
         return [self._one(to, each, faults, sequence) for each in codes]
 
+    def positive(self, to: Header, sequence: str) -> bytes:
+        """Return the stored form of what is sent for a message that is taken."""
+        fields = to.fields
+        if self._acks == "original" or (self._acks == "auto" and not fields[14] and not fields[15]):
+            return acknowledge(to, "AA", id=self._new_id(), now=self._stamp(), sequence=sequence)
+        return stored(self.answer(to, "AA", kept=True, sequence=sequence))
+
     def received(self, to: Header) -> list[bytes]:
         """Return what is sent for an application acknowledgement: a commit one where it asks for that, else nothing.
 
@@ -119,10 +126,12 @@ class AckExchange:
 
     def reply(self, verdict: Verdict) -> bytes:
         """Return the stored form of the acknowledgements that this verdict means."""
-        faults = verdict.faults
         code = code_of(verdict)
-        if code != "AA":
-            faults = tuple(_of_content(fault) for fault in faults) or (BUSY if late(verdict) else REFUSED,)
+        if code == "AA":
+            return self._acks.positive(self._header, self._sequence)
+        faults = tuple(_of_content(fault) for fault in verdict.faults) or (
+            BUSY if late(verdict) else REFUSED,
+        )
         acks = self._acks.answer(
             self._header, code, faults, kept=not _unsupported(verdict), sequence=self._sequence
         )

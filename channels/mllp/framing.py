@@ -7,7 +7,7 @@ Source: HL7 v2.5.1 Implementation Guide, appendix C (MLLP); HL7 "Transport Speci
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 START: Final = b"\x0b"
 END: Final = b"\x1c"
@@ -36,8 +36,7 @@ class Framing:
         return self.start + content + self.end + self.tail
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What one frame held; `fault` says why it was given up, and `content` is then its first bytes only.
 
     `size` is the number of bytes of the whole content.
@@ -68,12 +67,24 @@ class FrameReader:
         self._inside = False
         self._dropped = 0
         self._fault = ""
+        self._whole: Frame | None = None
         self.garbage = 0
         self.keep_alive = 0
 
     def feed(self, data: bytes) -> None:
-        """Take bytes that arrived."""
-        self._buffer += data
+        """Take bytes that arrived; most often they are one whole frame, which needs no buffer."""
+        size = len(data) - len(self._start) - len(self._close)
+        if (
+            not self._buffer
+            and not self._inside
+            and self._whole is None
+            and 0 <= size <= self._limit
+            and data.startswith(self._start)
+            and data.find(self._close) == len(data) - len(self._close)
+        ):
+            self._whole = Frame(data[len(self._start) : -len(self._close)], size)
+        else:
+            self._buffer += data
 
     @property
     def held(self) -> int:
@@ -92,6 +103,9 @@ class FrameReader:
 
     def next(self) -> Frame | None:
         """Return the next whole frame, None where more bytes are needed."""
+        if self._whole is not None:
+            frame, self._whole = self._whole, None
+            return frame
         if not self._inside and not self._begin():
             return None
         at = self._buffer.find(self._close, self._scanned)

@@ -34,12 +34,10 @@ def heading(data: bytes, charset: str = "") -> Header:
 
 def holds_several(data: bytes) -> bool:
     """Tell whether a frame that begins with MSH holds another MSH: two messages, and one acknowledgement for them."""
-    if data[:3] != b"MSH":
-        return False
-    start = b"MSH" + data[3:4]
+    start = data[:4]
     at = data.find(start, 4)
     while at > 0:
-        if data[at - 1] in _BEFORE:
+        if start[:3] == b"MSH" and data[at - 1] in _BEFORE:
             return True
         at = data.find(start, at + 1)
     return False
