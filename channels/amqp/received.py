@@ -10,6 +10,7 @@ from datetime import datetime
 
 from aiormq.abc import DeliveredMessage
 
+from channels._hl7 import charset_of, is_hl7, sender_of
 from channels.amqp.model import AmqpListener
 from engine.model import Body, Message, Peer
 from engine.spi import ChannelContext
@@ -23,7 +24,8 @@ _LONGEST_VALUE = 1024
 def received_message(
     delivered: DeliveredMessage, config: AmqpListener, context: ChannelContext, place: str
 ) -> Message:
-    """Return the message; its control id is the message_id, else CloudEvents `source` and `id`, else "".
+    """Return the message; its control id is the message_id, else CloudEvents `source` and `id`, else ""; of HL7 v2
+    it is MSH-10 where there is one.
 
     CloudEvents attributes of the binary mode become headers `ce-*`; a structured event is left to its codec.
     """
@@ -32,18 +34,29 @@ def received_message(
     if properties.correlation_id:
         headers.setdefault("correlation-id", properties.correlation_id[:_LONGEST_VALUE])
     event = f"{headers['ce-source']} {headers['ce-id']}" if {"ce-source", "ce-id"} <= headers.keys() else ""
+    content_type = properties.content_type or ""
+    codec = config.codec or ("hl7v2" if is_hl7(content_type) else "json")
+    meta: dict[str, object] = {
+        "routing_key": delivered.routing_key or "",
+        "type": properties.message_type or "",
+    }
+    control_id = properties.message_id or event
+    if codec == "hl7v2":
+        sender = sender_of(delivered.body, charset=charset_of(content_type), zone=context.zone)
+        meta |= sender.meta
+        control_id = sender.control_id or control_id
     return Message(
         id=context.new_id(),
         listener=context.name,
         body=Body.of(delivered.body),
-        codec=config.codec or "json",
+        codec=codec,
         received_ms=context.clock.now_ms(),
         partner=config.partner,
-        control_id=properties.message_id or event,
+        control_id=control_id,
         peer=Peer(place),
-        content_type=properties.content_type or "",
+        content_type=content_type,
         headers=headers,
-        meta={"routing_key": delivered.routing_key or "", "type": properties.message_type or ""},
+        meta=meta,
     )
 
 
