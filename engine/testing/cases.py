@@ -15,14 +15,13 @@ from engine.config.models import (
     FilePath,
     Many,
     Name,
-    Natural,
     Reading,
     StrictModel,
     matching,
 )
 from engine.model import State
 
-LINES = ("accept", "absent", "refuse", "busy", "silent", "drop")
+LINES = ("accept", "absent", "refuse", "busy", "silent", "drop", "AA", "AE", "AR")
 
 
 def _instant(text: str) -> datetime:
@@ -51,7 +50,10 @@ class Line(StrictModel):
             "|".join((*LINES, "[2-5][0-9][0-9]")),
         ),
     ]
-    """`accept`, `absent`, `refuse`, `busy`, `silent`, `drop`, or an HTTP status with the webhook's meaning."""
+    """`accept`, `absent`, `refuse`, `busy`, `silent`, `drop`, an HTTP status with the webhook's meaning, or an
+    acknowledgement of HL7 v2: `AA` takes it, `AE` wants it again, `AR` refuses it."""
+    says: FilePath | None = None
+    """A file with the body of its answer, relative to the test file."""
     retry_after: Duration | None = None
     """When a busy partner asks us to come back."""
     takes: Duration | None = None
@@ -77,23 +79,24 @@ class Arrival(StrictModel):
     control_id: str = ""
     """The sender's id, where the content has none."""
     set: dict[str, str] = Field(default_factory=dict)
-    """Dotted JSON paths from the file's root -> other values: variants without a file of their own."""
+    """Paths -> other values: variants without a file of their own. Dotted from the root of a JSON file; `PID-3.1` in an
+    HL7 message."""
 
 
 class BodyExpectation(StrictModel):
-    """What was sent, compared as JSON where both are."""
+    """What was sent, compared as JSON or by the fields of HL7 v2 where both are."""
 
     file: FilePath
     """The golden file, relative to the test file; `passerelle test --update` writes it."""
     ignore: tuple[str, ...] = ()
-    """Dotted paths that are not compared."""
+    """Dotted paths, or fields (`MSH-7`), that are not compared."""
 
 
 class Expectation(StrictModel):
     """One thing that must be so at the end; exactly one of `reply`, `endpoint` and `alerts` is given."""
 
-    reply: Natural | None = None
-    """HTTP status of the reply to the n-th arrival, in the order of the `reply` lines."""
+    reply: Annotated[str, matching("a reply", "write 202, or AA", "[2-5][0-9][0-9]|A[AER]")] | None = None
+    """Reply to the n-th arrival, in the order of the `reply` lines: an HTTP status, for HL7 v2 `AA`, `AE` or `AR`."""
     path: str = ""
     """With `reply`: a path that the refusal names."""
     endpoint: EndpointName | None = None

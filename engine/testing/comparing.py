@@ -12,6 +12,7 @@ from typing import Any
 from engine.model import Result, State
 from engine.store.protocol import AttemptRow, DeliveryRow
 from engine.testing.cases import BodyExpectation, Case, Expectation, state_of
+from engine.testing.fields import field_differences, is_hl7
 
 _TAKEN = (State.DELIVERED, State.DELIVERED_BY_FALLBACK)
 _SHOWN_LINES = 12
@@ -22,7 +23,7 @@ class Found:
     """The end of one golden test: replies as (status, refused paths), deliveries by first endpoint in order, their
     attempts, alerts opened as `kind:subject`, and bodies by (endpoint, message id)."""
 
-    answers: Sequence[tuple[int, Sequence[str]]]
+    answers: Sequence[tuple[str, Sequence[str]]]
     rows: Mapping[str, Sequence[DeliveryRow]]
     attempts: Mapping[int, Sequence[AttemptRow]]
     alerts: Sequence[str]
@@ -55,7 +56,7 @@ def differences(case: Case, found: Found, folder: Path, *, update: bool) -> tupl
     return told, written
 
 
-def _reply(expected: Expectation, found: tuple[int, tuple[int, Sequence[str]]] | None) -> Iterator[str]:
+def _reply(expected: Expectation, found: tuple[int, tuple[str, Sequence[str]]] | None) -> Iterator[str]:
     if found is None:
         yield f"reply {expected.reply}: no message came in for it"
         return
@@ -105,11 +106,15 @@ def _body(
     file = folder / expected.file
     if update:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(_pretty(body, expected.ignore), encoding="utf-8")
+        file.write_bytes(body if is_hl7(body) else _pretty(body, expected.ignore).encode())
         written.append(file)
         return
     if not file.exists():
         yield f"{expected.file}: there is no such file; `passerelle test --update` writes it"
+        return
+    if is_hl7(body):
+        if told := field_differences(file.read_bytes(), body, expected.ignore):
+            yield "\n".join([f"{expected.file}: what was sent differs", *told[:_SHOWN_LINES]])
         return
     golden = _pretty(file.read_bytes(), expected.ignore)
     sent = _pretty(body, expected.ignore)

@@ -7,26 +7,27 @@ looks the clock jumps to whatever falls due next.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import anyio
 
 from engine.app import Doubles, Engine, running
 from engine.config.compose import compose_file
+from engine.config.formats import HL7
 from engine.config.gather import printed
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.nodes import ListNode
 from engine.config.plugins import installed
 from engine.config.validate import validate
 from engine.errors import ConfigurationError, Problem
-from engine.model import Body, Disposition, Message, Receipt, Verdict
+from engine.model import Disposition, Message, Receipt, Reply, Verdict
 from engine.runtime.watch import LISTENER
 from engine.store.protocol import DeliveryRow, Query
+from engine.testing.arriving import arriving
 from engine.testing.cases import Arrival, Case, cases_beside
 from engine.testing.comparing import Found, differences
 from engine.testing.scripted import Partners
@@ -39,12 +40,15 @@ HORIZON_MS = 14 * 86_400_000
 """Virtual time after the last arrival at which a test gives up waiting for the end."""
 
 _STATUS = {
-    Disposition.ACCEPTED: 202,
-    Disposition.FILTERED: 202,
-    Disposition.DUPLICATE: 202,
-    Disposition.REFUSED: 422,
-    Disposition.COLLISION: 422,
+    Disposition.ACCEPTED: "202",
+    Disposition.FILTERED: "202",
+    Disposition.DUPLICATE: "202",
+    Disposition.REFUSED: "422",
+    Disposition.COLLISION: "422",
 }
+_UNANSWERED = {"timeout": "504", "undelivered": "502"}
+_UNREAD = frozenset({"malformed", "unmatched"})
+"""Faults that HL7 v2 answers with AR: nobody looked at the content (v2.5.1 2.9.2.2)."""
 _MANY = 5_000
 
 
@@ -66,20 +70,25 @@ class Verdicts:
 class _Answer:
     """The reply to one arrival."""
 
-    status: int
+    status: str
     paths: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class _Desk:
-    """An exchange that keeps the verdict it rendered."""
+    """An exchange that keeps the verdict it rendered, or the answer that it was given."""
 
     verdict: Verdict | None = None
+    answer: Reply | None = None
 
     def reply(self, verdict: Verdict) -> bytes:
         if self.verdict is None or verdict.disposition is not Disposition.COLLISION:
             self.verdict = verdict
         return verdict.disposition.word.encode()
+
+    def relay(self, answer: Reply) -> bytes:
+        self.answer = answer
+        return answer.body
 
 
 @dataclass(slots=True)
@@ -97,24 +106,31 @@ class _Run:
         app = self.engine.loaded.app
         doors = [door for door in self.route.config.doors if arrival.listener in (None, door.listener)]
         door = doors[0]
-        content = _content(self.folder / arrival.file, arrival.set)
         listener = app.listen[door.listener]
-        message = Message(
-            id=self.engine.new_id(),
-            listener=door.listener,
-            body=Body.of(content, "application/json"),
-            codec=listener.codec or "json",
-            received_ms=self.clock.now_ms(),
-            selector=door.selector,
-            partner=listener.partner,
-            control_id=arrival.control_id,
-            content_type="application/json",
-            meta={"file": arrival.file.name},
+        message = arriving(
+            arrival, door, listener, self.folder, id=self.engine.new_id(), now_ms=self.clock.now_ms()
         )
         desk = _Desk()
-        receipt = await self.engine.reception.intake(door.listener)(message, desk)
-        self.answers.append(_answer(receipt, desk))
+        receipt = await self._received(message, desk)
+        self.answers.append(_answer(receipt, desk, message.codec))
         await self.settle()
+
+    async def _received(self, message: Message, desk: _Desk) -> Receipt:
+        """Hand a message in; where its sender waits for an answer, time goes on until there is one."""
+        receipts: list[Receipt] = []
+
+        async def hand_in() -> None:
+            receipts.append(await self.engine.reception.intake(message.listener)(message, desk))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(hand_in)
+            await self.settle()
+            while not receipts:
+                wakes = [self.clock.next_wake_ms(), self.engine.dispatcher.next_wake_ms()]
+                due = min((wake for wake in wakes if wake is not None), default=self.clock.now_ms())
+                self.clock.advance_to(max(due, self.clock.now_ms()))
+                await self.settle()
+        return receipts[0]
 
     async def advance(self, until_ms: int) -> None:
         """Let everything happen that falls due up to a moment."""
@@ -185,7 +201,7 @@ def load_cases(route: LoadedRoute) -> tuple[Case, ...]:
 async def run_case(loaded: Loaded, route: LoadedRoute, case: Case, *, update: bool = False) -> Verdicts:
     """Run one golden test; `update` writes the golden files instead of comparing them."""
     clock = VirtualClock(case.arrivals[0].at)
-    partners = Partners(clock, case.partners)
+    partners = Partners(clock, case.partners, route.path.parent)
     quiet = logging.getLogger()
     level = quiet.level
     quiet.setLevel(logging.CRITICAL)
@@ -241,20 +257,17 @@ def _first_endpoint(row: DeliveryRow) -> str:
     return row.delivery.chain[0].endpoint
 
 
-def _answer(receipt: Receipt, desk: _Desk) -> _Answer:
-    faults = desk.verdict.faults if desk.verdict and receipt.disposition is Disposition.REFUSED else ()
-    return _Answer(_STATUS[receipt.disposition], tuple(fault.path for fault in faults))
-
-
-def _content(path: Path, changed: Mapping[str, str]) -> bytes:
-    content = path.read_bytes()
-    if not changed:
-        return content
-    root: Any = json.loads(content)
-    for dotted, value in changed.items():
-        *parents, last = dotted.split(".")
-        node = root
-        for name in parents:
-            node = node[int(name)] if isinstance(node, list) else node[name]
-        node[last] = value
-    return json.dumps(root).encode()
+def _answer(receipt: Receipt, desk: _Desk, reader: str) -> _Answer:
+    if desk.answer is not None:
+        return _Answer(desk.answer.code, ())
+    verdict = desk.verdict
+    refused = verdict is not None and verdict.disposition is Disposition.REFUSED
+    faults = verdict.faults if verdict is not None and refused else ()
+    codes = {fault.code for fault in faults}
+    paths = tuple(fault.path for fault in faults)
+    if reader != HL7:
+        unanswered = next((_UNANSWERED[code] for code in codes if code in _UNANSWERED), "")
+        return _Answer(unanswered or _STATUS[receipt.disposition], paths)
+    if verdict is None or not refused:
+        return _Answer("AA", paths)
+    return _Answer(verdict.code or ("AR" if codes & _UNREAD else "AE"), paths)

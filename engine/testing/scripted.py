@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 from engine.clock import Clock
@@ -27,10 +28,14 @@ class Heard:
 
 @dataclass(slots=True)
 class Partners:
-    """All scripted partners of one test; a script's last line repeats, an endpoint without one accepts."""
+    """All scripted partners of one test; a script's last line repeats, an endpoint without one accepts.
+
+    `folder` is where the files of their answers are.
+    """
 
     clock: Clock
     scripts: Mapping[str, Sequence[Line]]
+    folder: Path = Path()
     heard: list[Heard] = field(default_factory=list)
     _asked: dict[str, int] = field(default_factory=dict)
 
@@ -65,24 +70,30 @@ class _Scripted(Outbound):
             await clock.sleep(attempt.timeout)
             raise Transient("the scripted partner did not answer in time", sent=True, code="timeout")
         await clock.sleep(takes)
-        return _answered(line)
+        body = (self._partners.folder / line.says).read_bytes() if line.says else b""
+        return _answered(line, body)
 
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
         return [("script", True, "a scripted partner")]
 
 
-def _answered(line: Line) -> Reply:
-    answer = _WORDS.get(line.answer)
-    if answer is not None:
-        return answer(line)
-    status = int(line.answer)
+def _answered(line: Line, body: bytes) -> Reply:
+    word = _WORDS.get(line.answer)
+    if word is not None:
+        word(line)
+    code, reply = line.answer, Reply(line.answer, body)
+    if code in _TAKEN:
+        return reply
+    if code in _ACKNOWLEDGED:
+        raise _ACKNOWLEDGED[code](f"answered {code}", code=code, reply=reply)
+    status = int(code)
     if status < 300:
-        return Reply(line.answer)
+        return reply
     if status in _RETRIED or status >= 500:
-        raise Transient(f"answered {status}", retry_after=_retry_after(line), code=line.answer)
+        raise Transient(f"answered {status}", retry_after=_retry_after(line), code=code, reply=reply)
     if status in _ENDPOINT or status < 400:
-        raise Permanent(f"answered {status}", code=line.answer, disable=status == 410)
-    raise Rejected(f"answered {status}", code=line.answer)
+        raise Permanent(f"answered {status}", code=code, disable=status == 410, reply=reply)
+    raise Rejected(f"answered {status}", code=code, reply=reply)
 
 
 _RETRIED = frozenset({408, 425, 429})
@@ -105,8 +116,9 @@ def _drop(line: Line) -> NoReturn:
     raise Transient("the scripted partner hung up", sent=True, code="dropped")
 
 
-_WORDS: Mapping[str, Callable[[Line], Reply]] = {
-    "accept": lambda line: Reply("accept"),
+_TAKEN = frozenset({"accept", "AA"})
+_ACKNOWLEDGED: Mapping[str, type[Transient | Rejected]] = {"AE": Transient, "AR": Rejected}
+_WORDS: Mapping[str, Callable[[Line], NoReturn]] = {
     "refuse": _refuse,
     "busy": _busy,
     "drop": _drop,
