@@ -14,6 +14,7 @@ from engine.config.doors import known_events
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.mappers import Mappers
 from engine.config.nodes import ListNode, Location, MapNode, Node, find, locate
+from engine.config.route import EndpointText
 from engine.config.shipped import find_schema
 from engine.config.suggest import did_you_mean, hint
 from engine.config.text import Mark
@@ -27,6 +28,8 @@ NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 """Names that exist while a message is routed."""
 _ITEM = "item "
 """Begins what a text is that stands inside `each`, where `it` exists, too."""
+_REPLY = "reply "
+"""Begins what a text is that reads a partner's answer, and nothing else."""
 
 
 def check_texts(loaded: Loaded, mappers: Mappers, problems: list[Problem]) -> None:
@@ -49,12 +52,27 @@ def explanations(loaded: Loaded, route: LoadedRoute) -> Iterator[Explanation]:
     """Explain the expressions and templates of a route that was checked, in the order of its keys."""
     for name in sorted(codecs_of(loaded, route)):
         for use in route.uses:
-            if use.what.removeprefix(_ITEM) in ("expression", "template"):
+            if use.what.removeprefix(_ITEM) in ("expression", "template") and not _reply_at(use.location):
                 answer = formats.answer_codec(loaded, route.config)
                 reader = _codec_at(route.tree, use.location, name, answer)
                 made = compiled(use.what, use.text, reader, frozenset(loaded.app.tables))
                 if made is not None:
                     yield Explanation(locate(route.tree, use.location), use.text, made.explain())
+    for use, name in _about_replies(loaded, route):
+        made = compiled(use.what, use.text, name, frozenset(loaded.app.tables))
+        if made is not None:
+            yield Explanation(locate(route.tree, use.location), use.text, made.explain())
+
+
+def _about_replies(loaded: Loaded, route: LoadedRoute) -> Iterator[tuple[Use, str]]:
+    """Give the texts that read a partner's answer, each with every codec that its endpoints' channels answer in."""
+    for use in route.uses:
+        at = _reply_at(use.location)
+        destination = find(route.tree, use.location[:at]) if at else None
+        if isinstance(destination, MapNode):
+            endpoint = EndpointText.retell(str(destination["endpoint"]))
+            for name in sorted(formats.reply_codecs(loaded, endpoint)):
+                yield Use(_REPLY + use.what, use.text, use.location), name
 
 
 def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:
@@ -79,7 +97,10 @@ class _Texts:
         for name in sorted(codecs_of(self._loaded, route)):
             answer = formats.answer_codec(self._loaded, route.config)
             for use in route.uses:
-                self._check(use, route.tree, name, answer)
+                if not _reply_at(use.location):
+                    self._check(use, route.tree, name, answer)
+        for use, codec_name in _about_replies(self._loaded, route):
+            self._compile(use, route.tree, codec_name, self._tables)
         for index, event in enumerate(route.config.accept.events):
             meant = did_you_mean(event, self._events) if event not in self._events else ""
             if meant:
@@ -165,14 +186,21 @@ def compiled(what: str, text: str, name: str, tables: frozenset[str]) -> Templat
         ExpressionError: with offset and length within `text`.
     """
     reader = codec(name)
-    names = (*NAMES, "it") if what.startswith(_ITEM) else NAMES
-    what = what.removeprefix(_ITEM)
+    names = (*NAMES, "it") if what.startswith(_ITEM) else ("reply",) if what.startswith(_REPLY) else NAMES
+    what = what.removeprefix(_ITEM).removeprefix(_REPLY)
     if what == "expression":
         return compile_expression(text, reader, names=names, tables=tables)
     if what == "template":
         return compile_template(text, reader, names=names, tables=tables)
     reader.path(text)
     return None
+
+
+def _reply_at(location: Location) -> int:
+    """Return where in a location a text about an answer begins, 0 for any other text."""
+    places = range(2, len(location)) if location[0] == "to" else ()
+    wanted = ("on_reply", "remember")
+    return next((at for at in places if location[at] in wanted and isinstance(location[at - 1], int)), 0)
 
 
 def _codec_at(tree: MapNode, location: Location, source: str, answer: str) -> str:

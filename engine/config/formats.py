@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.models import ListenerConfig
-from engine.config.route import RouteConfig, ToRoute
+from engine.config.route import EndpointText, RouteConfig, ToRoute
 
 DEFAULT_CODEC = "json"
 """What a listener reads where nobody says."""
@@ -61,6 +61,24 @@ def answer_codec(loaded: Loaded, route: RouteConfig) -> str:
             if found is not None and endpoint.partner in (None, name):
                 return _NATURAL.get(found.type, DEFAULT_CODEC)
     return DEFAULT_CODEC
+
+
+def reply_codecs(loaded: Loaded, endpoint: EndpointText) -> set[str]:
+    """Return the codecs that the answers of an endpoint may have; `{partner}.oru` stands for many."""
+    found = {
+        reply_codec(loaded, f"{name}.{endpoint.short}")
+        for name, partner in loaded.partners.items()
+        if endpoint.partner in (None, name) and endpoint.short in partner.endpoints
+    }
+    return found or {DEFAULT_CODEC}
+
+
+def reply_codec(loaded: Loaded, name: str) -> str:
+    """Return the codec of the answers of `partner.endpoint`."""
+    partner, _, short = name.rpartition(".")
+    written = loaded.partners.get(partner)
+    found = written.endpoints.get(short) if written else None
+    return _NATURAL.get(found.type, DEFAULT_CODEC) if found is not None else DEFAULT_CODEC
 
 
 def _of_files(listener: ListenerConfig) -> str | None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from engine.config.models import (
     Bool,
@@ -190,6 +191,32 @@ class Fallback(StrictModel):
     """Endpoints in the order in which they are tried."""
 
 
+_ONE_OF = "expected one of hold, dead and retry"
+
+
+class OnReply(StrictModel):
+    """What an answer leads to where it says something particular: one of `hold`, `dead` and `retry`."""
+
+    when: Expr
+    """Expression over the answer: `reply.ERR-3.1 == "204"`."""
+
+    hold: Duration | None = None
+    """The partner is not ready for this message: come again after this time. Nothing is spent meanwhile, and later
+    messages of the same ordering key wait."""
+
+    dead: Bool = False
+    """The message is at fault: it becomes a dead letter, and no fallback is tried."""
+
+    retry: Bool = False
+    """Try again on schedule."""
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.hold is not None) + self.dead + self.retry != 1:
+            raise PydanticCustomError("scalar", "{told}", {"told": _ONE_OF, "help": ""})
+        return self
+
+
 class Destination(Way):
     """An entry of `to:`; every one whose `when` holds is served."""
 
@@ -210,6 +237,13 @@ class Destination(Way):
 
     expire: Expr | None = None
     """Time after which delivering it is of no use to anybody."""
+
+    on_reply: Annotated[tuple[Annotated[OnReply, "on reply"], ...], *Many] = ()
+    """What certain answers of its endpoint lead to, whatever their code; the first that holds decides."""
+
+    remember: dict[Name, Expr] = Field(default_factory=dict)
+    """Values of its endpoint's good answer (`reply.MSA-3`) that later messages of the same ordering key read as
+    `memory.NAME`; kept as long as the payload."""
 
     body: Expr | None = None
     """What is sent instead of the document: what `extract` took out (`vars.pdf`), or a text. Fallbacks without steps of

@@ -77,7 +77,8 @@ def after_confirmation(
 ) -> Settlement:
     """Decide upon what a partner said later of the attempt that it took, which is counted already."""
     if CONSEQUENCES[outcome.result] is Consequence.DONE:
-        return _change(delivery, _delivered(delivery), lane=LaneEffect.FREE, attempt=attempt)
+        done = _change(delivery, _delivered(delivery), lane=LaneEffect.FREE, attempt=attempt)
+        return replace(done, remember=outcome.learnt) if outcome.learnt else done
     if policy is None:
         return _change(delivery, State.RETRYING, reason=outcome.code, due_ms=now_ms, attempt=attempt)
     if outcome.deferred:
@@ -253,6 +254,7 @@ def _taken(
         unknown=delivery.unknown,
         lane=lane,
         attempt=attempt,
+        remember=outcome.learnt,
     )
 
 

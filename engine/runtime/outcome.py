@@ -20,6 +20,7 @@ class Outcome:
 
     `code` is short and stable (`202`, `timeout`, `bug`); `retry_after` in seconds; `disable` closes the endpoint;
     `awaiting` says that the partner took the message and confirms later, `deferred` that it is not ready for it yet.
+    `learnt` are names and values that later messages of the same ordering key want to know.
     """
 
     result: Result
@@ -30,6 +31,7 @@ class Outcome:
     awaiting: bool = False
     deferred: bool = False
     evidence: bytes = b""
+    learnt: tuple[tuple[str, str], ...] = ()
 
 
 def from_reply(reply: Reply) -> Outcome:

@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import time
 from typing import TypeVar
 
+from engine.codecs import codec
+from engine.config.formats import reply_codec
 from engine.config.loaded import Loaded
 from engine.config.models import EndpointConfig, RetryPolicy
 from engine.config.partner import PartnerConfig
-from engine.config.route import EndpointText, RouteConfig, Way
+from engine.config.route import Destination, EndpointText, RouteConfig, Way
 from engine.config.settings import Profile
+from engine.expressions import Expression, compile_expression
 from engine.model import Delivery
 from engine.partners.directory import Directory
 from engine.runtime.board import CompiledRoute, Current
@@ -26,6 +29,7 @@ from engine.runtime.compiling import parks
 from engine.runtime.outlet import Exposure, Outlet
 from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Maintenance, Retry
 from engine.runtime.program import OneOf, Program
+from engine.runtime.rulings import NAMES, Rule, Rulings
 from engine.runtime.schedule import FALLBACK_RETRY
 
 ALERT = "alert:"
@@ -54,6 +58,8 @@ class ConfiguredPolicies:
         }
         self._exposures = dict(_exposures(routes))
         self._endpoints = dict(_endpoints(loaded))
+        self._rulings: dict[tuple[str, str, str], Rulings] = {}
+        self._tables = frozenset(loaded.app.tables)
         self._chains: dict[_Chain, tuple[DestinationPolicy, frozenset[str]]] = {}
 
     def endpoint(self, name: str) -> EndpointPolicy | None:
@@ -126,8 +132,19 @@ class ConfiguredPolicies:
             keep_first=destination.supersede is not None and destination.supersede.kind == "keep_first",
             recallable=destination.recall is not None,
             alert=route.on_dead.alert or "",
+            rulings=self._rulings_of(route_name, destination, chain[0]),
         )
         return policy, frozenset(forbidden)
+
+    def _rulings_of(self, route: str, destination: Destination, endpoint: str) -> Rulings | None:
+        """Return what a destination says about the answers of an endpoint, compiled once for each codec."""
+        if not (destination.on_reply or destination.remember):
+            return None
+        codec_name = reply_codec(self._loaded, endpoint)
+        key = (route, destination.name, codec_name)
+        if key not in self._rulings:
+            self._rulings[key] = _rulings(destination, codec_name, self._tables)
+        return self._rulings[key]
 
     def _of_alert(self, route: str, name: str) -> tuple[DestinationPolicy, frozenset[str]] | None:
         """Return the policy of an alert's own message; it never alerts about itself (decision 14)."""
@@ -177,6 +194,24 @@ def _of_routing(route: RouteConfig) -> DestinationPolicy:
         recallable=False,
         alert=route.on_dead.alert or route.on_reject.alert or "",
     )
+
+
+def _rulings(destination: Destination, codec_name: str, tables: frozenset[str]) -> Rulings:
+    reader = codec(codec_name)
+
+    def compiled(text: str) -> Expression:
+        return compile_expression(text, reader, names=NAMES, tables=tables)
+
+    rules = tuple(
+        Rule(
+            compiled(said.when),
+            "hold" if said.hold is not None else "dead" if said.dead else "retry",
+            said.hold.total_seconds() if said.hold is not None else 0.0,
+        )
+        for said in destination.on_reply
+    )
+    remember = tuple((name, compiled(text)) for name, text in destination.remember.items())
+    return Rulings(codec_name, rules, remember)
 
 
 def _matched(chain: Sequence[str], written: Sequence[EndpointText]) -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.model import Delivery
+from engine.runtime.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class DestinationPolicy:
     from accept after which the next hop takes over (None: only when the budget is spent or the endpoint refuses);
     `fallback_on` lists codes that make a failure endpoint-level although the table says otherwise.
     `parks` says what a dead head does to its lane; `supersedes` and `keep_first` as in the route. `recallable` False
-    says that the route has no `recall:`, which spares a look at what waits behind each head.
+    says that the route has no `recall:`, which spares a look at what waits behind each head. `rulings` is what it says
+    about the answers of its first choice, None where it says nothing.
     """
 
     route: str
@@ -83,6 +85,14 @@ class DestinationPolicy:
     keep_first: bool = False
     recallable: bool = True
     alert: str = ""
+    rulings: Rulings | None = None
+
+
+class Rulings(Protocol):
+    """Decides upon a partner's answer otherwise than its code does."""
+
+    def read(self, outcome: Outcome, now_ms: int) -> Outcome:
+        """Return what the attempt came to in the light of the answer; never raises for what is in it."""
 
 
 class Policies(Protocol):

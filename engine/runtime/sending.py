@@ -147,10 +147,11 @@ class Sender:
     ) -> Settlement:
         """Decide upon what the partner said later of an attempt that it had taken."""
         now_ms = self._clock.now_ms()
+        policy = self._policies.destination(delivery)
         return decisions.after_confirmation(
             delivery,
-            self._policies.destination(delivery),
-            outcome,
+            policy,
+            outcome if policy is None else _ruled(delivery, policy, outcome, now_ms),
             attempt,
             now_ms=now_ms,
             closed_ms=self._closed(delivery, endpoint, now_ms),
@@ -217,6 +218,8 @@ class Sender:
         began = self._begin(flying, timeout)
         with self._flight.sending(delivery.sequence, attempt.number) as mark:
             outcome = await self._try(flying, attempt)
+            if policy.rulings is not None:
+                outcome = _ruled(delivery, policy, outcome, self._clock.now_ms())
             ended = self._clock.monotonic()
             row = self._row(flying, outcome, ended - began)
             breaker.record(Result.REJECTED if outcome.deferred else outcome.result, lane, endpoint, ended)
@@ -402,6 +405,13 @@ class Sender:
         self._counters.count("bugs", where="send" if flying.delivery.destination else "route")
         _log.error("an attempt raised what nobody named", exc_info=error, extra=_ids(flying, "bug"))
         return outcomes.from_error(error)
+
+
+def _ruled(delivery: Delivery, policy: DestinationPolicy, outcome: Outcome, now_ms: int) -> Outcome:
+    """Let the route decide upon an answer of its first choice."""
+    if policy.rulings is None or delivery.hop or delivery.fallback:
+        return outcome
+    return policy.rulings.read(outcome, now_ms)
 
 
 def _ids(flying: Flying, action: str) -> dict[str, object]:

@@ -42,7 +42,8 @@ class NewDelivery:
     the first of all, and then frees all; supersede and recall look at the first only. `state` is normally PENDING;
     FILTERED, DEAD and HELD are stored as given, with `reason`; a DEAD one that `parks` stops its lanes. `kind` "route"
     in `destination` "" marks a message that is still to be routed. `message_id` is the id that travels, for a part
-    that leaves as a message of its own ("" = the message's).
+    that leaves as a message of its own ("" = the message's). `remembers` says that its partner's answer may teach
+    something to later messages of `lane`.
     """
 
     route: str
@@ -64,6 +65,7 @@ class NewDelivery:
     parks: bool = False
     message_id: str = ""
     also: tuple[str, ...] = ()
+    remembers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ class Settlement:
     """The change of one delivery after an attempt or a decision; compare-and-set on `revision`.
 
     `spawn`, `renderings` and `keys` serve a delivery of kind route: what its message became, in the same commit.
-    `pass_kind` hands this kind on to the next of the lane (supersede with kind: keep_first).
+    `pass_kind` hands this kind on to the next of the lane (supersede with kind: keep_first). `remember` are names and
+    values for later messages of the delivery's ordering key (`NewDelivery.remembers`).
     `attempts` etc. are the new values, not differences. A terminal state always leaves the lane: KEEP then is FREE.
     PARK is for DEAD. A delivery that left its lane without an end (AWAITING with FREE) may be sent again beside it.
     """
@@ -185,6 +188,7 @@ class Settlement:
     lane: LaneEffect = LaneEffect.KEEP
     attempt: AttemptRow | None = None
     pass_kind: str = ""
+    remember: Sequence[tuple[str, str]] = ()
     spawn: Sequence[NewDelivery] = ()
     renderings: Sequence[Rendering] = ()
     keys: Sequence[tuple[str, str]] = ()
@@ -278,11 +282,15 @@ class Queue(Protocol):
 
 
 class Correspondence(Protocol):
-    """What partners say later of what they took."""
+    """What partners say later of what they took, and what their answers taught."""
 
     async def awaited(self, reference: str) -> Sequence[Delivery]:
         """Return unfinished deliveries that were AWAITING since they were last accepted or released, by the id under
         which they travelled, or by their sender's control id where they left as the message itself; in order."""
+
+    async def remembered(self, key: str) -> Mapping[str, str]:
+        """Return what partners' answers taught of an ordering key (`Settlement.remember`), by name; the newest values,
+        as long as the payload of the message that brought them is kept."""
 
 
 # --------------------------------------------------------------------------- what is read

@@ -141,6 +141,37 @@ class LaneContract:
         (attempt,) = await store.attempts(first.sequence)
         assert (attempt.number, attempt.code, attempt.evidence) == (1, "AA", b"MSA|AA|1")
 
+    async def test_a_partners_answer_is_remembered_for_its_ordering_key(self, store: Store) -> None:
+        (first,) = (await store.accept(acceptance(duty("k", remembers=True)))).ready
+        assert dict(await store.remembered("k")) == {}
+
+        await store.settle(settled(first, remember=(("his_id", "4711"), ("ward", "3 Est, Sainte-Anne"))))
+
+        assert dict(await store.remembered("k")) == {"his_id": "4711", "ward": "3 Est, Sainte-Anne"}
+        assert dict(await store.remembered("other")) == {}
+
+    async def test_a_newer_answer_takes_the_place_of_what_was_remembered(self, store: Store) -> None:
+        for value in ("1", "2"):
+            duties = duty("k", chain=(Hop(f"clinic.{value}"),), remembers=True)
+            (ready,) = (await store.accept(acceptance(duties))).ready
+            await store.settle(settled(ready, remember=(("his_id", value),)))
+
+        assert dict(await store.remembered("k")) == {"his_id": "2"}
+
+    async def test_what_was_remembered_goes_with_the_payload_that_brought_it(self, store: Store) -> None:
+        (first,) = (await store.accept(acceptance(duty("k", remembers=True)))).ready
+        await store.settle(settled(first, remember=(("his_id", "4711"),)))
+
+        assert await store.purge(NOW + 1, 10) == 1
+
+        assert dict(await store.remembered("k")) == {}
+
+    async def test_a_delivery_that_was_not_to_learn_teaches_nothing(self, store: Store) -> None:
+        (first,) = (await store.accept(acceptance(duty("k")))).ready
+        await store.settle(settled(first, remember=(("his_id", "4711"),)))
+
+        assert dict(await store.remembered("k")) == {}
+
     async def test_awaiting_may_keep_its_lane(self, store: Store) -> None:
         first, _ = await _line(store, "k", "k")
 

@@ -89,6 +89,9 @@ class Between:
     async def awaited(self, reference: str) -> Sequence[Delivery]:
         return await self.inner.awaited(reference)
 
+    async def remembered(self, key: str) -> Mapping[str, str]:
+        return await self.inner.remembered(key)
+
     async def outlook(self) -> Mapping[str, int]:
         return await self.inner.outlook()
 

@@ -30,6 +30,7 @@ _SQL = statements("accept")
 _DEDUP_FIND = _SQL["dedup-find"]
 _DOOR = ("listener", "partner", "codec")
 _DUTY = ("route", "version", "destination", "kind")
+_LEARNER = statements("settle")["learner-add"]
 _DAY_MS = 86_400_000
 _TERMINAL = int(State.DELIVERED)
 _NEVER_NEW = frozenset({State.IN_FLIGHT, State.DELIVERED, State.DELIVERED_BY_FALLBACK})
@@ -260,6 +261,8 @@ def _add_delivery(
         also = _further(tx, item, endpoint, lane)
         if lanes.join(tx, sequence, also, _standing(state)):
             blocked = True
+    if item.remembers and item.lane:
+        tx.cursor.execute(_LEARNER, (sequence, tx.digests.owner(item.lane)))
     flags = overtakes | (FALLBACK if item.fallback else 0) | (TRACED if brought.trace else 0)
     if also:
         flags |= SEVERAL

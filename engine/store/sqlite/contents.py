@@ -20,6 +20,8 @@ ABOUT = "about"
 LATE_KEYS = "about:keys"
 """The same, for keys that a message got when it was routed, after it was stored."""
 EVIDENCE = "evidence"
+MEMORY = "memory"
+"""A value of a partner's answer, for later messages of the same ordering key."""
 
 
 class Content(NamedTuple):

@@ -76,6 +76,8 @@ def _purge_slice(tx: Transaction, *, rows: Rows, sequences: list[int], floor: in
         _forget_keys(tx, rows, sequence, received)
         cursor.execute(_SQL["evidence-forget"], (sequence,))
         cursor.execute(_SQL["evidence-unlink"], (sequence,))
+        cursor.execute(_SQL["memory-forget"], (sequence,))
+        cursor.execute(_SQL["learners-forget"], (sequence,))
         cursor.execute(_SQL["late-forget"], (sequence,))
         cursor.execute(_SQL["bodies-forget"], (first, count))
         cursor.execute(_SQL["purged"], (sequence,))

@@ -30,6 +30,14 @@ DELETE FROM keys WHERE month = ? AND name = ? AND digest = ? AND message = ?
 -- secure_delete overwrites what is deleted. A short range of the primary key.
 DELETE FROM bodies WHERE id >= ?1 AND id < ?1 + ?2
 
+-- name: memory-forget
+-- What was learnt from the message; before its bodies go and their numbers can be given again.
+DELETE FROM memory WHERE message = ?
+
+-- name: learners-forget
+-- Nobody answers any more.
+DELETE FROM learners WHERE delivery IN (SELECT d.seq FROM deliveries AS d WHERE d.message = ?)
+
 -- name: late-forget
 -- What was rendered later.
 DELETE FROM bodies WHERE message = ? AND late = 1

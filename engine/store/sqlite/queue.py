@@ -89,6 +89,12 @@ class SqliteQueue:
     async def awaited(self, reference: str) -> Sequence[Delivery]:
         return self._deliveries(_SQL["awaited"], (reference,))
 
+    async def remembered(self, key: str) -> Mapping[str, str]:
+        core = self._core
+        texts = core.names.texts
+        rows = self._rows(_SQL["remembered"], (core.digests.owner(key),))
+        return {texts[name]: value.decode() for name, value in rows}
+
     async def settle(self, settlement: Settlement) -> Settled:
         core = self._core
         work = partial(settling.settle, rows=core.written, settlement=settlement)

@@ -51,3 +51,7 @@ SELECT {delivery}
 FROM awaited AS w CROSS JOIN deliveries AS d CROSS JOIN messages AS m
 WHERE w.reference = ?1 AND d.seq = w.delivery AND d.state < 10 AND m.seq = d.message
 ORDER BY w.delivery
+
+-- name: remembered
+-- A short range of the primary key, and a probe for each value.
+SELECT y.name, b.bytes FROM memory AS y CROSS JOIN bodies AS b WHERE y.owner = ?1 AND b.id = y.body

@@ -179,6 +179,23 @@ DELETE FROM awaited WHERE delivery = ?
 DELETE FROM bodies WHERE id = (SELECT a.evidence FROM attempts AS a
                                WHERE a.delivery = ? AND a.generation = ? AND a.number = ? AND a.evidence IS NOT NULL)
 
+-- name: learner-add
+-- With the delivery whose partner's answer may teach something.
+INSERT INTO learners (delivery, owner) VALUES (?, ?)
+
+-- name: owner
+-- Whose messages a delivery's answer is to be remembered for.
+SELECT owner FROM learners WHERE delivery = ?
+
+-- name: memory-replace
+-- The older value goes as soon as there is a newer one.
+DELETE FROM bodies WHERE id = (SELECT y.body FROM memory AS y WHERE y.owner = ? AND y.name = ?)
+
+-- name: memory-put
+-- In the commit that settles the delivery: whoever is routed after it knows the value.
+INSERT INTO memory (owner, name, message, body) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (owner, name) DO UPDATE SET message = ?3, body = ?4
+
 -- name: origin
 -- What deliveries of a message that was routed later begin with.
 SELECT m.id, m.received FROM messages AS m WHERE m.seq = ?

@@ -10,7 +10,16 @@ from engine.model import INLINE_LIMIT, Delivery, Hop, Result, State, trace_of
 from engine.store.protocol import AttemptRow, LaneEffect, Settled, Settlement
 from engine.store.sqlite import lanes
 from engine.store.sqlite.accepting import Brought, add_deliveries, add_keys
-from engine.store.sqlite.contents import ABOUT, EVIDENCE, Content, headers_in, of_bytes, of_keys, rows_of
+from engine.store.sqlite.contents import (
+    ABOUT,
+    EVIDENCE,
+    MEMORY,
+    Content,
+    headers_in,
+    of_bytes,
+    of_keys,
+    rows_of,
+)
 from engine.store.sqlite.rows import AWAITED, SEVERAL, STATES, Rows
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
@@ -77,6 +86,8 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     tx.log(Action.SETTLE, before.message, sequence, f"{state.word}: {reason}" if reason else state.word)
     if state is State.AWAITING or before.flags & AWAITED:
         _await(tx, sequence, state)
+    if settlement.remember:
+        _remember(tx, sequence, before, settlement.remember)
     following = None
     heads: list[Delivery] = []
     if leaves and before.lane is not None:
@@ -221,6 +232,22 @@ def _pass_kind(tx: Transaction, following: int, kind: str) -> None:
     )
     number = names.chain_id(cursor, chain)
     cursor.execute(_SQL["pass-kind"], (following, names.id(cursor, "kind", kind), number))
+
+
+def _remember(tx: Transaction, sequence: int, before: Standing, values: Sequence[tuple[str, str]]) -> None:
+    """Keep values of an answer for later messages of the delivery's ordering key."""
+    tx.flush()
+    cursor, names = tx.cursor, tx.names
+    found = cursor.execute(_SQL["owner"], (sequence,)).fetchall()
+    for name, value in values if found else ():
+        owner, number = found[0][0], names.id(cursor, "memory", name)
+        cursor.execute(_SQL["memory-replace"], (owner, number))
+        tx.body += 1
+        content = of_bytes(MEMORY, clean(value).encode())
+        tx.bodies += rows_of(
+            cursor, names, [content], first=tx.body, message=before.message, bucket=before.bucket, late=1
+        )
+        cursor.execute(_SQL["memory-put"], (owner, number, before.message, tx.body))
 
 
 # --------------------------------------------------------------------------- what a delivery of kind route became
