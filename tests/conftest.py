@@ -4,9 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engine.security.certificates import make_dev_certificates
 from tests.peers.rabbitmq import RabbitMQ, running_rabbitmq
+
+settings.register_profile(
+    "passerelle", deadline=None
+)  # how long one example takes says what else the machine does
+settings.load_profile("passerelle")
 
 CLINICS = ("clinique-abc", "clinique-def", "clinique-ghi")
 

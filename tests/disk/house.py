@@ -64,8 +64,15 @@ class House:
         """Let everything arrive, stop in order, and compare the three journals."""
         self.enough.set()
         await self.until(lambda: not self.sender.waiting and self.owed() <= 0, "everything had arrived")
+        await self._settled()
         assert await asyncio.to_thread(self.child.stop) == 0, self.child.said()
         return await asyncio.to_thread(self._check)
+
+    async def _settled(self) -> None:
+        """Wait until the store owes nothing: what arrived in a send that the fault cut is sent once more."""
+        deadline = time.monotonic() + PATIENCE
+        while (await asyncio.to_thread(self.child.ask, "reconcile"))["unfinished"]:
+            assert time.monotonic() < deadline, self.child.said()
 
     def _check(self) -> Report:
         self.sender.sync()
