@@ -70,7 +70,10 @@ class MllpInbound(Inbound):
         self._acks = Acknowledger(context.clock, context.new_id, zone=context.zone, acks=config.acks)
         self._senders = frozenset((each.application, each.facility) for each in config.sender)
         self._sequences = Sequences(context.state) if config.sequence else None
-        self._metas: dict[tuple[str, str, str], Mapping[str, object]] = {}
+        # What the listener says of its messages; kept beside each of them, so only what was said.
+        said = {"charset": config.charset, "zone": config.zone}
+        self._said = {name: str(value) for name, value in said.items() if value}
+        self._metas: dict[tuple[str, str], Mapping[str, object]] = {}
         self._callers: dict[Connection, Caller] = {}
         self._places: Counter[str] = Counter()
         self._intake: Intake | None = None
@@ -297,19 +300,13 @@ class MllpInbound(Inbound):
 
     def _meta(self, header: Header) -> Mapping[str, object]:
         fields = header.fields
-        key = (fields[2], fields[3], fields[10])
+        key = (fields[2], fields[3])
         found = self._metas.get(key)
         if found is None:
             read = header.marks.read
-            found = MappingProxyType(
-                {
-                    "application": read(header.sending_application),
-                    "facility": read(header.sending_facility),
-                    "processing": header.processing,
-                    "charset": self._charset,
-                    "zone": self.context.zone,
-                }
-            )
+            told = {"application": header.sending_application, "facility": header.sending_facility}
+            known = {name: read(value) for name, value in told.items()}
+            found = MappingProxyType(known | self._said)
             if len(self._metas) >= _METAS_MAX:
                 self._metas.clear()
             self._metas[key] = found

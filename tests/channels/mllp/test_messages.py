@@ -31,21 +31,21 @@ async def test_what_is_handed_in_is_what_arrived() -> None:
         assert handed.body.data == sent
         assert (handed.codec, handed.partner, handed.control_id) == ("hl7v2", "hsj", "MSG00001")
         assert handed.content_type == "x-application/hl7-v2+er7"
-        assert dict(handed.meta) == {
-            "application": "SIH",
-            "facility": "HSJ",
-            "processing": "P",
-            "charset": "",
-            "zone": "America/Toronto",
-        }
+        assert dict(handed.meta) == {"application": "SIH", "facility": "HSJ"}
         assert handed.peer is not None
         assert handed.peer.address.startswith("127.0.0.1:")
 
 
-async def test_the_listeners_character_set_travels_with_the_message() -> None:
-    async with listening(charset="windows-1252") as door, wire(door.address) as connection:
+async def test_the_listeners_character_set_and_zone_travel_with_the_message() -> None:
+    said = {"charset": "windows-1252", "zone": "America/Toronto"}
+    async with (
+        listening(charset=said["charset"], zone=said["zone"]) as door,
+        wire(door.address) as connection,
+    ):
         await connection.ask(message())
-        assert door.intake.messages[0].content_type == "x-application/hl7-v2+er7; charset=windows-1252"
+        handed = door.intake.messages[0]
+        assert handed.content_type == "x-application/hl7-v2+er7; charset=windows-1252"
+        assert dict(handed.meta) == {"application": "SIH", "facility": "HSJ", **said}
 
 
 async def test_several_messages_in_one_write_are_served_in_order() -> None:
