@@ -93,7 +93,7 @@ class BodyExpectation(StrictModel):
 
 
 class Expectation(StrictModel):
-    """One thing that must be so at the end; exactly one of `reply`, `endpoint` and `alerts` is given."""
+    """One thing that must be so at the end; exactly one of `reply`, `endpoint`, `route` and `alerts` is given."""
 
     reply: Annotated[str, matching("a reply", "write 202, or AA", "[2-5][0-9][0-9]|A[AER]")] | None = None
     """Reply to the n-th arrival, in the order of the `reply` lines: an HTTP status, for HL7 v2 `AA`, `AE` or `AR`."""
@@ -101,6 +101,8 @@ class Expectation(StrictModel):
     """With `reply`: a path that the refusal names."""
     endpoint: EndpointName | None = None
     """The destination's first endpoint; the n-th line of an endpoint is about its n-th delivery."""
+    route: Name | None = None
+    """The route in which a message waits, or is a dead letter, as it came: it was not routed, or goes nowhere."""
     state: Literal[
         "pending", "retrying", "held", "parked", "awaiting", "delivered", "delivered_by_fallback", "filtered",
         "superseded", "recalled", "expired", "dead",

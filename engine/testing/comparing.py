@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.model import Result, State
+from engine.runtime.paper import routing_endpoint
 from engine.store.protocol import AttemptRow, DeliveryRow
 from engine.testing.cases import BodyExpectation, Case, Expectation, state_of
 from engine.testing.fields import field_differences, is_hl7
@@ -39,12 +40,12 @@ def differences(case: Case, found: Found, folder: Path, *, update: bool) -> tupl
     for expected in case.expect:
         if expected.reply is not None:
             told.extend(_reply(expected, next(replies, None)))
-        elif expected.endpoint is not None:
-            index = met.get(expected.endpoint, 0)
-            met[expected.endpoint] = index + 1
-            rows = found.rows.get(expected.endpoint, ())
+        elif name := _name_of(expected):
+            index = met.get(name, 0)
+            met[name] = index + 1
+            rows = found.rows.get(name, ())
             if index >= len(rows):
-                told.append(f"{expected.endpoint}: expected delivery {index + 1}, found {len(rows)}")
+                told.append(f"{name}: expected delivery {index + 1}, found {len(rows)}")
                 continue
             told.extend(_delivery(expected, rows[index], found))
             if expected.body is not None:
@@ -68,9 +69,16 @@ def _reply(expected: Expectation, found: tuple[int, tuple[str, Sequence[str]]] |
         yield f"reply {number}: expected the path {expected.path}, found {_listed(paths)}"
 
 
+def _name_of(expected: Expectation) -> str:
+    """Return the endpoint that a line is about, "" for none."""
+    if expected.endpoint is not None:
+        return str(expected.endpoint)
+    return routing_endpoint(expected.route) if expected.route is not None else ""
+
+
 def _delivery(expected: Expectation, row: DeliveryRow, found: Found) -> Iterator[str]:
     duty = row.delivery
-    name = f"{expected.endpoint}"
+    name = _name_of(expected)
     attempts = found.attempts[duty.sequence]
     if expected.state and duty.state is not state_of(expected.state):
         last = f" (last attempt: {attempts[-1].result.word} {attempts[-1].code})" if attempts else ""

@@ -164,6 +164,8 @@ class _Run:
             if until_ms is None and not open_work:
                 break
             wake = self.engine.dispatcher.next_wake_ms()
+            if wake is None and self.engine.dispatcher.in_flight():
+                wake = self.clock.next_wake_ms()  # a partner that takes its time
             if until_ms is None and (wake is None or wake > end):
                 break  # what is left waits for a person
             await self.advance(min(end, max(wake or end, self.clock.now_ms() + 1)))
