@@ -32,7 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "certs": ("certs:certs", "certificates for development; what is there and when it ends"),
     "config": ("config:config", "the configuration as understood, and where each value comes from"),
     "schema": ("schema:schema", "JSON Schemas and reference pages from the models"),
-    "hl7": ("hl7:hl7", "HL7 v2 by hand: show, diff, send, listen"),
+    "hl7": ("hl7:hl7", "HL7 v2 by hand: show, diff, validate, send, listen"),
     "graph": ("graph:graph", "a picture of listeners, routes and endpoints"),
     "purge": ("purge:purge", "drop old content, before retention does"),
     "backup": ("backup:backup", "copy a consistent state while work goes on"),

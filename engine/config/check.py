@@ -10,6 +10,7 @@ from engine.config.check_answers import check_answers
 from engine.config.check_app import check_app
 from engine.config.check_phi import check_phi
 from engine.config.check_routes import check_routes
+from engine.config.check_structures import check_structures
 from engine.config.check_texts import check_texts
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded
@@ -31,6 +32,7 @@ def check(loaded: Loaded, *, now_ms: int, unread: Collection[str] = ()) -> list[
     mappers = Mappers(loaded)
     check_texts(loaded, mappers, problems)
     check_phi(loaded, mappers, problems)
+    check_structures(loaded, problems)
     return [*problems, *mappers.problems]
 
 

@@ -23,6 +23,7 @@ from engine.errors import ExpressionError, Problem
 from engine.expressions import Expression, Template, compile_expression, compile_template
 from engine.mapping.one_way import compile_one_way
 from engine.spi import Document
+from engine.steps.validate import STRUCTURES
 
 NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 """Names that exist while a message is routed."""
@@ -159,7 +160,7 @@ class _Texts:
             self._problems.append(locate(tree, ("mapper",)).problem(told, help=f"write `mapper: {mapper}`"))
 
     def _schema(self, use: Use, tree: Node) -> None:
-        if use.text in self._schemas:
+        if use.text in self._schemas or use.text == STRUCTURES:
             return
         self._schemas.add(use.text)
         mark = locate(tree, use.location)

@@ -34,6 +34,7 @@ from engine.runtime.supplies import Supplies
 from engine.runtime.tracing import Trace, build_steps
 from engine.runtime.workshop import Workshop
 from engine.spi import Scope
+from engine.steps.validate import judged_by_standard
 
 POSSIBLE_CODECS = ("text", "opaque")
 """What a listener may read besides, by each message's content type, where it does not say and the route fits."""
@@ -129,6 +130,7 @@ class _RouteCompiler:
             dedupe_ms=None if config.dedupe is None else milliseconds(config.dedupe.window),
             rejection=self._rejection(),
             parks=parks(config),
+            by_standard=self._codec == HL7 and judged_by_standard(config.steps),
         )
 
     def _answering(self) -> Answering | None:

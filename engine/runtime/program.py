@@ -99,7 +99,8 @@ class Program:
     destination's answer. `dedupe_ms` is the route's own duplicate
     window, None where the listener's holds. `phi_of` says what an endpoint may carry, None for an unknown one. `rerun`
     says that content is rendered under other event types, too; `revise`, where there is one, makes that of what the
-    steps made under the message's own type.
+    steps made under the message's own type. `by_standard` says that the message is judged by HL7's own structures,
+    before it is routed.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Program:
     parks: bool = False
     rerun: bool = False
     revise: Callable[[Document, Scope], Document] | None = None
+    by_standard: bool = False
 
     def lanes(self, scope: Scope) -> tuple[str, tuple[str, ...]]:
         """Return the ordering key of the message as received, "" for a lane of its own, and the further keys.

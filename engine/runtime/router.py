@@ -7,6 +7,7 @@ consequence as those of a send are, so a refusal is a dead letter and an unnamed
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from engine.clock import Clock
 from engine.codecs import codec
@@ -18,6 +19,8 @@ from engine.runtime.keeping import kept_message
 from engine.runtime.paper import POISON
 from engine.runtime.plan import Blamed, Planner, blames_of
 from engine.runtime.program import Program, Routed
+from engine.runtime.structure import Structures
+from engine.steps.validate import STRUCTURES, VALIDATED
 from engine.store.protocol import Archive, AttemptRow, LaneEffect, Rendering, Settlement
 
 _ROUTED = "routed"
@@ -42,6 +45,7 @@ class Router:
         self._flight = flight
         self._clock = clock
         self._blame = blame
+        self._structures: Structures | None = None
 
     async def __call__(self, delivery: Delivery) -> Settlement:
         """Return what the message became.
@@ -59,6 +63,8 @@ class Router:
             self._flight.forget(sha256)  # it becomes a dead letter now, and somebody knows
             raise Rejected("this body ended the process twice while it was routed", code=POISON)
         try:
+            if program.by_standard:
+                message = await self._judged(message)
             with self._flight.routing(sha256):
                 routed = self._route(program, message, board)
         except Rejected as error:
@@ -74,6 +80,13 @@ class Router:
             raise Rejected("the content was purged", code="purged")
         headers = await self._archive.body(delivery.message, "headers")
         return kept_message(row, raw, json.loads(headers.read()) if headers else {})
+
+    async def _judged(self, message: Message) -> Message:
+        """Return a message that meets its standard, and says so; Rejected."""
+        if self._structures is None:
+            self._structures = Structures()
+        await self._structures.check(codec(message.codec).decode(message).root)
+        return replace(message, meta={**message.meta, VALIDATED: STRUCTURES})
 
     def _route(self, program: Program, message: Message, board: Board) -> Routed | None:
         document = codec(message.codec).decode(message)
