@@ -45,6 +45,7 @@ def assemble(loaded: Loaded, *, like: Assembled | None = None) -> Assembled:
         directory=supplies.directory,
         tables=supplies.tables,
         policies=ConfiguredPolicies(loaded, routes, supplies.directory),
+        remembers=any(each.remember for route in loaded.routes for each in route.config.destinations()),
     )
     return Assembled(loaded, supplies, board)
 

@@ -49,13 +49,14 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One configuration, compiled."""
+    """One configuration, compiled; `remembers` says that one of its destinations keeps values of answers."""
 
     doors: Mapping[str, Door]
     routes: Mapping[str, CompiledRoute]
     directory: Directory
     tables: Mapping[str, Mapping[str, str]]
     policies: Policies
+    remembers: bool = False
 
 
 class Current:

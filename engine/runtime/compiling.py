@@ -228,6 +228,7 @@ class _RouteCompiler:
             parks=parks(self._config),
             kinds=self._config.accept.events if supersede and supersede.kind == "keep_first" else (),
             recalling=_recalling(recall, self._config.accept.events),
+            remembers=bool(destination.remember),
         )
 
     def _fallbacks(

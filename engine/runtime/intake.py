@@ -8,7 +8,7 @@ the store said that message, deliveries, renderings, reply and journal row are o
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -28,7 +28,8 @@ from engine.runtime.budget import RETRY_AFTER, Budget
 from engine.runtime.detours import Detours
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_headers
-from engine.runtime.plan import Blamed, Plan, Planner
+from engine.runtime.plan import NOTHING_KNOWN, Blamed, Plan, Planner
+from engine.runtime.recalling import Known
 from engine.spi import Admission, Conversation, Counters, Exchange
 from engine.store.protocol import Acceptance, Accepted, Refusal, Store
 
@@ -106,6 +107,8 @@ class IntakeFor:
             raise Transient("this listener is being taken away", retry_after=RETRY_AFTER, code="shut")
         message = _identified(message, door, board)
         plan = self._plan(message, door, board)
+        if plan.wanted:
+            plan = await self._recalled(plan, message, door, board)
         if plan.disposition is Disposition.REFUSED:
             receipt = await self._refuse(message, plan, exchange)
         else:
@@ -114,7 +117,16 @@ class IntakeFor:
         room.counters.observe("accept_seconds", room.clock.monotonic() - began, listener=self.listener)
         return receipt
 
-    def _plan(self, message: Message, door: Door, board: Board) -> Plan:
+    async def _recalled(self, plan: Plan, message: Message, door: Door, board: Board) -> Plan:
+        """Plan again with what partners' answers taught of the keys that the routes asked for."""
+        known: dict[str, Mapping[str, str]] = {}
+        while plan.wanted:
+            for key in plan.wanted:
+                known[key] = await self._room.store.remembered(key)
+            plan = self._plan(message, door, board, known)
+        return plan
+
+    def _plan(self, message: Message, door: Door, board: Board, known: Known = NOTHING_KNOWN) -> Plan:
         room = self._room
         sha256 = message.body.sha256
         if room.flight.poisonous(sha256):
@@ -124,7 +136,7 @@ class IntakeFor:
             )
             return room.planner.poisoned(message, door)
         with room.flight.routing(sha256):
-            return room.planner.plan(message, door, board)
+            return room.planner.plan(message, door, board, known)
 
     async def _accept(self, message: Message, plan: Plan, door: Door, exchange: Exchange) -> Receipt:
         message = _numbered(message, plan)

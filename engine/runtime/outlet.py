@@ -95,6 +95,7 @@ class Outlet:
     parks: bool = False
     kinds: tuple[str, ...] = ()
     recalling: frozenset[str] | None = frozenset()
+    remembers: bool = False
 
     def wants(self, scope: Scope) -> bool:
         """Say whether this destination is served."""
@@ -156,6 +157,7 @@ class Outlet:
             parks=self.parks,
             message_id=paper.parts.id(part),
             also=paper.also,
+            remembers=self.remembers,
         )
 
     def _open(self, scope: Scope, paper: Paper) -> list[tuple[Way, str]]:

@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from engine.clock import Clock
 from engine.codecs import codec
@@ -19,9 +20,11 @@ from engine.model import Disposition, Fault, Hop, Message, Reply, State
 from engine.runtime import answering
 from engine.runtime.accept import unmatched
 from engine.runtime.board import Board, CompiledRoute, Door
+from engine.runtime.flow import branch
 from engine.runtime.opening import opening
 from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, UNREADABLE, Parts, routing_endpoint
 from engine.runtime.program import Alternates, Program, Routed, Setting
+from engine.runtime.recalling import Known, Recalling
 from engine.runtime.replying import NONE, reply_of
 from engine.spi import Counters, Document, Scope
 from engine.store.protocol import NewDelivery, Rendering
@@ -59,7 +62,8 @@ class Plan:
     is what the routes say that the sender's protocol should answer. `route` is who refused it. `control_id` is the
     sender's id where the content holds it. `detours` are the ordered routes that have a delivery of kind route among
     `deliveries`. `poison` says that the body is kept unread. `answering` is the program that answers the sender with
-    its destination's answer, and `received` then the document.
+    its destination's answer, and `received` then the document. `wanted` are ordering keys whose
+    memories a route asked for and did not find: the plan is worth nothing without them.
     """
 
     disposition: Disposition = Disposition.ACCEPTED
@@ -77,6 +81,7 @@ class Plan:
     poison: bool = False
     answering: Program | None = None
     received: Document | None = None
+    wanted: set[str] = field(default_factory=set)
 
     def alternates(self) -> list[Rendering]:
         """Make what only a message with older ones in its lane needs."""
@@ -102,6 +107,12 @@ class Later:
 Outcome = Routed | Later
 
 
+Memories = tuple[Known, set[str]]
+"""What was read of the store, and the keys that routes ask for besides."""
+
+NOTHING_KNOWN: Known = MappingProxyType({})
+
+
 class Planner:
     """Makes plans; `behind` says that older messages of an ordered route still wait to be routed."""
 
@@ -118,8 +129,11 @@ class Planner:
         self._counters = counters
         self._behind = behind
 
-    def plan(self, message: Message, door: Door, board: Board) -> Plan:
-        """Decide about a message at a door; never raises for what is in it."""
+    def plan(self, message: Message, door: Door, board: Board, known: Known = NOTHING_KNOWN) -> Plan:
+        """Decide about a message at a door; never raises for what is in it.
+
+        `known` are memories that were read; where the plan `wanted` others, it is to be made again with them.
+        """
         routes = door.at(message.selector)
         if not routes:
             return _unwanted(door, _NO_ROUTE)
@@ -141,7 +155,10 @@ class Planner:
                 return _unwanted(door, nobody, readers[0])
         except Rejected as error:  # a codec that reads only where somebody looks finds it now
             return self._unreadable(message, routes, error)
-        return self._run(taking, message, document, door, board)
+        memories: Memories = (known, set())
+        plan = self._run(taking, message, document, door, board, memories)
+        plan.wanted = memories[1]
+        return plan
 
     def poisoned(self, message: Message, door: Door) -> Plan:
         """Return the plan for a body in whose routing the process died: kept as it came, never touched again."""
@@ -161,8 +178,10 @@ class Planner:
             plan.deliveries = [self._duty(_any(route), dead) for route in routes]
         return plan
 
-    def reroute(self, program: Program, message: Message, document: Document, board: Board) -> Routed:
-        """Run one route for a message that was accepted before.
+    def reroute(
+        self, program: Program, message: Message, document: Document, board: Board, memories: Memories
+    ) -> Routed:
+        """Run one route for a message that was accepted before; again where it wants memories that are not known.
 
         Raises:
             Rejected: the content is at fault.
@@ -170,7 +189,10 @@ class Planner:
         program.accept.check(document)
         lane = _default_lane(message, board.doors.get(message.listener))
         setting = Setting(Parts(self._new_id), lane=lane, base=f"{RENDERED}@{program.name}")
-        return program.route(document, self._opening(message, document, board), message, setting)
+        scope = self._opening(message, document, board)
+        if board.remembers:
+            scope.memory = _recalling(program, scope, setting, memories)
+        return program.route(document, scope, message, setting)
 
     def answer(
         self,
@@ -197,7 +219,13 @@ class Planner:
             return NONE
 
     def _run(
-        self, taking: Sequence[Program], message: Message, document: Document, door: Door, board: Board
+        self,
+        taking: Sequence[Program],
+        message: Message,
+        document: Document,
+        door: Door,
+        board: Board,
+        memories: Memories,
     ) -> Plan:
         parts = Parts(self._new_id)
         outcomes: list[tuple[Program, Outcome]] = []
@@ -206,6 +234,8 @@ class Planner:
             lane = "" if program.answering else _default_lane(message, door)  # who waits is not kept waiting
             setting = Setting(parts, lane=lane, base=base)
             scope = self._opening(message, document, board)
+            if board.remembers:
+                scope.memory = _recalling(program, scope, setting, memories)
             outcomes.append((program, self._outcome(program, message, document, scope, setting)))
         refusals = [
             (program, found.error)
@@ -327,6 +357,13 @@ def _default_lane(message: Message, door: Door | None) -> str:
 def _waiting(program: Program, scope: Scope, setting: Setting) -> Later:
     lane, also = program.lanes(scope) if program.order_by else (setting.lane, ())
     return Later(lane=lane, also=also, keys=program.business_keys(scope), parks=program.parks)
+
+
+def _recalling(program: Program, scope: Scope, setting: Setting, memories: Memories) -> Recalling:
+    def key() -> str:
+        return program.lanes(branch(scope))[0] if program.order_by else setting.lane
+
+    return Recalling(key, *memories)
 
 
 def _where_possible(program: Program, scope: Scope, setting: Setting) -> Later:

@@ -7,6 +7,7 @@ consequence as those of a send are, so a refusal is a dead letter and an unnamed
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.clock import Clock
@@ -17,11 +18,11 @@ from engine.runtime.board import Board, Current
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_message
 from engine.runtime.paper import POISON
-from engine.runtime.plan import Blamed, Planner, blames_of
+from engine.runtime.plan import Blamed, Memories, Planner, blames_of
 from engine.runtime.program import Program, Routed
 from engine.runtime.structure import Structures
 from engine.steps.validate import STRUCTURES, VALIDATED
-from engine.store.protocol import Archive, AttemptRow, LaneEffect, Rendering, Settlement
+from engine.store.protocol import AttemptRow, LaneEffect, Rendering, Settlement, Store
 
 _ROUTED = "routed"
 
@@ -32,7 +33,7 @@ class Router:
     def __init__(
         self,
         *,
-        archive: Archive,
+        archive: Store,
         current: Current,
         planner: Planner,
         flight: Flight,
@@ -65,13 +66,29 @@ class Router:
         try:
             if program.by_standard:
                 message = await self._judged(message)
-            with self._flight.routing(sha256):
-                routed = self._route(program, message, board)
+            routed = await self._recalled(program, message, board)
         except Rejected as error:
             for blame in blames_of(program, error):
                 self._blame(blame)
             raise
         return self._settlement(delivery, routed, began_ms)
+
+    async def _recalled(self, program: Program, message: Message, board: Board) -> Routed | None:
+        """Route, once more where the route asks what partners' answers taught."""
+        known: dict[str, Mapping[str, str]] = {}
+        while True:
+            wanted: set[str] = set()
+            try:
+                with self._flight.routing(message.body.sha256):
+                    routed = self._route(program, message, board, (known, wanted))
+            except Rejected:
+                if not wanted:
+                    raise
+            else:
+                if not wanted:
+                    return routed
+            for key in wanted:
+                known[key] = await self._archive.remembered(key)
 
     async def _message(self, delivery: Delivery) -> Message:
         row = await self._archive.message(delivery.message_id)
@@ -88,11 +105,11 @@ class Router:
         await self._structures.check(codec(message.codec).decode(message).root)
         return replace(message, meta={**message.meta, VALIDATED: STRUCTURES})
 
-    def _route(self, program: Program, message: Message, board: Board) -> Routed | None:
+    def _route(self, program: Program, message: Message, board: Board, memories: Memories) -> Routed | None:
         document = codec(message.codec).decode(message)
         if not program.accept.takes(document):
             return None
-        return self._planner.reroute(program, message, document, board)
+        return self._planner.reroute(program, message, document, board, memories)
 
     def _settlement(self, delivery: Delivery, routed: Routed | None, began_ms: int) -> Settlement:
         now_ms = self._clock.now_ms()
