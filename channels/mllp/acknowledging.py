@@ -90,6 +90,8 @@ class Acknowledger:
             positive = answer.code.startswith("2") or answer.code in ("AA", "CA")
             faults = () if positive else (Fault("", "the partner's answer is no HL7 message", "207"),)
             return self.answer(to, "AA" if positive else "AE", faults, kept=True)
+        if code[:1] == "C":  # the partner took it and says no more: ours is the application's word
+            return self.answer(to, "A" + code[1:], () if code == "CA" else (REFUSED,), kept=True)
         code = code if code in ("AA", "AE", "AR") else "AA"
         codes = answers(conditions(to, self._acks), code, kept=True)
         return [own if each[0] == "A" else self._one(to, each, (), "") for each in codes]

@@ -65,7 +65,8 @@ class MllpListenerTimeouts(StrictModel):
 
 
 class MllpListener(ListenerConfig):
-    """Takes HL7 v2 messages over MLLP and acknowledges each once it is durable."""
+    """Takes HL7 v2 messages over MLLP and acknowledges each once it is durable; up to 16 MiB each, unless `limits` says
+    otherwise."""
 
     type: ClassVar[str] = "mllp"
 

@@ -363,6 +363,13 @@ async def test_a_partners_own_answer_is_relayed_under_the_senders_id(answer: Rep
         assert (await connection.ask(message(kind="QBP^Q22"))).decode() == expected
 
 
+@pytest.mark.parametrize(("commit", "application"), [(b"CA", "AA"), (b"CE", "AE"), (b"CR", "AR")])
+async def test_a_partners_commit_is_relayed_as_the_applications_word(commit: bytes, application: str) -> None:
+    said = b"MSH|^~\\&|IDX|X|SIH|HSJ|20260114093012||ACK|R1|P|2.5\rMSA|" + commit + b"|OTHER\r"
+    async with listening(RelayingIntake(Reply("CA", said))) as door, wire(door.address) as connection:
+        assert msa(await connection.ask(message())).startswith(f"MSA|{application}|MSG00001")
+
+
 async def test_an_answer_in_another_language_is_relayed_as_an_acknowledgement() -> None:
     async with (
         listening(RelayingIntake(Reply("200", b'{"ok": true}'))) as door,
