@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import enum
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.clock import Clock
+from engine.errors import CommitUnknown, StoreUnavailable
 from engine.model import Delivery
 from engine.runtime import maintenance
 from engine.runtime.policy import EndpointPolicy
 from engine.store.protocol import Records
 
+_log = logging.getLogger(__name__)
+
 _REMEMBERED = 16
 """Closed times per gate that are remembered for budgets; older ones no longer matter to what waits."""
+
+_PAST = "closed"
+"""Kind of the records that hold them, so that a restart does not charge a pause that ended to what waited behind it."""
 
 
 class Closure(enum.StrEnum):
@@ -69,6 +76,11 @@ class Gates:
         for closure in Closure:
             rows = await self._records.all(closure)
             self._closed[closure] = {row.name: _read(closure, row.name, row.value) for row in rows}
+        for row in await self._records.all(_PAST):
+            spans = [(since_ms, until_ms) for since_ms, until_ms in json.loads(row.value)]
+            self._past[row.name] = deque(spans, maxlen=_REMEMBERED)
+        for partner in list(self._closed[Closure.HOLD]):
+            self._held(partner, self._clock.now_ms())
 
     # ------------------------------------------------------------- what people do
 
@@ -183,10 +195,8 @@ class Gates:
         value = json.dumps({"since_ms": now_ms, "until_ms": until_ms, "reason": reason, "actor": actor})
         await self._records.put(closure, name, value, at_ms=now_ms, actor=actor, action=closure)
         before = self._closed[closure].get(name)
-        if before is not None:
-            self._remember(_key(closure, name), before.since_ms, now_ms)
         self._closed[closure][name] = gate
-        self.changed()
+        await self._over(closure, name, before, now_ms)
         return gate
 
     async def _open(self, closure: Closure, name: str, actor: str) -> bool:
@@ -194,9 +204,25 @@ class Gates:
         gone = await self._records.delete(closure, name, at_ms=now_ms, actor=actor, action=_OPENED[closure])
         gate = self._closed[closure].pop(name, None)
         if gate is not None:
-            self._remember(_key(closure, name), gate.since_ms, now_ms)
-            self.changed()
+            await self._over(closure, name, gate, now_ms)
         return gone
+
+    async def _over(self, closure: Closure, name: str, gate: Gate | None, now_ms: int) -> None:
+        """Tell that something changed, and keep the time of the gate that is over beyond the end of the process."""
+        if gate is None:
+            self.changed()
+            return
+        key = _key(closure, name)
+        self._remember(key, gate.since_ms, min(now_ms, gate.until_ms or now_ms))
+        self.changed()
+        value = json.dumps(list(self._past[key]), separators=(",", ":"))
+        try:
+            await self._records.put(_PAST, key, value, at_ms=now_ms)
+        except (
+            StoreUnavailable,
+            CommitUnknown,
+        ):  # what people asked for is done; only a budget may come out shorter
+            _log.warning("a closed time is not durable", extra={"action": closure.value, "endpoint": name})
 
     def _remember(self, key: str, since_ms: int, until_ms: int) -> None:
         self._past.setdefault(key, deque(maxlen=_REMEMBERED)).append((since_ms, until_ms))

@@ -137,3 +137,19 @@ async def test_closed_time_counts_once_however_many_gates_were_closed(tmp_path: 
         clock.advance_to(began + 107)
         assert found.closed_ms(delivery(), EMR, began, began + 107) == 57
         assert found.closed_ms(delivery(), EndpointPolicy("other.x", "other"), began, began + 107) == 0
+
+
+async def test_the_time_of_ended_pauses_and_holds_outlives_the_process(tmp_path: Path) -> None:
+    clock = VirtualClock(NINE)
+    began = clock.now_ms()
+    async with gates(tmp_path, clock) as before:
+        await before.pause(Subject.ROUTE, "appointments", actor="alice")
+        clock.advance_to(began + 100)
+        await before.resume(Subject.ROUTE, "appointments", actor="alice")
+        clock.advance_to(began + 200)
+        await before.hold("clinic", began + 250, actor="bob")
+        clock.advance_to(began + 300)
+        assert before.closed_ms(delivery(), EMR, began, began + 300) >= 100
+    async with gates(tmp_path, clock) as after:
+        assert after.closed_ms(delivery(), EMR, began, began + 300) == 150
+        assert after.closed_ms(delivery(route="other"), EMR, began, began + 300) == 50
