@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 
 from engine.config.findings import Findings
 from engine.config.formats import HL7, codecs_of
@@ -39,8 +38,6 @@ def _check(loaded: Loaded, route: LoadedRoute, at: Location, findings: Findings,
         findings.error(at, told, "put it into a route with a listener of its own")
     if codecs_of(loaded, route) != {HL7}:
         findings.error(at, "only HL7 v2 has these structures", "say `codec: hl7v2` at the listener")
-    if find_spec("hl7apy") is None:
-        findings.error(at, "hl7apy is not installed", "pip install 'passerelle[validation]'")
 
 
 def _judging(place: Location, steps: Sequence[Mapping[str, object]]) -> Iterator[Location]:

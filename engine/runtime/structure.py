@@ -17,7 +17,6 @@ from typing import Final
 from engine.codecs.hl7v2.message import Er7
 from engine.errors import Rejected
 from engine.model import Fault
-from engine.runtime.structure_worker import NOT_INSTALLED
 
 DEADLINE_SECONDS: Final = 5.0
 MOST_BYTES: Final = 1_000_000
@@ -45,7 +44,7 @@ class Structures:
         """Return what is against the standard, errors and warnings.
 
         Raises:
-            Rejected: it cannot be judged: too large, too slow, or hl7apy is not installed.
+            Rejected: it cannot be judged: too large or too slow.
         """
         text = _ENDS.sub("\r", message.text().lstrip("\ufeff\r\n")).encode("utf-8", "replace")
         if len(text) > MOST_BYTES:
@@ -83,8 +82,6 @@ class Structures:
                 with suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        if process.returncode == NOT_INSTALLED:
-            raise _unjudged("hl7apy is not installed: pip install 'passerelle[validation]'")
         if process.returncode != 0:
             raise _unjudged("hl7apy ended without an answer")
         found: list[list[str]] = json.loads(out)["findings"]

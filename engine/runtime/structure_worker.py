@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Final
 
 MEMORY_BYTES: Final = 1 << 30
-NOT_INSTALLED: Final = 3
-"""Exit code where hl7apy is absent."""
 _AT: Final = r"(?P<parent>\S+?)\.(?P<at>\w+)"
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 _PART = re.compile(r"\w+?_(\d+)")
@@ -94,10 +92,6 @@ def main() -> int:
     """Judge what stands on standard input."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     text = sys.stdin.buffer.read().decode("utf-8")
-    try:
-        import hl7apy.core  # noqa: F401  asked for here, so that its absence is one exit code
-    except ImportError:
-        return NOT_INSTALLED
     sys.stdout.write(json.dumps({"findings": list(findings(text))}))
     return 0
 

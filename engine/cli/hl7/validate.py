@@ -21,7 +21,7 @@ from engine.cli.terminal import Advance, View
 def validate(desk: Desk, files: tuple[Path, ...], warnings: bool, charset: str) -> int:
     """Judge messages by the structures of their version; ends with 1 when one is against them.
 
-    hl7apy does it (pip install 'passerelle[validation]'), 5 s at most for a message. Its known faults are listed in
+    hl7apy does it, 5 s at most for a message. Its known faults are listed in
     the guide to these tools: what it says is a hint, not a verdict.
     """
     import asyncio
