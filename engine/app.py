@@ -45,6 +45,7 @@ from engine.runtime.plan import Blame, Planner
 from engine.runtime.policies import CurrentPolicies
 from engine.runtime.recovery import recover
 from engine.runtime.reload import Changes, Reloader
+from engine.runtime.repeats import Repeats
 from engine.runtime.router import Router
 from engine.runtime.sending import Concluded
 from engine.runtime.supervisor import Supervisor
@@ -110,6 +111,7 @@ class Engine:
         )
         self.budget = Budget(loaded.app.engine.in_flight)
         self.detours = Detours(store, clock)
+        self.repeats = Repeats(store.records, clock)
         self.versions = Versions(store.records, clock, loaded.root)
         self.reloader = Reloader(
             assembled,
@@ -175,6 +177,7 @@ class Engine:
             budget=self.budget,
             flight=self.flight,
             detours=self.detours,
+            repeats=self.repeats,
             clock=self.clock,
             counters=self.metrics,
             dispatch=self.dispatcher,
@@ -192,6 +195,7 @@ class Engine:
         return Live(
             dispatcher=self.dispatcher,
             gates=self.gates,
+            repeats=self.repeats,
             alerts=self.alerts,
             watch=self.watch,
             metrics=self.metrics,
@@ -218,6 +222,7 @@ class Engine:
         await recover(self.store, self.flight, self.clock)
         await self.detours.begin([route.name for route in self.loaded.routes if route.config.order_by])
         await self.alerts.load()
+        await self.repeats.load()
         await self._measure()
         self.metrics.watch(self._gauges)
         if self.doubles.listens:

@@ -15,6 +15,7 @@ from engine.notify.alerts import AlertBook
 from engine.observe.metrics import Metrics
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.gates import Gates
+from engine.runtime.repeats import Repeats
 from engine.runtime.watch import Watch
 from engine.store.protocol import Store
 
@@ -31,6 +32,7 @@ class Live:
 
     dispatcher: Dispatcher
     gates: Gates
+    repeats: Repeats
     alerts: AlertBook
     watch: Watch
     metrics: Metrics

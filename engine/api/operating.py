@@ -103,6 +103,27 @@ async def unhold(control: Control, call: Call) -> View:
     return {"released": call.text("partner"), "was_held": was}
 
 
+async def repeats(control: Control, call: Call) -> View:
+    """Take copies of a partner's messages as new until a moment: it sends them again on purpose."""
+    partner, until_ms = call.text("partner"), call.deadline_ms("until")
+    require_partner(control, partner)
+    if not until_ms:
+        raise BadCall('repeats need an end: "until"')
+    found = await control.live.repeats.allow(partner, until_ms, actor=call.actor)
+    await _reasoned(control, call, f"{Action.REPEATS} {partner}")
+    return {"repeats": partner, "until": views.moment(found.until_ms)}
+
+
+async def no_repeats(control: Control, call: Call) -> View:
+    """Recognise copies of a partner's messages again."""
+    partner = call.text("partner")
+    was = await control.live.repeats.end(partner, actor=call.actor)
+    if not was:
+        require_partner(control, partner)
+    await _reasoned(control, call, f"{Action.NO_REPEATS} {partner}")
+    return {"repeats": partner, "until": None, "was_allowed": was}
+
+
 async def enable(control: Control, call: Call) -> View:
     """Open an endpoint that said it was gone."""
     was = await control.live.gates.enable(call.text("endpoint"), actor=call.actor)

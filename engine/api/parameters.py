@@ -45,6 +45,6 @@ PARAMETERS: Mapping[str, Parameter] = {
     "since": Parameter("A time (RFC 3339), or how long ago: 30m, 2h, 7d."),
     "state": Parameter("States of deliveries, separated by commas."),
     "subject": Parameter("route, destination or endpoint."),
-    "until": Parameter("A time (RFC 3339), or for `hold` how long from now: 30m, 2h, 7d."),
+    "until": Parameter("A time (RFC 3339), or for `hold` and `repeats` how long from now: 30m, 2h, 7d."),
     "version": Parameter("The beginning of a version's hash; by default what ran before."),
 }

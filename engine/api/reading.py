@@ -54,6 +54,10 @@ async def status(control: Control, call: Call) -> View:
             for each in live.dispatcher.endpoint_status()
         ]
         view["closed"] = [views.gate(gate) for gate in live.gates.closed()]
+        view["repeats"] = [
+            {"partner": each.partner, "until": views.moment(each.until_ms), "actor": each.actor}
+            for each in live.repeats.permissions()
+        ]
     return view
 
 

@@ -149,6 +149,22 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST",
+        "repeats",
+        "Take a partner's copies as new until a moment.",
+        operating.repeats,
+        role="operator",
+        takes=("partner", "until", "reason"),
+    ),
+    Operation(
+        "POST",
+        "no-repeats",
+        "Recognise a partner's copies again.",
+        operating.no_repeats,
+        role="operator",
+        takes=("partner", "reason"),
+    ),
+    Operation(
+        "POST",
         "enable",
         "Open an endpoint that said it was gone.",
         operating.enable,

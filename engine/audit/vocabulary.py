@@ -40,6 +40,8 @@ class Action(enum.StrEnum):
     BACKUP = "backup"
     RESTORE = "restore"
     PURGE = "purge"
+    REPEATS = "repeats"
+    NO_REPEATS = "no-repeats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ MEANINGS: Mapping[Action, Meaning] = {
     Action.BACKUP: Meaning("copie de sauvegarde", "backup made", True),
     Action.RESTORE: Meaning("restauration : nouvelle époque de la chaîne", "restored: a new epoch of the chain"),
     Action.PURGE: Meaning("contenu supprimé selon la conservation", "content dropped by retention"),
+    Action.REPEATS: Meaning("renvois voulus d'un partenaire permis", "a partner's deliberate repeats allowed", True),
+    Action.NO_REPEATS: Meaning("copies de nouveau reconnues", "copies recognised again", True),
 }  # fmt: skip
 
 

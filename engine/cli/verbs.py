@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "pause": ("pause:pause", "stop sending for a route or an endpoint"),
     "resume": ("pause:resume", "go on after a pause"),
     "hold": ("hold:hold", "send a partner nothing until a moment, or hold one delivery"),
+    "repeats": ("repeats:repeats", "take a partner's deliberate copies as new until a moment"),
     "enable": ("hold:enable", "open an endpoint that said it was gone"),
     "alerts": ("alerts:alerts", "alerts that are open"),
     "diff": ("versions:diff", "what changed between two versions of a route"),

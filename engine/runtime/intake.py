@@ -30,6 +30,7 @@ from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_headers
 from engine.runtime.plan import NOTHING_KNOWN, Blamed, Plan, Planner
 from engine.runtime.recalling import Known
+from engine.runtime.repeats import Repeats
 from engine.spi import Admission, Conversation, Counters, Exchange
 from engine.store.protocol import Acceptance, Accepted, Refusal, Store
 
@@ -55,7 +56,7 @@ class Dispatch(Protocol):
 class Reception:
     """What all doors share: the store, what is current, and who is told of what came in.
 
-    `dispatch` is where new deliveries go, `answers` hears how they end.
+    `repeats` says who may send copies on purpose. `dispatch` is where new deliveries go, `answers` hears how they end.
     """
 
     store: Store
@@ -64,6 +65,7 @@ class Reception:
     budget: Budget
     flight: Flight
     detours: Detours
+    repeats: Repeats
     clock: Clock
     counters: Counters
     dispatch: Dispatch
@@ -140,7 +142,9 @@ class IntakeFor:
 
     async def _accept(self, message: Message, plan: Plan, door: Door, exchange: Exchange) -> Receipt:
         message = _numbered(message, plan)
-        window_ms = 0 if message.replay_of else plan.dedupe_ms  # routed again on purpose: no copy
+        window_ms = plan.dedupe_ms
+        if message.replay_of or (self._room.repeats.open and self._room.repeats.allowed(message.partner)):
+            window_ms = 0  # routed or sent again on purpose: no copy
         collided = b""
         if door.refuses_collisions and window_ms and message.control_id:
             collided = exchange.reply(Verdict(Disposition.COLLISION, message.id, (_COLLIDED,)))

@@ -122,6 +122,22 @@ async def test_what_came_during_a_pause_goes_out_when_it_ends(tmp_path: Path) ->
     assert [(row["kind"], row["subject"]) for row in closed] == [("pause", "route:notes")]
 
 
+async def test_repeats_are_allowed_shown_and_ended(tmp_path: Path) -> None:
+    async with running_project(tmp_path) as (_, speaker):
+        allowed = await speaker.post("repeats", partner="clinic", until="30m", reason="lost a day")
+        shown = (await speaker.get("status"))["repeats"]
+        ended = await speaker.post("no-repeats", partner="clinic")
+        after = (await speaker.get("status"))["repeats"]
+    assert [(row["partner"], row["until"]) for row in shown] == [("clinic", allowed["until"])]
+    assert (ended["was_allowed"], after) == (True, [])
+
+
+async def test_repeats_need_an_end(tmp_path: Path) -> None:
+    async with running_project(tmp_path) as (_, speaker):
+        with pytest.raises(BadCall, match="repeats need an end"):
+            await speaker.post("repeats", partner="clinic")
+
+
 async def test_a_held_partner_is_shown_with_its_end(tmp_path: Path) -> None:
     async with running_project(tmp_path) as (_, speaker):
         held = await speaker.post("hold", partner="clinic", until="30m")
@@ -141,6 +157,8 @@ async def test_a_held_partner_is_shown_with_its_end(tmp_path: Path) -> None:
         ("resume", {"name": "note"}, 'no route "note"'),
         ("hold", {"partner": "clinc"}, 'no partner "clinc"; did you mean "clinic"'),
         ("unhold", {"partner": "clinc"}, 'no partner "clinc"'),
+        ("repeats", {"partner": "clinc", "until": "30m"}, 'no partner "clinc"'),
+        ("no-repeats", {"partner": "clinc"}, 'no partner "clinc"'),
         ("enable", {"endpoint": "clinic.bx"}, 'no endpoint "clinic.bx"'),
     ],
 )

@@ -202,6 +202,17 @@ def test_a_partner_is_held_and_let_go(call: Shell) -> None:
     assert both.code == 2
 
 
+def test_a_partner_may_repeat_until_a_moment(call: Shell) -> None:
+    allowed = call("repeats", "clinic", "--until", "30m", "--reason", "exercise")
+    ended = call("repeats", "clinic", "--end")
+    again = call("repeats", "clinic", "--end")
+    neither = call("repeats", "clinic")
+    assert allowed.out.startswith("repeats from clinic until ")
+    assert ended.out == "copies from clinic are recognised again\n"
+    assert again.out == "copies from clinic were recognised\n"
+    assert neither.code == 2
+
+
 def test_a_message_is_sent_again_with_its_end_time(call: Shell) -> None:
     identifier, _ = settled_note(call, "again", "box", "delivered")
     ended = call("resend", identifier, "--rate", "50", "--reason", "exercise")

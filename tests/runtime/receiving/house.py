@@ -21,6 +21,7 @@ from engine.runtime.detours import Detours
 from engine.runtime.flight import Flight
 from engine.runtime.intake import Reception
 from engine.runtime.plan import Blame, Planner
+from engine.runtime.repeats import Repeats
 from engine.runtime.router import Router
 from engine.store import open_store
 from engine.store.protocol import DeliveryRow, Query, Settled, Store
@@ -194,6 +195,7 @@ async def house(folder: Path, assembled: Assembled, *, store: Store | None = Non
                 planner=planner,
                 budget=Budget(),
                 flight=flight,
+                repeats=Repeats(opened.records, clock),
                 detours=detours,
                 clock=clock,
                 counters=counted,
