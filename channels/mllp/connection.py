@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import ExitStack
 from typing import Protocol, cast
 
 from channels.mllp.framing import Frame, FrameReader, Framing
@@ -61,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._reader = FrameReader(site.framing, site.limit)
         self._transport: asyncio.Transport | None = None
-        self._shares = ExitStack()
+        self._shares: list[Admission] = []
         self._admitted = 0
         self._busy = False
         self._begun = False
@@ -190,13 +189,13 @@ class Connection(asyncio.Protocol):
         if isinstance(share, str):
             self._reader.give_up(share)
         else:
-            self._shares.enter_context(share)
+            self._hold(share)
             self._admitted += size
 
     def _release(self) -> None:
-        if self._admitted:
-            self._admitted = 0
-            self._shares.close()
+        self._admitted = 0
+        while self._shares:
+            self._shares.pop().__exit__(None, None, None)
 
     def admitted(self, size: int) -> str:
         """Hold a share of memory for a message until it is answered; return why not, "" where it is held."""
@@ -205,9 +204,13 @@ class Connection(asyncio.Protocol):
         share = self._site.admit(self, size - self._admitted)
         if isinstance(share, str):
             return share
-        self._shares.enter_context(share)
+        self._hold(share)
         self._admitted = size
         return ""
+
+    def _hold(self, share: Admission) -> None:
+        share.__enter__()
+        self._shares.append(share)
 
     async def _write(self, reply: bytes) -> bool:
         """Write, waiting for a sender that reads slowly; tell whether another message may follow."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from channels._http.dial import refused_identity
 from channels.mllp.confirming import reference
@@ -25,8 +24,7 @@ _GARBAGE_MAX = 4096
 """Bytes outside of frames that a partner may send; more, and it speaks no MLLP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """One message on its way: `control_id` is MSH-10 as text, `raw` the same in the message's own bytes.
 
     `answer` says that an HL7 answer is due, `silence` that none within the time is good news. `awaits` says that an
@@ -41,8 +39,7 @@ class Sending:
     awaits: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a partner answered: MSA-1, or `ACK` for a commit block, `silent` and `sent` where nothing was due.
 
     `ack` is None where `code` says all.

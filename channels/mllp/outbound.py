@@ -26,6 +26,7 @@ from channels.mllp.link import Answer, Link, Sending
 from channels.mllp.modes import answered_when_bad, answered_when_good, awaits_application
 from channels.mllp.pool import AnsweredPool, DialledPool, Pool
 from engine.codecs.hl7v2.answers import Ack
+from engine.codecs.hl7v2.header import Header
 from engine.codecs.hl7v2.writing import recode
 from engine.errors import CommitUnknown, PasserelleError, Rejected, Transient
 from engine.model import Attempt, Reply
@@ -33,6 +34,7 @@ from engine.security.tls import RotatingContext, server_context
 from engine.spi import ChannelContext, Outbound
 
 _STRAYS_MAX = 100
+_ASKS_MAX = 100
 _PROBE_SECONDS = 10.0
 _STAGES = ("dns", "tcp", "tls")
 
@@ -61,6 +63,7 @@ class MllpOutbound(Outbound):
             allowed=config.allow_addresses,
             plaintext=config.plaintext.allow if config.plaintext else (),
         )
+        self._asks: dict[tuple[str, str], tuple[bool, bool, bool]] = {}
         self._strays: asyncio.Queue[tuple[Link, Ack, bytes]] = asyncio.Queue(_STRAYS_MAX)
         self._confirming: asyncio.Task[None] | None = None
         self.pool: Pool = self._pool()
@@ -130,15 +133,20 @@ class MllpOutbound(Outbound):
             )
         if self.framing.end + self.framing.tail in content:
             raise Rejected("the message holds the bytes that end a frame", code="unframeable")
-        good, bad = answered_when_good(header, config.acks), answered_when_bad(header, config.acks)
-        return Sending(
-            content,
-            header.marks.read(raw),
-            raw.encode(header.codec or "ascii"),
-            answer=good or bad,
-            silence=bad and not good,
-            awaits=awaits_application(header, config.acks),
-        )
+        asked = self._asked(header)
+        return Sending(content, header.marks.read(raw), raw.encode(header.codec or "ascii"), *asked)
+
+    def _asked(self, header: Header) -> tuple[bool, bool, bool]:
+        """Return what MSH-15 and MSH-16 say of the answer: one is due, silence is good news, another one follows."""
+        key = (header.fields[14], header.fields[15])
+        found = self._asks.get(key)
+        if found is None:
+            acks = self.config.acks
+            good, bad = answered_when_good(header, acks), answered_when_bad(header, acks)
+            found = (good or bad, bad and not good, awaits_application(header, acks))
+            if len(self._asks) < _ASKS_MAX:
+                self._asks[key] = found
+        return found
 
     # ------------------------------------------------------------- the desk of its connections
 
