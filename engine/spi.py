@@ -71,6 +71,9 @@ class Codec(Protocol):
     def encode(self, document: Document) -> bytes:
         """Return the document's bytes; what was not changed keeps its spelling."""
 
+    def notation(self, text: str) -> Any:
+        """Return the value that a constant in a route stands for, in this format's own notation (`ADT^A08`)."""
+
     def path(self, text: str) -> CompiledPath:
         """Compile a path; raise ExpressionError with the offset of what is wrong."""
 

@@ -69,6 +69,10 @@ class OpaqueCodec:
             raise Rejected("an opaque document holds a body and nothing else", code="unwritable")
         return body.read()
 
+    def notation(self, text: str) -> str:
+        """Return the text itself."""
+        return text
+
     def path(self, text: str) -> OpaquePath:
         """Compile `size` or `sha256`; ExpressionError."""
         if text not in _FACTS:

@@ -116,6 +116,10 @@ class TextCodec:
             text = f"character {error.start} does not exist in {content.charset}"
             raise Rejected(text, faults=(Fault("text", text, "unwritable"),), code="unwritable") from None
 
+    def notation(self, text: str) -> str:
+        """Return the text itself."""
+        return text
+
     def path(self, text: str) -> TextPath:
         """Compile `text`, `line[0]` or `line[*]`; ExpressionError."""
         found = _PATH.fullmatch(text)

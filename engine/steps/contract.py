@@ -52,7 +52,13 @@ class Compiled(Protocol):
 
 
 class Rendered(Protocol):
-    """A template compiled once; `evaluate` gives the bare value where the whole text is one `{expression}`."""
+    """A template compiled once; `evaluate` gives the bare value where the whole text is one `{expression}`.
+
+    `constant` is the text of one without expressions, else None.
+    """
+
+    @property
+    def constant(self) -> str | None: ...
 
     def render(self, scope: Scope) -> str: ...
 

@@ -11,13 +11,13 @@ from pydantic import Field, model_validator
 from engine.errors import Rejected
 from engine.model import Fault
 from engine.spi import CompiledPath, Document, Scope
+from engine.steps.assigning import Assignment, assignments
 from engine.steps.contract import (
     Compiled,
     ExpressionText,
     ItemExpressionText,
     ItemTemplateText,
     PathText,
-    Rendered,
     StepConfig,
     StepType,
     Workshop,
@@ -49,7 +49,7 @@ class Each:
 
     of: Compiled
     when: Compiled | None
-    set: tuple[tuple[CompiledPath, Rendered], ...]
+    set: tuple[Assignment, ...]
     remove: tuple[CompiledPath, ...]
     name: str
 
@@ -75,7 +75,7 @@ class Each:
         return found if isinstance(found, list) else (found,)
 
     def _change(self, item: Any, scope: Scope) -> None:
-        fresh = [(path, template.evaluate(scope)) for path, template in self.set]
+        fresh = [(path, evaluate(scope)) for path, evaluate in self.set]
         for path, value in fresh:
             path.set(item, value)
         for path in self.remove:
@@ -87,7 +87,7 @@ def _build(config: EachConfig, workshop: Workshop) -> Each:
     return Each(
         of=workshop.expression(config.of),
         when=None if config.when is None else inside.expression(config.when),
-        set=tuple((workshop.path(path), inside.template(text)) for path, text in config.set.items()),
+        set=assignments(config.set, inside, workshop),
         remove=tuple(workshop.path(path) for path in config.remove),
         name=config.of.removeprefix("msg."),
     )

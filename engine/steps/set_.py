@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from engine.spi import CompiledPath, Document, Scope
-from engine.steps.contract import PathText, Rendered, StepConfig, StepType, TemplateText, Workshop
+from engine.spi import Document, Scope
+from engine.steps.assigning import Assignment, assignments
+from engine.steps.contract import PathText, StepConfig, StepType, TemplateText, Workshop
 
 
 class SetConfig(StepConfig):
@@ -25,17 +26,17 @@ class SetConfig(StepConfig):
 class Set:
     """The compiled step."""
 
-    values: tuple[tuple[CompiledPath, Rendered], ...]
+    values: tuple[Assignment, ...]
 
     def __call__(self, document: Document, scope: Scope) -> Sequence[Document]:
-        fresh = [(path, template.evaluate(scope)) for path, template in self.values]
+        fresh = [(path, evaluate(scope)) for path, evaluate in self.values]
         for path, value in fresh:
             path.set(document.root, value)
         return (document,)
 
 
 def _build(config: SetConfig, workshop: Workshop) -> Set:
-    return Set(tuple((workshop.path(path), workshop.template(text)) for path, text in config.values.items()))
+    return Set(assignments(config.values, workshop, workshop))
 
 
 STEP = StepType("set", SetConfig, _build)

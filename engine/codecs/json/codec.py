@@ -44,6 +44,10 @@ class JsonCodec:
         """Wrap a value that was made, not received."""
         return JsonDocument(root, envelope)
 
+    def notation(self, text: str) -> str:
+        """Return the text itself."""
+        return text
+
     def path(self, text: str) -> JsonPath:
         """Compile `appointment.start`, `participant[0].actor`, `[*]`, `items[.code == "X"]`; ExpressionError."""
         return compile_path(text)

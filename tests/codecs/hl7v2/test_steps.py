@@ -41,13 +41,14 @@ def test_set_writes_values_and_copies_parts() -> None:
         "MSH-5": "RIS",
         "PV1-3.1": "{table('units', msg.PV1-3.1, miss='keep')}",
         "PV1-7": "{msg.EVN-5}",
-        "ZPV-4": "a^b",
+        "ZPV-4": "{'a^b'}",
+        "ZPV-5": "a^b",
     }
     expected = (
         ADT.replace("|LAB|", "|RIS|")
         .replace("3W^", "TROIS^")
         .replace('""^x', '""^x||1234^Roy^Ana')
-        .replace("c|\r", "c||a\\S\\b\r")
+        .replace("c|\r", "c||a\\S\\b|a^b\r")
     )
     assert after("set", {"values": values}) == [expected]
 
