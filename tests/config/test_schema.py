@@ -24,11 +24,11 @@ KINDS = {"config.yaml": "config", "partners": "partner", "routes": "route", "map
 
 
 @pytest.fixture(scope="module")
-def schemas() -> Iterator[dict[str, Any]]:
+def schemas() -> dict[str, Any]:
     """The schemas with the sample channels in the place of the real ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plugins_module, "installed", plugins)
-        yield configuration_schemas()
+        return configuration_schemas()
 
 
 def as_an_editor_reads(node: Node) -> Any:
