@@ -179,9 +179,7 @@ def _leave(
         if settlement.lane is LaneEffect.PARK:
             for lane in places:
                 lanes.park(tx, lane, sequence)
-                if (
-                    not before.holds
-                ):  # it had left the lane while it waited for its confirmation; others went on
+                if not before.holds:  # it had left while it waited for its confirmation; others went on
                     lanes.block_behind(tx, lane, sequence)
     elif tx.open_lanes and state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
         _overtake(tx, places, sequence)
