@@ -43,7 +43,7 @@ class Listening:
     ids: IdSource
     number: int = 0
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     async def serve(
         self, host: str, port: int, tls: ssl.SSLContext | None, ready: Callable[[str, int], None]
@@ -55,13 +55,16 @@ class Listening:
             await self.done.wait()
         finally:
             server.close()
-            for writer in list(self._writers):
+            for writer in self._open.values():
                 writer.close()
+            await asyncio.gather(*self._open, return_exceptions=True)
             await server.wait_closed()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = Frames()
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         try:
             while data := await reader.read(_READ):
                 for message in frames.feed(data):
@@ -73,7 +76,7 @@ class Listening:
         except (OSError, TooLarge):
             return  # the sender is gone, or sends no messages: its connection ends, the others go on
         finally:
-            self._writers.discard(writer)
+            del self._open[task]
             with suppress(OSError):
                 writer.close()
 

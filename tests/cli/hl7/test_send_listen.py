@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -184,6 +186,23 @@ def test_the_two_verbs_meet_over_mutual_tls(shell: Shell) -> None:
     assert [each["type"] for each in told] == ["ADT^A01", "ADT^A02"] * 2
     assert len({each["control_id"] for each in told}) == 4
     assert len(list((shell.folder / "kept").glob("*.hl7"))) == 4
+
+
+def test_the_listener_ends_quietly_with_connections_open(shell: Shell) -> None:
+    listening = Listener(shell.folder)
+    with socket.create_connection(("127.0.0.1", int(listening.address.rpartition(":")[2])), 5) as wire:
+        wire.sendall(b"\x0b" + ADMISSION + b"\x1c\r")
+        assert b"MSA|AA|MSG00001" in wire.recv(4096)
+        listening.process.send_signal(signal.SIGINT)
+        assert [each["control_id"] for each in listening.ended()] == ["MSG00001"]
+
+
+def test_several_connections_end_without_a_word(shell: Shell) -> None:
+    write(shell.folder, a=ADMISSION)
+    listening = Listener(shell.folder, "--count", "40")
+    ended = shell("hl7", "send", listening.address, "a.hl7", "--count", "40", "--connections", "4", "--json")
+    assert ended.json["codes"] == {"AA": 40}
+    assert len(listening.ended()) == 40
 
 
 def test_a_refusal_ends_the_sending_with_1_and_is_shown(shell: Shell) -> None:
