@@ -68,6 +68,15 @@ class _Levels:
                     level = max(level, _LEVELS["minimal"])
         return level
 
+    def of_enclosure(self, way: Way) -> int:
+        """Return the least that a destination's `body` and `name` hold of the message."""
+        if not isinstance(way, Destination):
+            return _LEVELS["none"]
+        if way.body is not None:
+            return _LEVELS["full"]
+        named = way.called is not None and _tells(way.called, self._tables)
+        return _LEVELS["minimal" if named else "none"]
+
     def _of_mapper(self, name: str) -> int:
         if name not in self._of_mappers:
             tree = self._mappers.tree(name)
@@ -104,8 +113,7 @@ class _Check:
 
     def _way(self, at: Location, way: Way, steps: Sequence[Mapping[str, Any]]) -> None:
         """Compare what one endpoint gets with what it may; among several, some must be able to take it."""
-        enclosed = isinstance(way, Destination) and way.body is not None
-        gets = _LEVELS["full"] if enclosed else self._levels.of_steps(steps)
+        gets = max(self._levels.of_steps(steps), self._levels.of_enclosure(way))
         endpoints = self._levels.of_endpoints(way)
         able = any(names for level, names in endpoints.items() if level >= gets)
         unable = [name for level, names in endpoints.items() if level < gets for name in names]

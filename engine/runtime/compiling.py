@@ -30,8 +30,8 @@ from engine.runtime.board import CompiledRoute
 from engine.runtime.enclosure import Enclosure, Value
 from engine.runtime.outlet import Exposure, Outlet, Way
 from engine.runtime.program import Entry, OneOf, Onward, Program, Rejection
-from engine.runtime.supplies import Supplies
-from engine.runtime.tracing import Trace, build_steps
+from engine.runtime.supplies import Supplies, names_read
+from engine.runtime.tracing import CONTENT, Trace, build_steps
 from engine.runtime.workshop import Workshop
 from engine.spi import Scope
 from engine.steps.validate import judged_by_standard
@@ -255,11 +255,16 @@ class _RouteCompiler:
                 made=trace.made,
             )
 
-    def _enclosure(self, at: Location, destination: Destination, workshop: Workshop) -> Enclosure | None:
+    def _enclosure(self, at: Location, destination: Destination, workshop: Workshop) -> _Enclosed:
         body = self._value((*at, "body"), destination.body, workshop)
         with self._placed(*at, "name"):
             name = None if destination.called is None else workshop.template(destination.called)
-        return None if body is None and name is None else Enclosure(body, name)
+        if body is not None:
+            return Enclosure(body, name), Exposure.FULL
+        if name is None:
+            return None, Exposure.NOTHING
+        tells = names_read(name.names, name.paths) & CONTENT
+        return Enclosure(None, name), Exposure.MINIMAL if tells else Exposure.NOTHING
 
     def _check_single(self, at: Location, way: FallbackWay) -> None:
         for index, step in enumerate(way.steps):
@@ -285,12 +290,14 @@ class _RouteCompiler:
             raise ConfigurationError([locate(self._loaded.tree, location).problem(str(error))]) from error
 
 
-def _enclosed(way: Way, enclosure: Enclosure | None) -> Way:
-    """Return the way with what it carries instead of the document, which may be anything of the message."""
-    if enclosure is None:
-        return way
-    exposure = way.exposure if enclosure.body is None else Exposure.FULL
-    return replace(way, enclosure=enclosure, exposure=exposure)
+_Enclosed = tuple[Enclosure | None, Exposure]
+"""What travels instead of a document or names it, and the most that it may hold of the message."""
+
+
+def _enclosed(way: Way, enclosed: _Enclosed) -> Way:
+    """Return the way with what it carries instead of the document, or under a name."""
+    enclosure, exposure = enclosed
+    return replace(way, enclosure=enclosure, exposure=max(way.exposure, exposure))
 
 
 def parks(config: RouteConfig) -> bool:

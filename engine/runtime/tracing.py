@@ -16,7 +16,8 @@ from engine.steps import step_type
 _KEEPING = READING | {"split", "remove"}
 """Steps that add nothing to a document."""
 
-_CONTENT = frozenset({"msg", "source", "vars", "memory"})
+CONTENT = frozenset({"msg", "source", "vars", "memory"})
+"""Names by which a text reads the message."""
 
 
 Revision = Callable[[Document, Scope], Document]
@@ -88,4 +89,4 @@ def _after(name: str, config: Any, at: Trace, supplies: Supplies) -> Trace:
 def _adds_content(config: Any, at: Trace, supplies: Supplies) -> bool:
     workshop = Workshop(supplies, at.codec, source=at.source)
     made = [workshop.template(text) for text in config.values.values()]
-    return any(names_read(template.names, template.paths) & _CONTENT for template in made)
+    return any(names_read(template.names, template.paths) & CONTENT for template in made)

@@ -118,6 +118,21 @@ def test_an_endpoint_that_may_not_hold_content_gets_none(tmp_path: Path) -> None
         routed(tmp_path, route)
 
 
+def test_a_name_that_tells_of_the_message_goes_to_no_endpoint_that_may_not_know(tmp_path: Path) -> None:
+    route = """
+route: pdf
+from: labo
+steps: [map: appointment-notice]
+to: [{endpoint: clinique-abc.mail, name: "NAME"}]
+"""
+    with pytest.raises(ConfigurationError, match="its `phi` forbids it"):
+        routed(tmp_path, route.replace("NAME", "{vars.note}.txt"))
+    (told,) = routed(tmp_path, route.replace("NAME", "{meta.file}.txt")).deliveries
+    assert (told.state.word, told.reason) == ("dead", "phi")
+    (harmless,) = routed(tmp_path, route.replace("NAME", "{meta.id}.txt")).deliveries
+    assert harmless.state.word == "pending"
+
+
 def test_a_document_may_be_named(tmp_path: Path) -> None:
     route = 'route: pdf\nfrom: labo\nto: [{endpoint: clinique-abc.emr, name: "{msg.OBR-3}.hl7"}]\n'
     made = routed(tmp_path, route)
