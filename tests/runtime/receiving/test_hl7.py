@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ConfigurationError
+from engine.errors import ConfigurationError, Rejected
 from engine.model import Disposition, Receipt, State
-from engine.store.protocol import Query
+from engine.store.protocol import Operation, Query, Verb
 from tests.runtime.receiving.house import House, house, told
 from tests.runtime.receiving.project import assembled
 
@@ -269,6 +269,17 @@ async def test_an_unreadable_message_holds_no_route(tmp_path: Path) -> None:
         await received(inside, b"nothing of the kind")
         await received(inside)
         assert [row.delivery.kind for row in await inside.rows(states=(State.PENDING,))] == ["ADT^A01"]
+
+
+async def test_what_still_cannot_be_read_is_a_dead_letter_again_after_its_release(tmp_path: Path) -> None:
+    async with routing(tmp_path, ALL) as inside:
+        await received(inside, b"nothing of the kind")
+        (row,) = await inside.rows(open_dead=True)
+        release = Operation(Verb.RELEASE, row.delivery.sequence, "ops", "mended", inside.clock.now_ms())
+        released = await inside.store.operate(release)
+        assert released.state is State.PENDING
+        with pytest.raises(Rejected, match="does not begin with MSH"):
+            await inside.router(released)
 
 
 async def test_json_that_cannot_be_read_is_a_refusal_and_nothing_else(tmp_path: Path) -> None:
