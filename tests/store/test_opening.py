@@ -20,7 +20,7 @@ from engine.store.sqlite import connection, place
 from engine.store.sqlite.statements import migrations
 from engine.store.sqlite.store import SqliteStore, open_sqlite
 from engine.testing.virtual_clock import VirtualClock
-from tests.store.making import EMR, NINE, NOW, acceptance, duty, message
+from tests.store.making import EMR, NINE, NOW, acceptance, duty, message, settled
 
 
 @asynccontextmanager
@@ -197,6 +197,20 @@ def test_migrations_apply_once_each(folder: Path) -> None:
     assert again.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall() == schema
     assert again.execute("PRAGMA user_version").fetchall() == [(len(migrations()),)]
     again.close()
+
+
+async def test_a_store_of_the_first_schema_goes_on_with_what_it_owes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "store.db"
+    with monkeypatch.context() as before:
+        before.setattr(connection, "migrations", lambda: migrations()[:1])
+        connection.open_writer(path).close()
+    async with open_sqlite(path, clock=VirtualClock(NINE), ballast_bytes=0) as store:
+        both = (await store.accept(acceptance(duty("a", also=("b",))))).ready[0]
+        await store.accept(acceptance(duty("b")))
+        result = await store.settle(settled(both))
+    assert [each.lane for each in result.heads] == list(both.also)
 
 
 def test_a_migration_that_breaks_leaves_the_version_before_it(
