@@ -133,7 +133,8 @@ class Message:
 
     `selector` is the channel's own door within a listener (`POST /v1/appointments`), "" where it has none.
     `control_id` is the sender's id as text ("" when unknown): CloudEvents `source` + space + `id`, MSH-10,
-    AMQP message_id. `headers` is bounded and allow-listed by the channel, keys in lower case.
+    AMQP message_id. `headers` is bounded and allow-listed by the channel, keys in lower case. `faults` are what the
+    channel itself holds against the message: the intake refuses it, journals that, and keeps the bytes.
     """
 
     id: str
@@ -149,6 +150,7 @@ class Message:
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     meta: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     replay_of: str | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,8 +191,9 @@ class MllpInbound(Inbound):
         refusal = self._refusal(header, frame, connection)
         if refusal is not None:
             return refusal
+        faults = self._faults(header, data)
         try:
-            return await self._served(header, data, self._callers[connection])
+            return await self._served(header, data, self._callers[connection], faults)
         except Transient:
             return self._later(header)
         except CommitUnknown:
@@ -213,8 +214,12 @@ class MllpInbound(Inbound):
 
     # ------------------------------------------------------------- steps
 
-    async def _served(self, header: Header, data: bytes, caller: Caller) -> bytes:
+    async def _served(self, header: Header, data: bytes, caller: Caller, faults: tuple[Fault, ...]) -> bytes:
         """Hand a message in, and return its acknowledgements once it is durable."""
+        if faults:  # the intake refuses it, and keeps the bytes
+            self.count("refused_" + faults[0].code)
+            receipt = await self._hand_in(header, data, caller, faults=faults)
+            return self._framed(from_stored(receipt.reply), durable=True)
         if header.fields[8][:3] == "ACK" and await self._confirmed(data, caller):
             return self._framed(self._acks.received(header), durable=True)
         if self._sequences is not None and header.fields[12]:
@@ -233,33 +238,40 @@ class MllpInbound(Inbound):
         return known
 
     def _refusal(self, header: Header, frame: Frame, connection: Connection) -> bytes | None:
-        """Return the answer to a message that is not handed in, None where it is."""
-        fault: Fault | None = None
-        if frame.fault:
-            fault = _FAULTS[frame.fault]
-        elif holds_several(frame.content):
-            fault = Fault("MSH[2]", "two messages in one frame: send each in a frame of its own", "100")
-        elif len(header.fields[9]) > CONTROL_ID_MAX:
-            fault = Fault("MSH-10", f"the message's id is longer than {CONTROL_ID_MAX} characters", "102")
-        elif self._senders and not self._expects(header):
-            fault = Fault("MSH-3", "this sending application and facility do not send here", "207")
-        else:
-            short = connection.admitted(len(frame.content))
-            fault = _FAULTS[short] if short else None
-        if fault is None:
+        """Return the answer to a message of which too little is here to hand it in, None where it is handed in."""
+        short = frame.fault or connection.admitted(len(frame.content))
+        if not short:
             return None
+        fault = _FAULTS[short]
         self.count("refused_" + (fault.code or "207"))
         if fault is BUSY:
             return self._later(header)
         self._log("refused", fault.text, address=connection.address, partner=self.config.partner)
         return self._framed(self._acks.answer(header, "AR", (fault,), kept=False), durable=True)
 
+    def _faults(self, header: Header, data: bytes) -> tuple[Fault, ...]:
+        """Return what the listener holds against a message before anybody reads it."""
+        if holds_several(data):
+            return (Fault("MSH[2]", "two messages in one frame: send each in a frame of its own", "100"),)
+        if len(header.fields[9]) > CONTROL_ID_MAX:
+            return (Fault("MSH-10", f"the message's id is longer than {CONTROL_ID_MAX} characters", "102"),)
+        if self._senders and not self._expects(header):
+            return (Fault("MSH-3", "this sending application and facility do not send here", "207"),)
+        return ()
+
     def _expects(self, header: Header) -> bool:
         application, facility = header.sending_application, header.sending_facility
         known = self._senders
         return (application, facility) in known or (application, "") in known or ("", facility) in known
 
-    async def _hand_in(self, header: Header, data: bytes, caller: Caller, sequence: str = "") -> Receipt:
+    async def _hand_in(
+        self,
+        header: Header,
+        data: bytes,
+        caller: Caller,
+        sequence: str = "",
+        faults: tuple[Fault, ...] = (),
+    ) -> Receipt:
         assert self._intake is not None
         message = Message(
             id=self._new_id(),
@@ -268,10 +280,11 @@ class MllpInbound(Inbound):
             codec=self._codec,
             received_ms=self._now_ms(),
             partner=caller.partner or self.config.partner,
-            control_id=header.fields[9],
+            control_id=header.fields[9][:CONTROL_ID_MAX],
             peer=caller.peer,
             content_type=self._content_type,
             meta=self._meta(header),
+            faults=faults,
         )
         return await self._intake(message, AckExchange(self._acks, header, sequence))
 

@@ -38,6 +38,9 @@ MAX_PATH = 200
 MAX_ID = 512
 """Characters of a sender's id that are kept as they are; they stand in an index."""
 
+_UNREADABLE_CODES = frozenset({"malformed", "100"})
+"""Codes of a channel's own faults by which nobody can read the message; 100: HL7 table 0357, segment sequence."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -137,6 +140,8 @@ class Planner:
         routes = door.at(message.selector)
         if not routes:
             return _unwanted(door, _NO_ROUTE)
+        if message.faults:
+            return self._unfit(message, routes)
         try:
             document = codec(message.codec).decode(message)
         except Rejected as error:
@@ -165,6 +170,17 @@ class Planner:
         dead = Later(State.DEAD, POISON)
         plan = self._together(door, [(_any(route), dead) for route in door.at(message.selector)])
         plan.poison = True
+        return plan
+
+    def _unfit(self, message: Message, routes: Sequence[CompiledRoute]) -> Plan:
+        """Return the refusal of what its channel found at fault; what cannot be read is a dead letter, too."""
+        faults = message.faults
+        error = Rejected(faults[0].text, faults=faults, code=faults[0].code)
+        if any(fault.code in _UNREADABLE_CODES for fault in faults):
+            plan = self._unreadable(message, routes, error)
+        else:
+            plan = _refused([(_any(route), error) for route in routes])
+        plan.code = "AR"
         return plan
 
     def _unreadable(self, message: Message, routes: Sequence[CompiledRoute], error: Rejected) -> Plan:

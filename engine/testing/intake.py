@@ -87,9 +87,12 @@ class RecordingIntake:
             await self._gate.wait()
             if isinstance(line, BaseException):
                 raise line
-            faults = REFUSAL if line in (Disposition.REFUSED, Disposition.COLLISION) else ()
-            verdict = Verdict(line, message.id, faults)
-            receipt = Receipt(line, message.id, exchange.reply(verdict))
+            if message.faults:  # as the engine does: refused, and kept
+                verdict = Verdict(Disposition.REFUSED, message.id, message.faults, code="AR")
+            else:
+                faults = REFUSAL if line in (Disposition.REFUSED, Disposition.COLLISION) else ()
+                verdict = Verdict(line, message.id, faults)
+            receipt = Receipt(verdict.disposition, message.id, exchange.reply(verdict))
             self.returned.append(receipt)
             return receipt
         finally:

@@ -18,12 +18,20 @@ from tests.store.contract_accept import AcceptContract
 from tests.store.contract_archive import ArchiveContract
 from tests.store.contract_lanes import LaneContract
 from tests.store.contract_operate import OperateContract
+from tests.store.contract_overtaking import OvertakingContract
 from tests.store.contract_several import SeveralContract
 from tests.store.contract_state import StateContract
 
 
 class StoreContract(
-    AcceptContract, LaneContract, SeveralContract, OperateContract, ArchiveContract, StateContract, ABC
+    AcceptContract,
+    LaneContract,
+    OvertakingContract,
+    SeveralContract,
+    OperateContract,
+    ArchiveContract,
+    StateContract,
+    ABC,
 ):
     """All facets; `open` gives an empty store in a folder of its own."""
 

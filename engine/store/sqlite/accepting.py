@@ -133,7 +133,13 @@ def add_deliveries(
     ready: list[Delivery] = []
     nudged: list[Delivery] = []
     for item in new:
+        if item.state in _NEVER_NEW:
+            raise Conflict(f"a delivery is not created {item.state.word}")
         sequence, lane, blocked, also = _add_delivery(tx, item, brought)
+        if item.remembers and item.lane:
+            tx.cursor.execute(_LEARNER, (sequence, tx.digests.owner(item.lane)))
+        if item.state is State.DEAD and lane is not None:
+            _stop_lanes(tx, (lane, *also), sequence, parks=item.parks)
         if lane is not None and (item.recalls or (item.supersedes and blocked)) and item.state < _TERMINAL:
             head, freed = lanes.overtake(tx, rows, item, sequence, lane)
             heads = freed if head is None else [head, *freed]
@@ -244,8 +250,6 @@ def _add_delivery(
 ) -> tuple[int, bytes | None, bool, tuple[bytes, ...]]:
     """Write one delivery; return its sequence and lane, whether it waits in one, and its further lanes."""
     state, names = item.state, tx.names
-    if state in _NEVER_NEW:
-        raise Conflict(f"a delivery is not created {state.word}")
     duty = (item.route, item.route_version, item.destination, item.kind)
     route, version, destination, kind = names.together(tx.cursor, _DUTY, duty)
     chain = names.chain_id(tx.cursor, item.chain)
@@ -256,16 +260,9 @@ def _add_delivery(
     holds = lane is not None and not terminal
     blocked = holds and lane is not None and lanes.enter(tx, lane)
     sequence = tx.delivery = tx.delivery + 1
-    also: tuple[bytes, ...] = ()
-    if item.also and lane is not None:
-        also = _further(tx, item, endpoint, lane)
-        if lanes.join(tx, sequence, also, _standing(state)):
-            blocked = True
-    if item.remembers and item.lane:
-        tx.cursor.execute(_LEARNER, (sequence, tx.digests.owner(item.lane)))
-    flags = overtakes | (FALLBACK if item.fallback else 0) | (TRACED if brought.trace else 0)
-    if also:
-        flags |= SEVERAL
+    also = _join_further(tx, item, sequence, endpoint, lane) if item.also else _NO_LANES
+    blocked = blocked or also.blocked
+    flags = _flags(item, brought, overtakes, also.lanes)
     tx.deliveries += (
         sequence,
         brought.sequence,
@@ -298,15 +295,37 @@ def _add_delivery(
         place = (0, 0, chain, endpoint, route, destination, lane, holds, 0)
         whose = (brought.sequence, 0, 0, 0, item.part, brought.bucket, flags)
         tx.known[sequence] = tuple.__new__(Standing, place + whose)
-    if state is State.DEAD and lane is not None:
-        _stop_lanes(tx, (lane, *also), sequence, parks=item.parks)
-    return sequence, lane, blocked, also
+    return sequence, lane, blocked, also.lanes
 
 
-def _further(tx: Transaction, item: NewDelivery, endpoint: int, lane: bytes) -> tuple[bytes, ...]:
-    """Return the lanes of the further keys, each once and without the first."""
+class Further(NamedTuple):
+    """The lanes of a delivery's further keys, and whether it waits in one of them."""
+
+    lanes: tuple[bytes, ...] = ()
+    blocked: bool = False
+
+
+_NO_LANES = Further()
+
+
+def _join_further(
+    tx: Transaction, item: NewDelivery, sequence: int, endpoint: int, lane: bytes | None
+) -> Further:
+    """Let a delivery stand in the lanes of its further keys, each once and without the first."""
+    if lane is None:
+        return _NO_LANES
     named = dict.fromkeys(tx.digests.lane(endpoint, key) for key in item.also if key)
-    return tuple(each for each in named if each != lane)
+    further = tuple(each for each in named if each != lane)
+    return Further(further, lanes.join(tx, sequence, further, _standing(item.state)))
+
+
+def _flags(item: NewDelivery, brought: Brought, overtakes: int, further: tuple[bytes, ...]) -> int:
+    return (
+        overtakes
+        | (FALLBACK if item.fallback else 0)
+        | (TRACED if brought.trace else 0)
+        | (SEVERAL if further else 0)
+    )
 
 
 def _standing(state: State) -> int:

@@ -46,13 +46,7 @@ def standing_of(tx: Transaction, delivery: int) -> Standing:
 def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequence[Content] = ()) -> Settled:
     """Change a delivery whose revision is still the one that was read."""
     sequence = settlement.delivery
-    before = tx.known.pop(sequence, None)
-    if before is None or before.revision != settlement.revision:
-        before = standing_of(tx, sequence)
-    if before.revision != settlement.revision:
-        raise Conflict(f"delivery {sequence} is at revision {before.revision}, not {settlement.revision}")
-    if before.state >= _TERMINAL:
-        raise Conflict(f"delivery {sequence} has ended: {STATES[before.state].word}")
+    before = _unchanged(tx, settlement)
     state, reason = settlement.state, clean(settlement.reason) or None
     terminal = state >= _TERMINAL
     leaves = terminal or settlement.lane is not LaneEffect.KEEP
@@ -89,20 +83,34 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     if settlement.remember:
         _remember(tx, sequence, before, settlement.remember)
     following = None
-    heads: list[Delivery] = []
+    heads: Sequence[Delivery] = ()
     if leaves and before.lane is not None:
         places = lanes.places_of(tx, sequence, before.lane, before.flags)
         became = _leave(tx, settlement, before, places)
         following = _next(tx, rows, became[0], settlement.pass_kind, before.lane) if became else None
         if len(became) > 1:
             heads = [head for each in became[1:] if each is not None and (head := rows.sendable(each))]
+    spawned: Sequence[Delivery] = ()
     if settlement.spawn or settlement.keys or contents:
-        return Settled(before.revision + 1, following, _spawn(tx, rows, settlement, before, contents), heads)
-    return (
-        Settled(before.revision + 1, following, heads=heads)
-        if heads
-        else Settled(before.revision + 1, following)
-    )
+        spawned = _spawn(tx, rows, settlement, before, contents)
+    return Settled(before.revision + 1, following, spawned, heads)
+
+
+def _unchanged(tx: Transaction, settlement: Settlement) -> Standing:
+    """Return how the delivery stands.
+
+    Raises:
+        Conflict: it has ended, or was changed since it was read.
+    """
+    sequence = settlement.delivery
+    before = tx.known.pop(sequence, None)
+    if before is None or before.revision != settlement.revision:
+        before = standing_of(tx, sequence)
+    if before.revision != settlement.revision:
+        raise Conflict(f"delivery {sequence} is at revision {before.revision}, not {settlement.revision}")
+    if before.state >= _TERMINAL:
+        raise Conflict(f"delivery {sequence} has ended: {STATES[before.state].word}")
+    return before
 
 
 def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: AttemptRow) -> None:

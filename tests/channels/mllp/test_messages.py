@@ -108,7 +108,8 @@ async def test_two_messages_in_one_frame_are_refused_and_the_connection_stays_up
             "two messages in one frame: send each in a frame of its own|"
             "two messages in one frame: send each in a frame of its own\r"
         )
-        assert not door.intake.messages
+        (kept,) = door.intake.messages
+        assert kept.body.read() == message("A") + message("B")
         assert msa(await connection.ask(message("C"))) == "MSA|AA|C"
 
 
@@ -225,7 +226,7 @@ async def test_a_sender_that_was_not_agreed_on_is_refused() -> None:
         answer = plain(await connection.ask(message()))
         assert "MSA|AR|MSG00001|this sending application and facility do not send here\r" in answer
         assert "ERR||MSH^1^3^1|207^Application internal error^HL70357|E" in answer
-        assert not door.intake.messages
+        assert [kept.faults[0].path for kept in door.intake.messages] == ["MSH-3"]
         assert door.events("refused_207") == 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from engine.ids import IdSource
-from engine.model import Body, Certificate, Delivery, Disposition, Message, Peer, Receipt, Verdict
+from engine.model import Body, Certificate, Delivery, Disposition, Fault, Message, Peer, Receipt, Verdict
 from engine.runtime.assembling import Assembled
 from engine.runtime.board import Current
 from engine.runtime.budget import Budget
@@ -112,6 +112,7 @@ class House:
         control_id: str = "",
         certificate: Certificate | None = None,
         meta: Mapping[str, object] | None = None,
+        faults: tuple[Fault, ...] = (),
     ) -> Message:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         return Message(
@@ -127,6 +128,7 @@ class House:
             content_type=content_type,
             headers=headers or {},
             meta=meta or {},
+            faults=faults,
         )
 
     async def post(self, content: object, **how: Any) -> Receipt:

@@ -114,7 +114,7 @@ def test_a_text_is_sent_as_plain_text(tmp_path: Path) -> None:
 
 def test_an_endpoint_that_may_not_hold_content_gets_none(tmp_path: Path) -> None:
     route = "route: pdf\nfrom: labo\nto: [{endpoint: clinique-abc.mail, body: msg.OBR-3}]\n"
-    with pytest.raises(ConfigurationError, match='"clinique-abc.mail" gets the whole message'):
+    with pytest.raises(ConfigurationError, match=r'"clinique-abc\.mail" gets the whole message'):
         routed(tmp_path, route)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.errors import ConfigurationError, Rejected
-from engine.model import Disposition, Receipt, State
+from engine.model import Disposition, Fault, Receipt, State
 from engine.store.protocol import Operation, Query, Verb
 from tests.runtime.receiving.house import House, house, told
 from tests.runtime.receiving.project import assembled
@@ -254,6 +254,19 @@ async def test_what_cannot_be_read_is_refused_and_its_bytes_are_a_dead_letter(tm
         assert (message.disposition, row.delivery.reason) == (Disposition.REFUSED, "unreadable")
         assert await inside.sent(row.delivery) == b"PID|1||000123\r"
         assert (await inside.store.tally()).conserved
+
+
+@pytest.mark.parametrize(("code", "dead"), [("100", True), ("207", False)])
+async def test_what_the_channel_holds_against_a_message_is_refused_and_its_bytes_are_kept(
+    tmp_path: Path, code: str, dead: bool
+) -> None:
+    async with routing(tmp_path, ALL) as inside:
+        receipt = await received(inside, faults=(Fault("MSH-3", "nobody we know", code),))
+        (message,) = await inside.store.messages(Query(listener="adt"))
+        assert message.disposition is receipt.disposition is Disposition.REFUSED
+        assert await inside.store.body(message.sequence, "raw") is not None
+        assert bool(await inside.rows(open_dead=True)) is dead
+        assert [fault[2] for fault in told(receipt)["faults"]] == [code]
 
 
 async def test_a_refusal_is_never_replayed(tmp_path: Path) -> None:
