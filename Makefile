@@ -9,7 +9,7 @@ DOCS_COMMAND ?= $(BIN)/passerelle schema --write docs/reference
 SETUP := PYTHON="$(PYTHON)" sh deploy/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak bench docs wheel clean
+.PHONY: help run test check soak corpus bench docs wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1	\2/p' Makefile
@@ -28,6 +28,10 @@ check: .venv/ready-test ## lint, types and import rules only
 
 soak: .venv/ready-test ## random faults for a long time
 	$(BIN)/pytest -q -m soak
+
+corpus: .venv/ready-test ## every HL7 v2 message of ../shared/corpus: codec, leaves, sockets; prints the counts
+	@test -d ../shared/corpus/messages || { echo "make corpus: there is no ../shared/corpus/messages" >&2; exit 1; }
+	$(BIN)/pytest -q -rP --show-capture=stdout -m "soak or not soak" tests/codecs/hl7v2/test_corpus.py tests/corpus/test_socket.py
 
 bench: .venv/ready-test ## measure, into bench/RESULTS.md
 	$(BENCH_COMMAND)

@@ -1,0 +1,1 @@
+"""Other projects' messages, and a synthetic set like them, through a real engine over real MLLP sockets."""
