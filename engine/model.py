@@ -188,6 +188,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """An answer to a sender that goes to an endpoint (`partner.endpoint`) instead of back on its connection."""
+
+    endpoint: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The partner's evidence: `code` in its own protocol (`202`, `AA`, `250`), bounded body, seconds taken aside.
 

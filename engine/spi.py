@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from anyio.abc import TaskStatus
 
 from engine.clock import Clock
-from engine.model import Attempt, Certificate, Confirmation, Message, Receipt, Reply, Verdict
+from engine.model import Announcement, Attempt, Certificate, Confirmation, Message, Receipt, Reply, Verdict
 
 # --------------------------------------------------------------------------- documents
 
@@ -146,6 +146,13 @@ class Conversation(Exchange, Protocol):
 
     def relay(self, answer: Reply) -> bytes:
         """Render a partner's answer as the reply, in the channel's own form."""
+
+
+class Announcing(Exchange, Protocol):
+    """An exchange that may answer by an endpoint too (an application acknowledgement on a connection of its own)."""
+
+    def announce(self, verdict: Verdict) -> Announcement | None:
+        """Return what is delivered to an endpoint, stored in the commit of the verdict; None where nothing is."""
 
 
 class Admission(Protocol):

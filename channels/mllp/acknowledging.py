@@ -20,11 +20,13 @@ from engine.codecs.hl7v2.paths import compile_path
 from engine.codecs.hl7v2.reading import parse
 from engine.codecs.hl7v2.writing import write
 from engine.errors import PasserelleError
-from engine.model import Disposition, Fault, Reply, Verdict
+from engine.model import Announcement, Body, Disposition, Fault, Reply, Verdict
 
 _BETWEEN: Final = b"\x1c\r"
 _MSA_1: Final = compile_path("MSA-1")
 _MSA_2: Final = compile_path("MSA-2")
+_CONDITIONS: Final = (compile_path("MSH-15"), compile_path("MSH-16"))
+CONTENT_TYPE: Final = "x-application/hl7-v2+er7"
 _REJECTING: Final = frozenset({"malformed", "unmatched", "200", "201", "202", "203"})
 _OURS: Final = frozenset({"206", "207"})
 _POSITIVE: Final = (Disposition.ACCEPTED, Disposition.FILTERED, Disposition.DUPLICATE)
@@ -46,9 +48,15 @@ def from_stored(reply: bytes) -> list[bytes]:
 
 
 class Acknowledger:
-    """Makes the acknowledgements of one listener; MSH-7 is told in the listener's zone."""
+    """Makes the acknowledgements of one listener; MSH-7 is told in the listener's zone.
 
-    def __init__(self, clock: Clock, new_id: Callable[[], str], *, zone: str, acks: Acks) -> None:
+    `elsewhere` is the endpoint that the application's go to in the enhanced mode, "" for the sender's connection.
+    """
+
+    def __init__(
+        self, clock: Clock, new_id: Callable[[], str], *, zone: str, acks: Acks, elsewhere: str = ""
+    ) -> None:
+        self.elsewhere = elsewhere
         self._clock = clock
         self._new_id = new_id
         self._zone = ZoneInfo(zone)
@@ -60,8 +68,22 @@ class Acknowledger:
         self, to: Header, code: str, faults: Sequence[Fault] = (), *, kept: bool, sequence: str = ""
     ) -> list[bytes]:
         """Return what is sent for a message that the original mode would answer with `code`, in order."""
-        codes = answers(conditions(to, self._acks), code, kept=kept)
+        asked = conditions(to, self._acks)
+        codes = answers(asked, code, kept=kept)
+        if self.elsewhere and kept and asked is not None:
+            codes = tuple(each for each in codes if each[0] == "C")
         return [self._one(to, each, faults, sequence) for each in codes]
+
+    def announced(self, to: Header, code: str, faults: Sequence[Fault], *, kept: bool) -> bytes | None:
+        """Return the application acknowledgement that goes elsewhere, None where there is none.
+
+        It is a message of its own that asks for no acknowledgement (v2.5.1 2.9.3.2).
+        """
+        asked = conditions(to, self._acks)
+        if not self.elsewhere or not kept or asked is None:
+            return None
+        codes = [each for each in answers(asked, code, kept=True) if each[0] == "A"]
+        return _unasking(self._one(to, codes[0], faults, "")) if codes else None
 
     def positive(self, to: Header, sequence: str) -> bytes:
         """Return the stored form of what is sent for a message that is taken."""
@@ -131,17 +153,37 @@ class AckExchange:
         code = code_of(verdict)
         if code == "AA":
             return self._acks.positive(self._header, self._sequence)
-        faults = tuple(_of_content(fault) for fault in verdict.faults) or (
-            BUSY if late(verdict) else REFUSED,
-        )
         acks = self._acks.answer(
-            self._header, code, faults, kept=not _unsupported(verdict), sequence=self._sequence
+            self._header, code, _told(verdict), kept=not _unsupported(verdict), sequence=self._sequence
         )
         return stored(acks)
+
+    def announce(self, verdict: Verdict) -> Announcement | None:
+        """Return the application acknowledgement of the enhanced mode where it goes to an endpoint of its own."""
+        acks = self._acks
+        if not acks.elsewhere or verdict.disposition is Disposition.DUPLICATE:
+            return None
+        code = code_of(verdict)
+        faults = () if code == "AA" else _told(verdict)
+        ack = acks.announced(self._header, code, faults, kept=not _unsupported(verdict))
+        return None if ack is None else Announcement(acks.elsewhere, Body.of(ack, CONTENT_TYPE))
 
     def relay(self, answer: Reply) -> bytes:
         """Return the stored form of a partner's own answer."""
         return stored(self._acks.relayed(self._header, answer))
+
+
+def _told(verdict: Verdict) -> tuple[Fault, ...]:
+    """Return what the sender is told of a negative verdict."""
+    faults = tuple(_of_content(fault) for fault in verdict.faults)
+    return faults or (BUSY if late(verdict) else REFUSED,)
+
+
+def _unasking(ack: bytes) -> bytes:
+    message = parse(ack)
+    for path in _CONDITIONS:
+        path.set(message, "NE")
+    return write(message)
 
 
 def code_of(verdict: Verdict) -> str:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import anyio
 from anyio.abc import TaskStatus
 
-from channels.mllp.acknowledging import BUSY, AckExchange, Acknowledger, from_stored
+from channels.mllp.acknowledging import BUSY, CONTENT_TYPE, AckExchange, Acknowledger, from_stored
 from channels.mllp.caller import Caller, caller_of
 from channels.mllp.calling import Calling
 from channels.mllp.confirming import confirmed, is_acknowledgement
@@ -37,7 +37,6 @@ from engine.errors import (
 from engine.model import Body, Disposition, Fault, Message, Receipt
 from engine.spi import Admission, ChannelContext, Inbound, Intake
 
-CONTENT_TYPE = "x-application/hl7-v2+er7"
 _OVER_BUDGET = "over_budget"
 _NO_ROUTE = "no_route"
 _METAS_MAX = 1000
@@ -67,7 +66,13 @@ class MllpInbound(Inbound):
         self._charset = config.charset or ""
         self._codec = config.codec or "hl7v2"
         self._content_type = CONTENT_TYPE + (f"; charset={config.charset}" if config.charset else "")
-        self._acks = Acknowledger(context.clock, context.new_id, zone=context.zone, acks=config.acks)
+        self._acks = Acknowledger(
+            context.clock,
+            context.new_id,
+            zone=context.zone,
+            acks=config.acks,
+            elsewhere=config.application_ack or "",
+        )
         self._senders = frozenset((each.application, each.facility) for each in config.sender)
         self._sequences = Sequences(context.state) if config.sequence else None
         # What the listener says of its messages; kept beside each of them, so only what was said.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -18,6 +19,7 @@ from engine.config.models import (
     Network,
     Size,
     StrictModel,
+    matching,
 )
 
 
@@ -87,6 +89,13 @@ class MllpListener(ListenerConfig):
     original mode; `original`: one application acknowledgement, whatever they say; `enhanced`: an empty MSH-15 means AL
     and an empty MSH-16 NE."""
 
+    application_ack: (
+        Annotated[str, matching("an endpoint", "write partner.endpoint", r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")]
+        | None
+    ) = None
+    """Endpoint (`partner.endpoint`) that application acknowledgements of the enhanced mode are delivered to, like any
+    message; without it they follow the commit acknowledgement on the sender's connection."""
+
     sequence: Bool = False
     """Whether MSH-13 numbers the messages of each sending application (the sequence number protocol)."""
 
@@ -110,6 +119,10 @@ class MllpListener(ListenerConfig):
         if self.role == "client" and self.proxy is not None:
             raise ValueError("a proxy stands before a listener, not before a connection that we open")
         return self
+
+    def endpoints(self) -> Mapping[str, str]:
+        """Return where application acknowledgements go."""
+        return {"application_ack": self.application_ack} if self.application_ack else {}
 
     def selector_fault(self, selector: str) -> str:
         """Refuse a door within the listener: MLLP has none."""

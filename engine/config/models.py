@@ -6,6 +6,7 @@ JSON Schema and the text of the reference.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
@@ -332,6 +333,10 @@ class ListenerConfig(Labelled):
     def selector_fault(self, selector: str) -> str:
         """Return what is wrong with the door of this listener that a route names, "" when nothing; channels refine."""
         return ""
+
+    def endpoints(self) -> Mapping[str, str]:
+        """Return the endpoints (`partner.endpoint`) that this listener itself sends to, by the key that names each."""
+        return {}
 
     def exposure(self) -> Exposure | None:
         """Return where it listens, None when nothing outside this machine can reach it through it."""

@@ -22,6 +22,7 @@ from engine.errors import (
     Unmatched,
 )
 from engine.model import Delivery, Disposition, Fault, Message, Receipt, Reply, Verdict
+from engine.runtime.announcing import announce
 from engine.runtime.answering import Answers, Outcome
 from engine.runtime.board import Board, Current, Door
 from engine.runtime.budget import RETRY_AFTER, Budget
@@ -148,10 +149,12 @@ class IntakeFor:
         collided = b""
         if door.refuses_collisions and window_ms and message.control_id:
             collided = exchange.reply(Verdict(Disposition.COLLISION, message.id, (_COLLIDED,)))
+        verdict = Verdict(plan.disposition, message.id, tuple(plan.faults))
+        announce(self.listener, message, plan, exchange, verdict)
         acceptance = Acceptance(
             message=message,
             disposition=plan.disposition,
-            reply=exchange.reply(Verdict(plan.disposition, message.id, tuple(plan.faults))),
+            reply=exchange.reply(verdict),
             deliveries=plan.deliveries,
             renderings=plan.renderings,
             keys=plan.keys,
@@ -252,8 +255,13 @@ class IntakeFor:
         """Journal a refusal with its faults, then answer it: never kept as a duplicate, since content may be mended."""
         room = self._room
         faults = tuple(plan.faults)
-        reply = exchange.reply(Verdict(Disposition.REFUSED, message.id, faults, code=plan.code))
-        await room.store.refuse(Refusal(message, reply, faults, plan.route, plan.deliveries))
+        verdict = Verdict(Disposition.REFUSED, message.id, faults, code=plan.code)
+        reply = exchange.reply(verdict)
+        announce(self.listener, message, plan, exchange, verdict)
+        refusal = Refusal(message, reply, faults, plan.route, plan.deliveries, plan.renderings)
+        await room.store.refuse(refusal)
+        if plan.renderings:  # an answer goes to an endpoint
+            room.dispatch.kick()
         for blame in plan.blames:
             room.blame(blame)
         for fault in faults:

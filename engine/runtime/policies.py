@@ -24,6 +24,7 @@ from engine.config.settings import Profile
 from engine.expressions import Expression, compile_expression
 from engine.model import Delivery
 from engine.partners.directory import Directory
+from engine.runtime.announcing import ANSWER
 from engine.runtime.board import CompiledRoute, Current
 from engine.runtime.compiling import parks
 from engine.runtime.outlet import Exposure, Outlet
@@ -94,6 +95,8 @@ class ConfiguredPolicies:
     ) -> tuple[DestinationPolicy, frozenset[str]] | None:
         if route_name.startswith(ALERT):
             return self._of_alert(route_name, name)
+        if route_name.startswith(ANSWER):
+            return self._of_answer(route_name, name)
         route = self._routes.get(route_name)
         if route is None:
             return None
@@ -149,6 +152,13 @@ class ConfiguredPolicies:
     def _of_alert(self, route: str, name: str) -> tuple[DestinationPolicy, frozenset[str]] | None:
         """Return the policy of an alert's own message; it never alerts about itself (decision 14)."""
         if route.removeprefix(ALERT) not in self._loaded.app.alerts:
+            return None
+        retry = _retry(self._loaded.app.defaults.retry)
+        return DestinationPolicy(route=route, destination=name, retry=retry, recallable=False), frozenset()
+
+    def _of_answer(self, route: str, name: str) -> tuple[DestinationPolicy, frozenset[str]] | None:
+        """Return the policy of an acknowledgement that a listener sends to an endpoint."""
+        if route.removeprefix(ANSWER) not in self._loaded.app.listen:
             return None
         retry = _retry(self._loaded.app.defaults.retry)
         return DestinationPolicy(route=route, destination=name, retry=retry, recallable=False), frozenset()

@@ -107,7 +107,8 @@ class Accepted:
 class Refusal:
     """A message that was turned away for its content; journalled with its faults, the bytes kept for retention.
 
-    `deliveries` are dead letters that tell people of it, where nobody else would see that it came.
+    `deliveries` are dead letters that tell people of it, where nobody else would see that it came, and answers that go
+    to an endpoint, with their `renderings`.
     """
 
     message: Message
@@ -115,6 +116,7 @@ class Refusal:
     faults: Sequence[Fault]
     route: str = ""
     deliveries: Sequence[NewDelivery] = ()
+    renderings: Sequence[Rendering] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def of_refusal(refusal: Refusal) -> list[Content]:
     ]
     if refusal.reply:
         contents.append(of_bytes(REPLY, refusal.reply))
-    return contents
+    return contents + of_renderings(refusal.renderings)
 
 
 def of_renderings(renderings: Iterable[Rendering], raw: bytes = b"") -> list[Content]:
