@@ -140,6 +140,8 @@ def condition(fault: Fault) -> str:
     """Return the code of table 0357 for a fault."""
     if fault.code in CONDITIONS:
         return fault.code
+    if fault.code == "unmatched" and fault.path.startswith("MSH-9.2"):
+        return "201"
     return MEANT.get(fault.code) or ("102" if _LOCATION.fullmatch(fault.path) else "207")
 
 

@@ -68,6 +68,13 @@ def test_errors_are_segments_from_2_5(version: str) -> None:
     )
 
 
+def test_an_event_that_nobody_takes_is_told_apart_from_a_type() -> None:
+    # v2.5.1 table 0357: 200 unsupported message type, 201 unsupported event code
+    other = Fault("MSH-9.2", "no route takes it", "unmatched")
+    answer = acknowledge(header(message("2.5.1")), "AR", id="O", now=NOW, faults=[other])
+    assert b"|201^Unsupported event code^HL70357|E|||no route takes it\r" in answer
+
+
 @pytest.mark.parametrize("version", ["2.1", "2.2", "2.3", "2.3.1", "2.4"])
 def test_errors_are_repetitions_before_2_5(version: str) -> None:
     # v2.4 2.16.5.1: ERR-1 ELD, segment ID ^ sequence ^ field position ^ code identifying error
