@@ -26,6 +26,8 @@ from channels.mllp.link import Answer, Link, Sending
 from channels.mllp.modes import answered_when_bad, answered_when_good, awaits_application
 from channels.mllp.pool import AnsweredPool, DialledPool, Pool
 from engine.codecs.hl7v2.answers import Ack
+from engine.codecs.hl7v2.charsets import codecs_of
+from engine.codecs.hl7v2.codec import told_charset
 from engine.codecs.hl7v2.header import Header
 from engine.codecs.hl7v2.writing import recode
 from engine.errors import CommitUnknown, PasserelleError, Rejected, Transient
@@ -94,7 +96,7 @@ class MllpOutbound(Outbound):
         content = attempt.body.data
         if content is None:
             content = await anyio.to_thread.run_sync(attempt.body.read)
-        sending = self._sending(content)
+        sending = self._sending(content, told_charset(attempt.content_type))
         answer = await self._exchanged(sending, until)
         if answer.ack is not None:
             failure = refusal(answer.ack, answer.data, self.config.ack)
@@ -114,7 +116,7 @@ class MllpOutbound(Outbound):
         self.pool.give(link)
         return answer
 
-    def _sending(self, content: bytes) -> Sending:
+    def _sending(self, content: bytes, told: str) -> Sending:
         """Return a message as it travels, and what its header says of the answer.
 
         Raises:
@@ -123,8 +125,8 @@ class MllpOutbound(Outbound):
         """
         config = self.config
         header = heading(content)
-        if self.charset and header.charset != self.charset:
-            content = recode(content, self.charset, unmappable=config.unmappable)
+        if self.charset and (header.charset != self.charset or not _is_in(content, self.charset, told)):
+            content = recode(content, self.charset, told=told, unmappable=config.unmappable)
             header = heading(content, self.charset)
         raw = header.fields[9]
         if not raw and not self.in_turn:
@@ -240,6 +242,22 @@ class MllpOutbound(Outbound):
         first = ("listen", bound is not None, str(bound or self.config.mllp))
         connected = pool.connected
         return [first, ("partner", connected > 0, f"{connected} connections are open")]
+
+
+def _is_in(content: bytes, charset: str, told: str) -> bool:
+    """Tell whether a message whose MSH-18 names a character set really is in it; `told` is what its listener knows.
+
+    What reads as UTF-8 is UTF-8; single-byte sets read anything, so there the listener knows better.
+    """
+    if content.isascii():
+        return True
+    codecs = codecs_of(charset)[:1]
+    if told and codecs != ("utf-8",):
+        return codecs_of(told)[:1] == codecs
+    try:
+        return bool(codecs) and bool(content.decode(codecs[0]))
+    except UnicodeDecodeError:
+        return False
 
 
 def _security(link: Link) -> str:

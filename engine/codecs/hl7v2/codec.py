@@ -30,7 +30,7 @@ class Hl7Codec:
         """
         charset = message.headers.get("charset", "")
         if not charset and "charset" in message.content_type:
-            charset = _charset(message.content_type)
+            charset = told_charset(message.content_type)
         return Hl7Document(parse(message.body.read(), charset))
 
     def encode(self, document: Document) -> bytes:
@@ -70,7 +70,8 @@ class Hl7Codec:
 CODEC = Hl7Codec()
 
 
-def _charset(content_type: str) -> str:
+def told_charset(content_type: str) -> str:
+    """Return the character set that a content type names beside MSH-18, "" for none."""
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":

@@ -41,20 +41,24 @@ def write(message: Er7, unmappable: Unmappable = "error") -> bytes:
         raise Rejected(f"{at}{what}", faults=(Fault(path, what, "unwritable"),), code="unwritable") from None
 
 
-def recode(data: bytes, charset: str, *, unmappable: Unmappable = "error") -> bytes:
+def recode(data: bytes, charset: str, *, told: str = "", unmappable: Unmappable = "error") -> bytes:
     """Return a message in another character set, MSH-18 saying so; `charset` is a name of table 0211.
+
+    `told` is the set that its listener declares. A message whose MSH-18 names `charset` already, but lies, is written
+    in it, too.
 
     Raises:
         MalformedMessage: the bytes are no message.
         Rejected: the set is not known, or lacks a character.
     """
-    message = parse(data)
+    message = parse(data, told)
     fields = message.find("MSH")
     if not fields:
         raise Rejected("MSH: a batch has no character set of its own", code="unwritable")
     fields.extend([""] * (18 - len(fields)))
     fields[17] = charset
     message.opened[0].changed = True
+    message.codec = next(iter(codecs_of(charset)), message.codec)
     return write(message, unmappable)
 
 
