@@ -1,6 +1,6 @@
 """Messages that broke other engines, each through a whole one: the answer, what left unchanged, what left changed.
 
-All bytes are written out here from the standard: HL7 v2.5.1 2.5 (message delimiters), 2.7 (escapes), 2.9.2 (ACK), 2.10.3
+All bytes are written out here from the standard: HL7 v2.5.1 2.5 (delimiters), 2.7 (escapes), 2.9.2 (ACK), 2.10.3
 (batches), 2.15.9.18 (MSH-18), appendix C (MLLP).
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.store.protocol import Query
-from tests.corpus.campaign import END, START
+from tests.corpus.campaign import START
 from tests.corpus.hostile import HEAD, hospital, msa
 
 PID = b"PID|1||10006579^^^HSJ^MR||%b^Zelie\r"
