@@ -193,12 +193,14 @@ class MllpInbound(Inbound):
             header = heading(data, self._charset)
         except MalformedMessage:
             header = unknown_header()  # the intake refuses it for the same reason, and keeps the bytes
-        refusal = self._refusal(header, frame, connection)
-        if refusal is not None:
-            return refusal
-        faults = self._faults(header, data)
+        caller = self._callers[connection]
+        faults = () if frame.fault else self._faults(header, data)
         try:
-            return await self._served(header, data, self._callers[connection], faults)
+            # before the routes are asked: a listener may be there for acknowledgements only
+            if not frame.fault and not faults and await self._confirmed(header, data, caller):
+                return self._framed(self._acks.received(header), durable=True)
+            refusal = self._refusal(header, frame, connection)
+            return refusal if refusal is not None else await self._served(header, data, caller, faults)
         except Transient:
             return self._later(header)
         except CommitUnknown:
@@ -225,16 +227,14 @@ class MllpInbound(Inbound):
             self.count("refused_" + faults[0].code)
             receipt = await self._hand_in(header, data, caller, faults=faults)
             return self._framed(from_stored(receipt.reply), durable=True)
-        if header.fields[8][:3] == "ACK" and await self._confirmed(data, caller):
-            return self._framed(self._acks.received(header), durable=True)
         if self._sequences is not None and header.fields[12]:
             return await self._numbered(header, data, caller)
         receipt = await self._hand_in(header, data, caller)
         return self._framed(from_stored(receipt.reply), durable=True)
 
-    async def _confirmed(self, data: bytes, caller: Caller) -> bool:
+    async def _confirmed(self, header: Header, data: bytes, caller: Caller) -> bool:
         """Tell whether the message is an application acknowledgement that somebody waited for, and has it now."""
-        if not is_acknowledgement(data):
+        if header.fields[8][:3] != "ACK" or not is_acknowledgement(data):
             return False
         partner = caller.partner or self.config.partner
         known = await confirmed(self.context.confirm, data, partner=partner, charset=self._charset)

@@ -16,7 +16,7 @@ from channels.mllp.endpoint import MllpTimeouts
 from channels.mllp.outbound import MllpOutbound
 from channels.mllp.pool import AnsweredPool
 from engine.config.models import HostPort, PlaintextException
-from engine.errors import Transient
+from engine.errors import Transient, Unmatched
 from engine.model import Certificate, Confirmation
 from engine.security.tls import TlsFiles, client_context, server_context
 from engine.testing.channels import RecordingIntake
@@ -250,6 +250,14 @@ async def test_an_application_acknowledgement_on_a_listener_is_handed_to_who_wai
         )
         assert (confirmation.reply.code, confirmation.reply.body) == ("AA", late)
         assert door.intake.control_ids == ["B"]
+
+
+async def test_it_is_handed_on_by_a_listener_that_no_route_takes_messages_from() -> None:
+    waiting, nobody = Waiting(), RecordingIntake(admissions=[Unmatched("no route takes messages here")] * 2)
+    async with listening(nobody, confirm=waiting) as door, wire(door.address) as connection:
+        await connection.write(framed(AA))
+        assert b"MSA|AR|B|" in await connection.ask(message("B")), "an acknowledgement is not acknowledged"
+        assert [each.reference for each in waiting.received] == ["MSG00001"]
 
 
 async def test_it_is_acknowledged_where_its_own_header_asks_for_that() -> None:
