@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.checker import Report, check, read_sent, read_store, read_tried
+from tests.crash.checker import Report, StoreJournal, check, read_sent, read_store, read_tried
 from tests.crash.child import Child, ChildFailed, await_ready
+from tests.crash.mllp import MllpReceiver, MllpSender, read_by_control_id, write_mllp_project
 from tests.crash.project import Ports, write_project
 from tests.crash.receiver import Receiver, listening
 from tests.crash.sender import Sender
@@ -30,6 +31,20 @@ class Plan:
     connections: int = 16
     large_share: float = 0.02
     seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What the orders travel by: the project, both ends, and how the store's rows are named as their journals do."""
+
+    write: Callable[[Path, Ports], Path]
+    sender: type[Sender]
+    receiver: type[Receiver]
+    read: Callable[[Path], StoreJournal]
+
+
+HTTP = Transport(write_project, Sender, Receiver, read_store)
+MLLP = Transport(write_mllp_project, MllpSender, MllpReceiver, read_by_control_id)
 
 
 @dataclass(slots=True)
@@ -55,21 +70,22 @@ class Outcome:
 class Campaign:
     """Runs a plan in a folder."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: Plan, transport: Transport = HTTP) -> None:
         self.plan = plan
+        self.transport = transport
         self.rng = random.Random(plan.seed)
         ports = Ports(free_port(), free_port())
         self.ports = ports
-        self.child = Child(write_project(folder, ports))
+        self.child = Child(transport.write(folder, ports))
         self.sent, self.tried = folder / "sender.journal", folder / "receiver.journal"
-        self.sender = Sender(
+        self.sender = transport.sender(
             ports.engine,
             self.sent,
             connections=plan.connections,
             rng=self.rng,
             large_share=plan.large_share,
         )
-        self.receiver = Receiver(self.tried, rng=self.rng)
+        self.receiver = transport.receiver(self.tried, rng=self.rng)
         self.outcome = Outcome(Report(0, 0, 0, 0, (), 0, 0, (), (), ()))
 
     async def run(self) -> Outcome:
@@ -98,7 +114,7 @@ class Campaign:
         return check(
             read_sent(self.sent),
             read_tried(self.tried),
-            read_store(self.child.database),
+            self.transport.read(self.child.database),
             conserved=view["conserved"],
             faults=self.child.kills,
         )

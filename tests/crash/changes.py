@@ -164,9 +164,12 @@ class Operator:
         while not stop.is_set():
             await asyncio.sleep(_BEAT * 4)
             await self.release()
-            delivered = [each.message_id for each in platform.accepted[-60:] if each.route == "refusals"]
-            if delivered:
-                await self._resend(self.rng.choice(delivered))
+            fresh = [each.message_id for each in platform.accepted[-60:] if each.route == "refusals"]
+            once = [
+                each for each in fresh if not self.asked[each]
+            ]  # a resend of a resend would double it each time
+            if once:
+                await self._resend(self.rng.choice(once))
 
     async def release(self) -> int:
         """Release a few dead letters; return how many there were."""
@@ -176,6 +179,11 @@ class Operator:
             if await self._call("POST", f"dead/{row['delivery']}/release"):
                 self.released[row["message_id"]] += 1
         return len(rows)
+
+    async def unfinished(self) -> int:
+        """Return how many deliveries the engine still owes; 1 where it does not say."""
+        view = await self._call("GET", "reconcile") or {}
+        return int(view.get("unfinished", 1))
 
     async def _resend(self, message_id: str) -> None:
         self.asked[message_id] += 1

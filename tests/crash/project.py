@@ -41,6 +41,7 @@ class Ports:
     receiver: int
     hooks: int = 0
     clinic: int = 0
+    feed: int = 0
 
 
 def write_project(folder: Path, ports: Ports, *, longest_ms: int = 800) -> Path:
@@ -59,6 +60,7 @@ routes: [routes/*.yaml]
 defaults: {{timeout: 5s, retry: {{backoff: 20ms..500ms, for: 1h}}, breaker: {{failures: 100000000}}}}
 listen:
   public: {{rest: "127.0.0.1:{port}"}}
+  feed: {{mllp: "127.0.0.1:{feed}", partner: clinic}}
   folder: {{file: in, match: "*.json", every: 20ms, stable: 0s}}
   queue: {{amqp: "{broker}", queue: "{incoming}", declare: true, refused: reject}}
   hooks: {{webhook: "127.0.0.1:{hooks}", verify: {{standard_webhooks: "${{file:hooks.whsec}}"}}, partner: clinic}}
@@ -84,6 +86,7 @@ _FULL_ROUTES = {
     "orders": _ROUTE,
     "files": "route: files\nfrom: folder\nto: [clinic.out, clinic.sink]\non_reject: {alert: ops}\n",
     "hooked": "route: hooked\nfrom: {hooks: POST /hooks}\nto: [clinic.sink]\n",
+    "fed": "route: fed\nfrom: feed\nto: [clinic.sink]\n",
     "queued": "route: queued\nfrom: queue\nto: [clinic.mq]\n",
     "notices": (
         "route: notices\nfrom: {public: POST /v1/notices}\n"
@@ -136,6 +139,7 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
             port=ports.engine,
             receiver=ports.receiver,
             hooks=ports.hooks,
+            feed=ports.feed,
             clinic=ports.clinic or ports.receiver,
             broker=broker.url.rstrip("/"),
             incoming=broker.incoming,

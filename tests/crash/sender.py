@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 LARGE_BYTES = 160 * 1024
 """A body above the store's inline limit of 128 KiB, which is kept in a file of its own."""
@@ -38,6 +39,16 @@ class Order:
 
 class Unanswered(Exception):
     """No positive reply came; the same message has to be sent again."""
+
+
+class Line(Protocol):
+    """One connection to the engine, made again when it broke."""
+
+    async def post(self, order: Order) -> str:
+        """Send one order and return what the store knows it by; Unanswered."""
+
+    def close(self) -> None:
+        """Drop the connection."""
 
 
 class Sender:
@@ -71,8 +82,12 @@ class Sender:
             for number in range(len(self._next)):
                 group.create_task(self._worker(number, stop))
 
+    def line(self) -> Line:
+        """Return a connection to the engine, not made yet."""
+        return Connection(self.port)
+
     async def _worker(self, number: int, stop: asyncio.Event) -> None:
-        line = Connection(self.port)
+        line = self.line()
         keys = [f"k{number}-{each}" for each in range(3)]
         seqs = dict.fromkeys(keys, 0)
         try:
@@ -84,7 +99,7 @@ class Sender:
         finally:
             line.close()
 
-    async def _insist(self, line: Connection, order: Order) -> None:
+    async def _insist(self, line: Line, order: Order) -> None:
         while True:
             self.waiting.add(order.control_id)
             try:

@@ -27,6 +27,8 @@ _WAL_SYNC = re.compile(r"(?:fdatasync|fsync)\(\d+<[^>]*passerelle\.db-wal>\)\s+=
 _BODY_SYNC = re.compile(r"fsync\(\d+<[^>]*passerelle\.db\.bodies/[^>]*\.new>\)\s+= 0")
 _MARK = "the last bytes of the body"
 _ACCEPTED = "HTTP/1.1 202"
+_ACKNOWLEDGED = "\rMSA|AA|"
+"""HL7 v2.5.1 2.15.8."""
 _BASIC_ACK = "\x00\x3c\x00\x50"
 """Class 60, method 80 of AMQP 0-9-1 (1.8.3.13)."""
 
@@ -39,7 +41,7 @@ class Traced:
     def __init__(self, folder: Path, broker: Broker) -> None:
         self.folder = folder
         self.broker = broker
-        self.ports = Ports(free_port(), free_port(), free_port())
+        self.ports = Ports(free_port(), free_port(), free_port(), feed=free_port())
         self.trace = folder / "trace"
         config = write_full_project(folder, self.ports, broker, free_port())
         self.child = Child(config)
@@ -122,6 +124,23 @@ async def _webhook(traced: Traced) -> None:
     assert status == 202, answer
 
 
+async def _mllp(traced: Traced) -> None:
+    await _fed(traced, "M1", 10)
+
+
+async def _large_mllp(traced: Traced) -> None:
+    await _fed(traced, "M2", LARGE_BYTES)
+
+
+async def _fed(traced: Traced, control_id: str, padding: int) -> None:
+    head = f"MSH|^~\\&|SIH|HSJ|P|C|20260114093011||ADT^A01|{control_id}|P|2.5.1\rPID|1||10006579\r"
+    reader, writer = await asyncio.open_connection("127.0.0.1", traced.ports.feed)
+    writer.write(f"\x0b{head}NTE|1||{'x' * padding}{_MARK}\r\x1c\r".encode())
+    answer = await reader.readuntil(b"\x1c\r")
+    writer.transport.abort()
+    assert f"{_ACKNOWLEDGED}{control_id}\r".encode() in answer
+
+
 async def _amqp(traced: Traced) -> None:
     connection = await aiormq.connect(traced.broker.url)
     channel = await connection.channel()
@@ -143,6 +162,8 @@ _DOORS: Mapping[str, tuple[Door, str, tuple[re.Pattern[str], ...]]] = {
     "rest": (_small_rest, _ACCEPTED, (_WAL_SYNC,)),
     "rest-large": (_rest, _ACCEPTED, (_BODY_SYNC, _WAL_SYNC)),
     "webhook": (_webhook, _ACCEPTED, (_WAL_SYNC,)),
+    "mllp": (_mllp, _ACKNOWLEDGED, (_WAL_SYNC,)),
+    "mllp-large": (_large_mllp, _ACKNOWLEDGED, (_BODY_SYNC, _WAL_SYNC)),
     "amqp": (_amqp, _BASIC_ACK, (_WAL_SYNC,)),
     "file": (_file, "in/done/traced.json", (_WAL_SYNC,)),
 }
