@@ -3,8 +3,8 @@
     python -m bench [PART ...] [--rounds 3] [--seconds 4] [--waiting 1000000] [--folder DIR]
     python -m bench store|dispatch|route [...]      one room alone, printed only
 
-Parts: http ordered tls many file life waiting commands. Without a part, all are measured. What is not measured anew
-keeps its last figures (bench/figures.json).
+Parts: http ordered tls many mllp file life waiting codec commands. Without a part, all are measured. What is not
+measured anew keeps its last figures (bench/figures.json).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import commands, folders, lifecycle, many, results, throughput, waiting
+from bench import codec, commands, folders, lifecycle, many, mllp, results, throughput, waiting
 from bench.machine import facts, load, today
 from bench.throughput import Passed
 from bench.wire import Numbered
@@ -28,9 +28,10 @@ _ROUNDS: dict[str, _Round] = {
     "ordered": throughput.ordered_round,
     "tls": throughput.tls_round,
     "many": many.many_round,
+    "mllp": mllp.mllp_round,
     "file": folders.file_round,
 }
-PARTS = (*_ROUNDS, "life", "waiting", "commands")
+PARTS = (*_ROUNDS, "life", "waiting", "codec", "commands")
 
 
 def by_rounds(part: str, rounds: int, seconds: float, folder: Path) -> object:
@@ -41,7 +42,7 @@ def by_rounds(part: str, rounds: int, seconds: float, folder: Path) -> object:
         for name, passed in _ROUNDS[part](folder / f"{part}-{number}", seconds):
             measured[-1].append((name, passed))
             print(
-                f"{name:8} {passed.connections:4} connections: {passed.delivered:7.0f} delivered/s, "
+                f"{name:22} {passed.connections:4} connections: {passed.delivered:7.0f} delivered/s, "
                 f"ack {passed.ack_p50:.1f} / {passed.ack_p99:.1f} ms, end {passed.end_p99:.0f} ms, "
                 f"{passed.cpu:.0f} us CPU, {passed.rss_mb:.0f} MB, lost {passed.lost} "
                 f"dup {passed.duplicates} order {passed.out_of_order}",
@@ -56,6 +57,8 @@ def once(part: str, rounds: int, seconds: float, rows: int, folder: Path) -> obj
         return lifecycle.measure(folder, rounds, seconds)
     if part == "waiting":
         return waiting.measure(folder, rounds, seconds, rows)
+    if part == "codec":
+        return codec.measure()
     return commands.measure(folder)
 
 

@@ -1,6 +1,6 @@
 """The bare path: the least that a durable way through can do, as the yardstick of the same run.
 
-    python -m bench.bare --sink PORT --store FILE [--concurrency 16]
+    python -m bench.bare --sink PORT --store FILE [--concurrency 16] [--speech mllp]
 
 Socket in, one row in a group commit (WAL, synchronous=FULL), the reply after it, socket out, one completion in a group
 commit. No decoding, no mapping, no key, no journal, no order, no retry: nothing that makes an engine of it.
@@ -18,15 +18,14 @@ from typing import cast
 import apsw
 import uvloop
 
-from bench.wire import framed
-
-_ANSWER = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
+from bench.speech import SPEECHES, Speech
 
 
 class Way:
     """Rows that wait for the next commit, and bodies that wait for a connection out."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, speech: Speech) -> None:
+        self.speech = speech
         self.db = apsw.Connection(str(store))
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=1000"):
             self.db.execute(f"PRAGMA {pragma}")
@@ -54,8 +53,8 @@ class Way:
         self.db.executemany("INSERT INTO messages(id, body) VALUES (?, ?)", rows)
         self.db.executemany("UPDATE messages SET done = 1 WHERE id = ?", completed)
         self.db.execute("COMMIT")
-        for connection, _ in arrived:
-            connection.reply()
+        for connection, body in arrived:
+            connection.reply(body)
         self.waiting.extend(rows)
         self.send()
 
@@ -78,15 +77,15 @@ class Incoming(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        request = framed(self._buffer)
+        request = self._path.speech.taken(self._buffer)
         if request is not None:
             self._path.arrived.append((self, bytes(request)))
             self._path.plan()
 
-    def reply(self) -> None:
+    def reply(self, request: bytes) -> None:
         """Answer: the row is committed."""
         assert self._transport is not None
-        self._transport.write(_ANSWER)
+        self._transport.write(self._path.speech.answer(request))
 
 
 class Outgoing(asyncio.Protocol):
@@ -110,15 +109,15 @@ class Outgoing(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if framed(self._buffer) is not None:
+        if self._path.speech.taken(self._buffer) is not None:
             self._path.completed.append((self._sequence,))
             self._path.idle.append(self)
             self._path.plan()
 
 
-async def serve(sink: int, store: Path, concurrency: int) -> None:
+async def serve(sink: int, store: Path, concurrency: int, speech: Speech) -> None:
     """Serve until the process is ended."""
-    path = Way(store)
+    path = Way(store, speech)
     loop = asyncio.get_running_loop()
     for _ in range(concurrency):
         await loop.create_connection(lambda: Outgoing(path), "127.0.0.1", sink)
@@ -135,8 +134,9 @@ def main() -> None:
     parser.add_argument("--sink", type=int, required=True)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--speech", choices=list(SPEECHES), default="http", help="on both sides")
     given = parser.parse_args()
-    uvloop.run(serve(given.sink, given.store, given.concurrency))
+    uvloop.run(serve(given.sink, given.store, given.concurrency, SPEECHES[given.speech]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The sender, a process of its own: so many connections, each with one message that is not yet acknowledged.
 
-    python -m bench.load --port P --connections N --seconds S --first NUMBER --sent FILE --acked FILE
+    python -m bench.load --port P --connections N --seconds S --first NUMBER --sent FILE --acked FILE [--speech mllp]
 
 Ends with one line of JSON on standard output: `first` and `last` number, `refused`, the seconds `began` and `ended` and
 the seconds of CPU it took.
@@ -14,21 +14,24 @@ import json
 import ssl
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import uvloop
 
+from bench.speech import SPEECHES, Admission, Speech
 from bench.timings import CAPACITY, Timings
-from bench.wire import Numbered, framed
+from bench.wire import Numbered
 
 
 @dataclass(slots=True)
 class Campaign:
     """What all connections share."""
 
-    messages: list[Numbered]
+    messages: Sequence[Numbered | Admission]
+    speech: Speech
     sent: Timings
     acked: Timings
     next: int
@@ -74,10 +77,10 @@ class Sender(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        answer = framed(self._buffer)
+        answer = self._campaign.speech.taken(self._buffer)
         if answer is None:
             return
-        if answer[9:10] == b"2":
+        if self._campaign.speech.good(answer):
             self._campaign.acked.mark(self._number, time.monotonic())
         else:
             if not self._campaign.refused:
@@ -100,8 +103,10 @@ async def send(given: argparse.Namespace) -> dict[str, float]:
         tls = ssl.create_default_context(cafile=str(given.certificates / "ca.pem"))
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
         tls.load_cert_chain(given.certificates / "platform.pem", given.certificates / "platform.key")
+    posted = [Numbered(f"{int(given.permit) + which:05d}") for which in range(given.clinics)]
     campaign = Campaign(
-        [Numbered(f"{int(given.permit) + which:05d}") for which in range(given.clinics)],
+        [Admission()] if given.speech == "mllp" else posted,
+        SPEECHES[given.speech],
         Timings(given.sent),
         Timings(given.acked),
         next=given.first,
@@ -152,6 +157,7 @@ def main() -> None:
     parser.add_argument("--clinics", type=int, default=1, help="take turns over so many clinics")
     parser.add_argument("--sent", type=Path, required=True)
     parser.add_argument("--acked", type=Path, required=True)
+    parser.add_argument("--speech", choices=list(SPEECHES), default="http")
     parser.add_argument("--certificates", type=Path)
     print(json.dumps(uvloop.run(send(parser.parse_args()))))
 

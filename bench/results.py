@@ -26,11 +26,16 @@ figure is the median of its rounds; each round ends with `passerelle reconcile`.
 machine: the ratio to the bare path of the same run is the result.
 """
 
+_ONE_AT_A_TIME = ("one ordered connection", "bare, one at a time")
+_IN_ORDER = {"ordered": ("ordered",), "mllp": ("engine", "one ordered connection", "tls", "to a webhook")}
+"""Runs that promise an order, by part: by the patient, or by the sending application."""
+
 _TITLES = {
     "http": "REST -> map -> webhook",
     "ordered": "The same, ordered by 32 patients",
     "tls": "The same, mutual TLS 1.3 on both sides",
     "many": "Many destinations, many routes",
+    "mllp": "MLLP -> filter and two field reads -> MLLP",
     "file": "File -> map -> file",
 }
 
@@ -62,6 +67,18 @@ def _life(figure: str, scale: float = 1.0) -> Callable[[dict[str, Any]], float]:
 
 def _command(figure: str) -> Callable[[dict[str, Any]], float]:
     return lambda kept: float(kept["commands"]["figures"][figure])
+
+
+def _mllp(name: str, connections: int, figure: str = "delivered") -> Callable[[dict[str, Any]], float]:
+    return lambda kept: float(_row(kept, "mllp", name, connections)[figure])
+
+
+def _of_bare(kept: dict[str, Any]) -> float:
+    return min(_mllp("engine", each)(kept) / _mllp("bare", each)(kept) for each in (1, 8, 32))
+
+
+def _codec(figure: str) -> Callable[[dict[str, Any]], float]:
+    return lambda kept: float(kept["codec"]["figures"][figure])
 
 
 def _many(name: str) -> Callable[[dict[str, Any]], float]:
@@ -105,6 +122,40 @@ TARGETS = (
     ),
     Target("100 destinations, of one", _many("100 destinations"), 0.8, 0.95, digits=2),
     Target("1,000 routes, of one", _many("1000 routes"), 0.8, 0.95, digits=2),
+    Target("MLLP -> MLLP, delivered/s at 1 connection", _mllp("engine", 1), 2000, 3000),
+    Target("MLLP -> MLLP, delivered/s at 8 connections", _mllp("engine", 8), 8000, 13_000),
+    Target("MLLP -> MLLP, delivered/s at 32 connections", _mllp("engine", 32), 12_000, 22_000),
+    Target("MLLP -> MLLP, of the bare path: the least of 1, 8, 32", _of_bare, 0.7, 0.7, digits=2),
+    Target("MLLP -> MLLP, one ordered connection", _mllp("one ordered connection", 32), 2000, 3000),
+    Target(
+        "MLLP, 256 connections, of the figure at 32",
+        lambda k: _mllp("engine", 256)(k) / _mllp("engine", 32)(k),
+        0.8,
+        1.0,
+        digits=2,
+    ),
+    Target(
+        "MLLP, mutual TLS at 32 connections, of the plain figure",
+        lambda k: _mllp("tls", 32)(k) / _mllp("engine", 32)(k),
+        0.7,
+        0.85,
+        digits=2,
+    ),
+    Target(
+        "MLLP -> webhook at 32 connections, of HTTP -> HTTP",
+        lambda k: _mllp("to a webhook", 32)(k) / _mllp("rest to a webhook", 32)(k),
+        1.0,
+        1.2,
+        digits=2,
+    ),
+    Target("MLLP, ack p50 at 8 connections, ms", _mllp("engine", 8, "ack_p50"), 2, 0.6, most=True, digits=2),
+    Target("MLLP, ack p99 at 8 connections, ms", _mllp("engine", 8, "ack_p99"), 10, 3, most=True, digits=1),
+    Target("MLLP, end to end p50 at 8, ms", _mllp("engine", 8, "end_p50"), 10, 3, most=True, digits=1),
+    Target("MLLP, end to end p99 at 8, ms", _mllp("engine", 8, "end_p99"), 40, 10, most=True, digits=1),
+    Target("MLLP, RSS at 256 connections, MB", _mllp("engine", 256, "rss_mb"), 200, 130, most=True),
+    Target("ER7 1 kB: parse + 10 fields + write, 1/s", _codec("er7_1kB"), 25_000, 60_000),
+    Target("ER7 10 kB, same", _codec("er7_10kB"), 15_000, 35_000),
+    Target("header + ACK only, 1/s", _codec("header_ack"), 200_000, 500_000),
     Target("RSS idle, MB", _life("idle_mb"), 120, 80, most=True),
     Target("RSS under load (128 connections), MB", _engine(128, "rss_mb"), 200, 130, most=True),
     Target("start to ready, s", _life("start_s"), 2.0, 0.8, most=True, digits=2),
@@ -161,8 +212,8 @@ def write(size: int) -> None:
     lines += _against(kept)
     for part, title in _TITLES.items():
         if part in kept:
-            lines += ["", f"## {title}", "", *_throughput(kept[part])]
-    for part in ("life", "waiting", "commands"):
+            lines += ["", f"## {title}", "", *_throughput(kept[part], _IN_ORDER.get(part, ()))]
+    for part in ("life", "waiting", "codec", "commands"):
         if part in kept:
             lines += ["", f"## {part.capitalize()}", "", *_figures(kept[part])]
     if NOTES.exists():
@@ -186,7 +237,7 @@ def _against(kept: dict[str, Any]) -> Iterator[str]:
         yield f"| {target.what} | {sign}{must} | {sign}{goal} | {found:,.{target.digits}f} | {verdict} |"
 
 
-def _throughput(kept: dict[str, Any]) -> list[str]:
+def _throughput(kept: dict[str, Any], ordered: tuple[str, ...]) -> list[str]:
     lines = [
         f"`{kept['command']}`, {kept['when']}, load average {kept['load']}",
         "",
@@ -194,12 +245,14 @@ def _throughput(kept: dict[str, Any]) -> list[str]:
         "| end p50 / p99 ms | CPU us | RSS MB | lost / dup / order |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    bare = {row["connections"]: row["delivered"] for row in kept["figures"].get("bare", ())}
+    alone = {row["connections"]: row["delivered"] for row in kept["figures"].get("bare, one at a time", ())}
+    others = {row["connections"]: row["delivered"] for row in kept["figures"].get("bare", ())}
     for name, rows in kept["figures"].items():
         for row in rows:
+            bare = alone if name in _ONE_AT_A_TIME else others
             beside = bare.get(row["connections"])
-            share = f"{row['delivered'] / beside:.2f}" if beside and name != "bare" else ""
-            order = row["out_of_order"] if name == "ordered" else "-"
+            share = f"{row['delivered'] / beside:.2f}" if beside and not name.startswith("bare") else ""
+            order = row["out_of_order"] if name in ordered else "-"
             lines.append(
                 f"| {name} | {row['connections']} | {row['messages']:,} | {row['delivered']:,.0f} | {share} "
                 f"| {row['acknowledged']:,.0f} | {row['ack_p50']:.2f} / {row['ack_p99']:.1f} "

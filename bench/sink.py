@@ -1,6 +1,7 @@
-"""The receiver, a process of its own: answers every POST with 202 at once and notes when each number arrived.
+"""The receiver, a process of its own: answers every POST with 202, or every HL7 message with AA, at once, and notes
+when each number arrived.
 
-    python -m bench.sink --arrived FILE [--certificates FOLDER]
+    python -m bench.sink --arrived FILE [--speech mllp] [--certificates FOLDER]
 
 Prints its port and serves until it is ended. Order is judged per patient: a number that comes after a later one is
 counted.
@@ -17,16 +18,16 @@ from typing import cast
 
 import uvloop
 
+from bench.speech import SPEECHES, Speech
 from bench.timings import Timings
-from bench.wire import framed, lane_in, number_in
-
-_ANSWER = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
+from bench.wire import lane_in, number_in
 
 
 class Receiver(asyncio.Protocol):
     """One connection of the engine."""
 
-    def __init__(self, arrived: Timings, newest: dict[int, int]) -> None:
+    def __init__(self, speech: Speech, arrived: Timings, newest: dict[int, int]) -> None:
+        self._speech = speech
         self._arrived = arrived
         self._newest = newest
         self._buffer = bytearray()
@@ -37,10 +38,10 @@ class Receiver(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        while (request := framed(self._buffer)) is not None:
+        while (request := self._speech.taken(self._buffer)) is not None:
             self._note(request)
             assert self._transport is not None
-            self._transport.write(_ANSWER)
+            self._transport.write(self._speech.answer(request))
 
     def _note(self, request: bytearray) -> None:
         number = number_in(request)
@@ -54,7 +55,7 @@ class Receiver(asyncio.Protocol):
                 self._newest[lane] = number
 
 
-async def serve(arrived: Path, certificates: Path | None) -> None:
+async def serve(arrived: Path, speech: Speech, certificates: Path | None) -> None:
     """Serve until the process is ended."""
     tls = None
     if certificates is not None:
@@ -65,7 +66,7 @@ async def serve(arrived: Path, certificates: Path | None) -> None:
         tls.verify_mode = ssl.CERT_REQUIRED
     timings, newest = Timings(arrived), dict[int, int]()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Receiver(timings, newest), "127.0.0.1", 0, ssl=tls, backlog=1024
+        lambda: Receiver(speech, timings, newest), "127.0.0.1", 0, ssl=tls, backlog=1024
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
@@ -78,8 +79,9 @@ def main() -> None:
     )
     parser.add_argument("--arrived", type=Path, required=True)
     parser.add_argument("--certificates", type=Path)
+    parser.add_argument("--speech", choices=list(SPEECHES), default="http")
     given = parser.parse_args()
-    uvloop.run(serve(given.arrived, given.certificates))
+    uvloop.run(serve(given.arrived, SPEECHES[given.speech], given.certificates))
 
 
 if __name__ == "__main__":

@@ -47,13 +47,15 @@ def quantile(values: list[float], share: float) -> float:
 class Bench:
     """One sink, and the numbers that were used so far; whatever is measured sends to it."""
 
-    def __init__(self, folder: Path, stack: ExitStack, certificates: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, certificates: Path | None = None, *, speech: str = "http"
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._certificates = ["--certificates", certificates] if certificates else []
         self.sent, self.acked, self.arrived = (folder / name for name in ("sent", "acked", "arrived"))
         self.sink = stack.enter_context(
-            processes.python("bench.sink", "--arrived", self.arrived, *self._certificates)
+            processes.python("bench.sink", "--arrived", self.arrived, "--speech", speech, *self._certificates)
         )
         self.sink_port = int(self.sink.line_with("\n"))
         self.arrivals = Timings(self.arrived)
@@ -66,6 +68,12 @@ class Bench:
             said: dict[str, float] = json.loads(load.line_with("began", seconds + _DRAIN_SECONDS))
         self.next = int(said["last"])
         return said
+
+    def warm(self, port: int, *words: object) -> None:
+        """Send some messages that are not measured, and wait until they arrived."""
+        seen = self.arrivals.seen
+        said = self.send(port, 8, 5.0, "--messages", _WARM_MESSAGES, *words)
+        self.wait(seen + int(said["last"] - said["first"] - said["refused"] - said["broken"]))
 
     def loading(self, port: int, connections: int, seconds: float, *words: object) -> Process:
         """Start the load."""
@@ -135,11 +143,22 @@ class Bench:
         )
 
 
-def bare(bench: Bench, stack: ExitStack) -> tuple[Process, int]:
-    """Start the bare path; return it and its port."""
-    store = bench.folder / "bare.db"
-    process = stack.enter_context(processes.python("bench.bare", "--sink", bench.sink_port, "--store", store))
+def bare(bench: Bench, stack: ExitStack, *words: object, name: str = "bare.db") -> tuple[Process, int]:
+    """Start the bare path with a store of its own; return it and its port."""
+    way = ["--sink", bench.sink_port, "--store", bench.folder / name]
+    process = stack.enter_context(processes.python("bench.bare", *way, *words))
     return process, int(process.line_with("\n"))
+
+
+def conserved(folder: Path) -> None:
+    """Ask the engine of a project whether its own counts add up.
+
+    Raises:
+        Failed: they do not.
+    """
+    counts = processes.asked(folder, "reconcile")
+    if not counts["conserved"]:
+        raise Failed(f"the engine's own counts do not add up: {counts}")
 
 
 def http_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
@@ -147,7 +166,7 @@ def http_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
     with ExitStack() as stack:
         bench = Bench(folder, stack)
         process, port = bare(bench, stack)
-        bench.send(port, 8, 5.0, "--messages", _WARM_MESSAGES)
+        bench.warm(port)
         for connections in CONNECTIONS:
             yield "bare", bench.measure(process, port, connections, seconds)
         process.kill()
@@ -186,12 +205,10 @@ def through_engine(
     folder = bench.folder / name
     port = project.rest_to_webhook(folder, bench.sink_port, **shape)  # type: ignore[arg-type]  # its own words
     process = stack.enter_context(processes.engine(folder))
-    bench.send(port, 8, 5.0, "--messages", _WARM_MESSAGES, *words)
+    bench.warm(port, *words)
     for count in connections:
         yield name, bench.measure(process, port, count, seconds, *words)
-    conserved = processes.asked(folder, "reconcile")
-    if not conserved["conserved"]:
-        raise Failed(f"the engine's own counts do not add up: {conserved}")
+    conserved(folder)
     process.stop()
 
 
