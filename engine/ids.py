@@ -6,7 +6,7 @@ Layout, 100 bits in Crockford base32 (https://www.crockford.com/base32.html): 48
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from engine.clock import Clock
 
@@ -15,6 +15,10 @@ LENGTH = 20
 _RANDOM_BITS = 42
 _NODE_BITS = 10
 _LOW = (1 << 50) - 1
+_FRESH_BYTES = 6
+_FRESH_MASK = (1 << (_RANDOM_BITS - 1)) - 1
+_STEP_BYTES = 2
+_PAGE = 4096
 _PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
 
 
@@ -28,19 +32,29 @@ class IdSource:
         self._node = node << _RANDOM_BITS
         self._last_ms = 0
         self._random = 0
+        self._chance = b""
+        self._drawn = 0
 
     def next(self) -> str:
         """Return a fresh id, greater than every one before it."""
         now = self._clock.now_ms()
         if now > self._last_ms:
             self._last_ms = now
-            self._random = secrets.randbits(_RANDOM_BITS - 1)
+            self._random = self._draw(_FRESH_BYTES) & _FRESH_MASK
         else:
-            self._random += 1 + secrets.randbits(16)
+            self._random += 1 + self._draw(_STEP_BYTES)
             if self._random >> _RANDOM_BITS:
                 self._last_ms += 1
-                self._random = secrets.randbits(_RANDOM_BITS - 1)
+                self._random = self._draw(_FRESH_BYTES) & _FRESH_MASK
         return encode((self._last_ms << (_NODE_BITS + _RANDOM_BITS)) | self._node | self._random)
+
+    def _draw(self, size: int) -> int:
+        """Return so many bytes of the system's randomness as an integer; they are fetched by the page."""
+        at = self._drawn
+        if at + size > len(self._chance):
+            self._chance, at = os.urandom(_PAGE), 0
+        self._drawn = at + size
+        return int.from_bytes(self._chance[at : at + size], "big")
 
 
 def encode(number: int) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from engine.model import Body, Message, Peer
 from engine.store.protocol import MessageRow
@@ -22,10 +23,28 @@ def kept_headers(message: Message) -> Mapping[str, str]:
     if message.selector:
         kept[_SELECTOR] = message.selector
     if message.meta:
-        kept[_META] = json.dumps(dict(message.meta), ensure_ascii=False, default=str)
+        kept[_META] = _written(message.meta)
     if message.peer is not None:
         kept[_PEER] = message.peer.address
     return kept
+
+
+_WRITTEN_MAX = 256
+_known: dict[int, tuple[Mapping[str, object], str]] = {}
+"""Facts that were written last: a channel says the same of most messages of a connection, in the same object."""
+
+
+def _written(meta: Mapping[str, object]) -> str:
+    if type(meta) is not MappingProxyType:  # made for this message alone
+        return json.dumps(dict(meta), ensure_ascii=False, default=str)
+    found = _known.get(id(meta))
+    if found is not None and found[0] is meta:
+        return found[1]
+    text = json.dumps(dict(meta), ensure_ascii=False, default=str)
+    if len(_known) >= _WRITTEN_MAX:
+        _known.clear()
+    _known[id(meta)] = (meta, text)
+    return text
 
 
 def kept_message(row: MessageRow, raw: Body, kept: Mapping[str, str]) -> Message:

@@ -276,6 +276,7 @@ async def test_a_damaged_body_is_told_from_a_purged_one(folder: Path) -> None:
         for role in ("raw", "reply", "headers", "rendered"):
             with pytest.raises(StoreCorrupt):
                 await store.body(accepted.message, role)
+    async with opened(folder) as store:  # which has nothing at hand any more
         result = await store.settle(settled(accepted.ready[0]))
 
         assert result.next is not None and result.next.body is None

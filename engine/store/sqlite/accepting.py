@@ -146,8 +146,12 @@ def add_deliveries(
             if sequence in heads:
                 blocked = False
             nudged += [found for each in heads if each != sequence and (found := rows.sendable(each))]
-        if not blocked and item.state is State.PENDING:
-            ready.append(_ready(item, brought, sequence, lane, also))
+        if item.state is State.PENDING:
+            delivery = _ready(item, brought, sequence, lane, also)
+            if not blocked:
+                ready.append(delivery)
+            elif delivery.body is not None and not also:
+                tx.waiting.put(sequence, delivery, delivery.body.size)
     return ready, nudged
 
 
@@ -291,8 +295,8 @@ def _add_delivery(
         lane,
     )
     tx.created(route, endpoint, state)
-    if state is State.PENDING and not blocked:
-        place = (0, 0, chain, endpoint, route, destination, lane, holds, 0)
+    if state is State.PENDING:
+        place = (0, 0, chain, endpoint, route, destination, lane, holds, blocked)
         whose = (brought.sequence, 0, 0, 0, item.part, brought.bucket, flags)
         tx.known[sequence] = tuple.__new__(Standing, place + whose)
     return sequence, lane, blocked, also.lanes

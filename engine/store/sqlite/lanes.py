@@ -85,7 +85,9 @@ def advance(tx: Transaction, lane: bytes) -> int | None:
     if not found:
         return None
     sequence: int
-    sequence, blocked = found[0]
+    sequence, blocked, revision = found[0]
+    if revision:  # it was changed while it waited
+        tx.waiting.take(sequence)
     if not blocked or cursor.execute(_STOPPED, (lane, sequence)).fetchall()[0][0]:
         return None
     cursor.execute(_UNBLOCK, (sequence,))

@@ -17,7 +17,7 @@ SELECT EXISTS (SELECT 1 FROM parked AS p WHERE p.lane = ? AND p.delivery < ?)
 
 -- name: lane-head
 -- The first that stands in the lane, whatever its state: one probe.
-SELECT d.seq, d.blocked FROM deliveries AS d INDEXED BY deliveries_lane
+SELECT d.seq, d.blocked, d.revision FROM deliveries AS d INDEXED BY deliveries_lane
 WHERE d.lane = ?1 AND d.holds = 1 ORDER BY d.seq LIMIT 1
 
 -- name: lane-head-of-all

@@ -207,7 +207,9 @@ def _next(tx: Transaction, rows: Rows, following: int | None, kind: str, lane: b
         heir = lanes.first(tx, lane) if following is None and tx.several else following
         if heir is not None:
             _pass_kind(tx, heir, kind)
-    return None if following is None else rows.sendable(following)
+    if following is None:
+        return None
+    return (None if kind or tx.several else tx.waiting.take(following)) or rows.sendable(following)
 
 
 # --------------------------------------------------------------------------- what a partner confirms later

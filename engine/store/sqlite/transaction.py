@@ -10,13 +10,14 @@ from typing import NamedTuple
 from apsw import Connection
 from pydantic_core import to_json
 
-from engine.model import Disposition, State
+from engine.model import Delivery, Disposition, State
 from engine.store.sqlite.bulk import Bulk
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.digests import Digests
 from engine.store.sqlite.names import Names
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
+from engine.store.sqlite.waiting import Waiting
 
 _SQL = statements("ledger")
 _MESSAGES = Bulk(statements("accept")["message-add"])
@@ -61,8 +62,9 @@ class Transaction:
     time: every row of a group bears the same.
 
     `lanes` counts who stands in a lane, for lanes that were seen empty and are not stopped; `known` has standings of
-    deliveries that were just made. Both spare reading, are bounded, and are forgotten at every rollback. `several`
-    counts the places that are taken beside a first lane: while there are none, lanes are looked at the short way.
+    deliveries that were just made, `waiting` those of them that wait in a lane. All spare reading, are bounded, and are
+    forgotten at every rollback. `several` counts the places that are taken beside a first lane: while there are none,
+    lanes are looked at the short way.
     """
 
     def __init__(self, connection: Connection, names: Names, digests: Digests) -> None:
@@ -89,6 +91,7 @@ class Transaction:
         self.dedup_day = self.key_month = 0
         self.lanes: dict[bytes, int] = {}
         self.known: dict[int, Standing] = {}
+        self.waiting = Waiting[Delivery]()
         self.window_ms = 0
         self.open_lanes = 0
         self.several = 0
@@ -212,6 +215,7 @@ class Transaction:
         self.dedup_day = self.key_month = 0
         self.lanes.clear()
         self.known.clear()
+        self.waiting.clear()
 
     def _forget(self) -> None:
         self.rows = []
