@@ -60,9 +60,14 @@ async def test_several_messages_in_one_write_are_served_in_order() -> None:
 async def test_a_frame_may_be_split_anywhere() -> None:
     stream = framed(message())
     async with listening() as door, wire(door.address) as connection:
+        await door.until("connection")
+        (serving,) = door.channel._callers
+        reader = serving._reader
         for at in range(1, len(stream)):
             await connection.write(stream[:at])
-            await asyncio.sleep(0)  # the listener shares this loop: it reads the first piece first
+            async with asyncio.timeout(5):
+                while not (reader.begun and reader.held == at - 1):  # noqa: ASYNC110  it reads without telling anybody
+                    await asyncio.sleep(0)
             await connection.write(stream[at:])
             assert msa(await connection.read()) == "MSA|AA|MSG00001"
 

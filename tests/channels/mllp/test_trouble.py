@@ -31,6 +31,18 @@ ACK = b"MSH|^~\\&|RIS|IMAGERIE|SIH|HSJ|20260114093012||ACK|R1|P|2.5.1\rMSA|%s|%s
         (ACK % (b"AA", b"MSG0000"), "wrong_ack"),
         (ACK % (b"AA", b"MSG000011"), "wrong_ack"),
     ],
+    ids=[
+        "text",
+        "nothing",
+        "no-msa",
+        "unknown-code",
+        "no-code",
+        "another",
+        "another-commit",
+        "no-id",
+        "shorter",
+        "longer",
+    ],
 )
 async def test_what_is_not_its_own_answer_leaves_an_unknown_outcome(answer: bytes, code: str) -> None:
     async with mllp_peer() as peer, endpoint(peer.port) as channel:
@@ -188,6 +200,17 @@ async def test_one_connection_serves_many_messages() -> None:
             await channel.send(attempt(message(f"M{number}")))
         assert peer.opened() == 1
         assert [arrival.message_id for arrival in await peer.arrivals()] == [f"M{n}" for n in range(20)]
+
+
+async def test_messages_side_by_side_have_a_connection_each() -> None:
+    async with mllp_peer() as peer, endpoint(peer.port) as channel:
+        peer.script = lambda received: [] if b"|FIRST|" in received else [ACK % (b"AA", b"SECOND")]
+        first = asyncio.create_task(channel.send(attempt(message("FIRST"))))
+        await peer.until_reached()
+        assert (await channel.send(attempt(message("SECOND")))).code == "AA"
+        assert peer.opened() == 2
+        peer.say(ACK % (b"AA", b"FIRST"))
+        assert (await first).code == "AA"
 
 
 async def test_other_frame_bytes() -> None:
