@@ -26,7 +26,7 @@ from engine.runtime.assembling import assemble
 from engine.runtime.board import Board, Door
 from engine.runtime.keeping import kept_headers
 from engine.runtime.opening import opening
-from engine.runtime.plan import Planner
+from engine.runtime.plan import NOTHING_KNOWN, Planner
 from engine.runtime.program import Program
 
 REPOSITORY = Path(__file__).parents[1]
@@ -114,7 +114,9 @@ def stages(
         "decode": lambda: json_codec.decode(received),
         "schema": lambda: program.accept.check(document),
         "scope": scope,
-        "steps, map, render, encode": lambda: planner.reroute(program, received, document, given),
+        "steps, map, render, encode": lambda: planner.reroute(
+            program, received, document, given, (NOTHING_KNOWN, set())
+        ),
         "kept headers": lambda: kept_headers(received),
         "whole": lambda: planner.plan(received, door, given),
     }
