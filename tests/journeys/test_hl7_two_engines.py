@@ -13,7 +13,7 @@ from tests.journeys.hospital import Hospital, hospital
 from tests.peers.ports import free_port
 
 FIRST = """
-listen: {{sih: {{mllp: "127.0.0.1:0", partner: hsj}}}}
+listen: {{sih: {{mllp: "127.0.0.1:0", partner: hsj, acks: original}}}}
 partners:
   hsj: {{}}
   region: {{endpoints: {{hub: {{mllp: "{second}", phi: full}}}}}}
@@ -61,6 +61,28 @@ async def test_content_that_the_second_refuses_is_sent_once(tmp_path: Path, repl
         (attempt,) = await first.attempts(bad)
         assert attempt.code.startswith(reply)
         assert [control_id(each) for each in ris.received] == ["GOOD2"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "codes"),
+    [("AL", "AL", "AE"), ("AL", "NE", "CE"), ("NE", "AL", "AE"), ("ER", "ER", "AE"), ("NE", "ER", "AE")],
+)
+async def test_content_that_is_refused_in_the_enhanced_mode_is_sent_once(
+    tmp_path: Path, accept: str, application: str, codes: str
+) -> None:
+    """Source: HL7 v2.5.1 2.9.3; what the application refuses may come after a commit acknowledgement."""
+    nameless = message("BAD1", accept=accept, application=application, body="PID|1||10006579^^^HSJ^MR\r")
+    async with (
+        mllp_peer() as ris,
+        hospital(tmp_path / "2", SECOND.format(ris=ris.port), {"strict": STRICT % "AE"}) as second,
+        hospital(tmp_path / "1", first_of(second), {"forward": FORWARD}) as first,
+    ):
+        await first.sent("sih", nameless)
+        (row,) = await first.ended(1)
+
+        assert (row.delivery.state, row.delivery.attempts) == (State.DEAD, 1)
+        assert row.delivery.reason.startswith(codes)
+        assert ris.received == []
 
 
 async def test_a_type_that_the_second_does_not_take_is_sent_once(tmp_path: Path) -> None:
