@@ -17,8 +17,8 @@ ROOMS = ("engine", "channels")
 MARK = "__fault_point__"
 STORED = "__fault_stored__"
 
-NOT_THE_ENGINE = ("engine.testing.",)
-"""The shipped test kit: scripted peers write to sockets of their own."""
+NOT_THE_ENGINE = ("engine.testing.", "engine.cli.hl7.")
+"""The shipped test kit and the HL7 tools of the command line: peers, with sockets of their own and no store."""
 
 _SYNCS = {"fsync", "fdatasync"}
 _RENAMES = {"rename", "replace", "link"}

@@ -35,13 +35,14 @@ HOOK_SECRET = f"whsec_{base64.b64encode(HOOK_KEY).decode()}"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the engine listens, and where its receiver and its clinic do."""
+    """Where the engine listens, and where its receiver and its clinic do; `echo` is a door to which it sends itself."""
 
     engine: int
     receiver: int
     hooks: int = 0
     clinic: int = 0
     feed: int = 0
+    echo: int = 0
 
 
 def write_project(folder: Path, ports: Ports, *, longest_ms: int = 800) -> Path:
@@ -61,6 +62,7 @@ defaults: {{timeout: 5s, retry: {{backoff: 20ms..500ms, for: 1h}}, breaker: {{fa
 listen:
   public: {{rest: "127.0.0.1:{port}"}}
   feed: {{mllp: "127.0.0.1:{feed}", partner: clinic}}
+  echo: {{mllp: "127.0.0.1:{echo}", partner: clinic, commit_bytes: true}}
   folder: {{file: in, match: "*.json", every: 20ms, stable: 0s}}
   queue: {{amqp: "{broker}", queue: "{incoming}", declare: true, refused: reject}}
   hooks: {{webhook: "127.0.0.1:{hooks}", verify: {{standard_webhooks: "${{file:hooks.whsec}}"}}, partner: clinic}}
@@ -74,6 +76,7 @@ partners:
       emr: {{webhook: "http://127.0.0.1:{receiver}/emr", phi: full, limits: {{concurrency: 32}}}}
       out: {{file: out, phi: full}}
       sink: {{inbox: sink, phi: full}}
+      ris: {{mllp: "127.0.0.1:{heard}", commit_bytes: true, phi: full}}
       changes: {{webhook: "http://127.0.0.1:{clinic}/changes", phi: full}}
       first: {{webhook: "http://127.0.0.1:{clinic}/first", phi: full}}
       second: {{webhook: "http://127.0.0.1:{clinic}/second", phi: full}}
@@ -86,7 +89,8 @@ _FULL_ROUTES = {
     "orders": _ROUTE,
     "files": "route: files\nfrom: folder\nto: [clinic.out, clinic.sink]\non_reject: {alert: ops}\n",
     "hooked": "route: hooked\nfrom: {hooks: POST /hooks}\nto: [clinic.sink]\n",
-    "fed": "route: fed\nfrom: feed\nto: [clinic.sink]\n",
+    "fed": "route: fed\nfrom: feed\nto: [clinic.ris]\n",
+    "echoed": "route: echoed\nfrom: echo\nto: [clinic.sink]\n",
     "queued": "route: queued\nfrom: queue\nto: [clinic.mq]\n",
     "notices": (
         "route: notices\nfrom: {public: POST /v1/notices}\n"
@@ -140,6 +144,8 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
             receiver=ports.receiver,
             hooks=ports.hooks,
             feed=ports.feed,
+            echo=ports.echo,
+            heard=ports.echo or ports.receiver,
             clinic=ports.clinic or ports.receiver,
             broker=broker.url.rstrip("/"),
             incoming=broker.incoming,

@@ -24,6 +24,7 @@ from tests.crash.checker import Report, check, read_sent, read_store, read_tried
 from tests.crash.child import READY
 from tests.crash.clinic import Clinic
 from tests.crash.hook import FIRED
+from tests.crash.mllp import MllpConnection
 from tests.crash.nursing import Forked, Nursery, nursery
 from tests.crash.project import Broker, Ports, write_full_project
 from tests.crash.receiver import Receiver, listening
@@ -46,7 +47,7 @@ class Stage:
     def __init__(self, folder: Path, broker: Broker, relay: int, rng: random.Random) -> None:
         self.folder = folder
         self.rng = rng
-        self.ports = Ports(free_port(), free_port(), clinic=free_port())
+        self.ports = Ports(free_port(), free_port(), clinic=free_port(), feed=free_port(), echo=free_port())
         self.ports_of_scratch = Ports(free_port(), self.ports.receiver)
         self.dying = False
         """Whether the engine's death is wanted although it is not the armed one."""
@@ -176,6 +177,7 @@ class Stage:
         await self._publish(b"{", None)
         await self._post(f"n{self.number}")
         await self._expect(f"e{self.number}")
+        await self._feed(f"f{self.number}")
         await self.moment(seconds)
 
     async def moment(self, seconds: float) -> None:
@@ -212,6 +214,16 @@ class Stage:
             await line.post(Order(name, 0))
         except Unanswered:
             pass  # this one is not insisted on: the orders are
+        finally:
+            line.close()
+
+    async def _feed(self, name: str) -> None:
+        line = MllpConnection(self.ports.feed)
+        try:
+            async with asyncio.timeout(1):
+                await line.post(Order(name, 0))
+        except (Unanswered, TimeoutError):
+            pass  # nor on this one
         finally:
             line.close()
 
