@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import codec, commands, folders, lifecycle, many, mllp, results, throughput, waiting
-from bench.machine import facts, load, today
+from bench.machine import facts, load, stolen, ticks, today
 from bench.throughput import Passed
 from bench.wire import Numbered
 
@@ -84,15 +84,14 @@ def main() -> None:
         results.keep("machine", facts(folder), when=today(), load=load())
         for part in given.parts or PARTS:
             print(f"-- {part} (load average {load()})", flush=True)
-            before = load()
+            before, since = load(), ticks()
             if part in _ROUNDS:
                 figures = by_rounds(part, given.rounds, given.seconds, folder)
             else:
                 figures = once(part, given.rounds, given.seconds, given.waiting, folder)
                 print(figures, flush=True)
-            results.keep(
-                part, figures, when=today(), load=f"{before} to {load()}", command=f"python -m bench {part}"
-            )
+            busy = f"{before} to {load()}, {stolen(since)}"
+            results.keep(part, figures, when=today(), load=busy, command=f"python -m bench {part}")
     results.write(Numbered().size)
 
 

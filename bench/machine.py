@@ -65,6 +65,18 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.1f}"
 
 
+def ticks() -> tuple[int, int]:
+    """Return the processor time so far that other guests of the host took, and all of it, in ticks."""
+    spent = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return spent[7], sum(spent)
+
+
+def stolen(since: tuple[int, int]) -> str:
+    """Return the share of the processors that the host gave to others since then."""
+    now = ticks()
+    return f"{100 * (now[0] - since[0]) / max(1, now[1] - since[1]):.0f} % stolen"
+
+
 def today() -> str:
     """Return when this is, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(SystemClock().now_ms() / 1000))

@@ -26,18 +26,22 @@ def mllp_round(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
         bench = Bench(folder / "plain", stack, speech="mllp")
         yield from _bare(bench, "bare", seconds, CONNECTIONS, 32)
         yield from _engine(bench, "engine", Ward(bench.sink_port), seconds, CONNECTIONS)
+        yield from _secured(folder, seconds)
         yield from _bare(bench, "bare, one at a time", seconds, (32,), 1, *FEWER)
         alone = Ward(bench.sink_port, in_one_lane=True, concurrency=1)
         yield from _engine(bench, "one ordered connection", alone, seconds, (32,), *FEWER)
-    with ExitStack() as stack:
-        hospital.write(folder / "tls", Ward(1, secure=True))
-        bench = Bench(folder, stack, folder / "tls/certs", speech="mllp")
-        yield from _engine(bench, "tls", Ward(bench.sink_port, secure=True), seconds, FEW)
     with ExitStack() as stack:
         bench = Bench(folder / "http", stack)
         ward = Ward(bench.sink_port, webhook=True, concurrency=16)
         yield from _engine(bench, "to a webhook", ward, seconds, CONNECTIONS)
         yield from through_engine(bench, stack, "rest to a webhook", seconds, FEW)
+
+
+def _secured(folder: Path, seconds: float) -> Iterator[tuple[str, Passed]]:
+    with ExitStack() as stack:
+        hospital.write(folder / "tls", Ward(1, secure=True))
+        bench = Bench(folder, stack, folder / "tls/certs", speech="mllp")
+        yield from _engine(bench, "tls", Ward(bench.sink_port, secure=True), seconds, FEW)
 
 
 def _bare(
