@@ -32,7 +32,7 @@ def test_a_start_on_a_full_disk_ends_with_74_and_one_line(
     tmp_path: Path, before: Callable[[Path], None]
 ) -> None:
     write_project(tmp_path)
-    with mounted(tmp_path / "var", "256k") as var:
+    with mounted(tmp_path / "var", "8m") as var:
         before(var)
         filler = fill(var)
         ended = passerelle(tmp_path, "run", "--config", "config.yaml")
