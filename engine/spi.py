@@ -267,8 +267,9 @@ class ChannelContext:
 
     `name` is the listener's or `partner.endpoint`; `folder` is what relative paths start from; `var` is the folder
     for the engine's own files; `tls` is ready to use, or None for plaintext; `connection` is the named connection
-    that the endpoint refers to, as configured; `identify` gives the partner a certificate belongs to. `confirm` hands
-    on what a partner says later of a message that it took (`Reply.awaiting`): True once that is durable, False where
+    that the endpoint refers to, as configured; `identify` gives the partner a certificate belongs to, `certified` says
+    whether a partner has certificates that prove it, so that a stranger's does not speak for it. `confirm` hands on
+    what a partner says later of a message that it took (`Reply.awaiting`): True once that is durable, False where
     nothing waits for it.
     """
 
@@ -283,6 +284,7 @@ class ChannelContext:
     tls: ssl.SSLContext | None = None
     connection: Any = None
     identify: Callable[[Certificate], str | None] = lambda certificate: None
+    certified: Callable[[str], bool] = lambda partner: False
     confirm: Callable[[Confirmation], Awaitable[bool]] = _nobody_waits
     selectors: Sequence[str] = ()
     zone: str = "UTC"

@@ -35,6 +35,7 @@ def caller_of(
     address: str,
     *,
     identify: Callable[[Certificate], str | None],
+    certified: Callable[[str], bool],
     expected: str | None,
 ) -> Caller:
     """Return who called; a certificate of another partner than the listener's is refused."""
@@ -48,6 +49,9 @@ def caller_of(
     if expected is not None and partner not in (None, expected):
         refusal = problem(403, "This door belongs to another partner than the certificate's.", close=True)
         return Caller(peer, partner, host, refusal)
+    if expected is not None and certificate is not None and partner is None and certified(expected):
+        refusal = problem(403, "The certificate is not one of this door's partner.", close=True)
+        return Caller(peer, None, host, refusal)
     return Caller(peer, partner, partner or host)
 
 

@@ -126,6 +126,7 @@ class HttpInbound(Inbound):
                 connection.tls,
                 connection.address,
                 identify=self.context.identify,
+                certified=self.context.certified,
                 expected=self.config.partner,
             )
         except Exception as error:  # noqa: BLE001  a bug in the directory must not end the other connections

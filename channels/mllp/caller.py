@@ -31,6 +31,7 @@ def caller_of(
     address: str,
     *,
     identify: Callable[[Certificate], str | None],
+    certified: Callable[[str], bool],
     expected: str | None,
     plaintext: Sequence[IPv4Network | IPv6Network] | None,
 ) -> Caller:
@@ -44,6 +45,8 @@ def caller_of(
     peer = Peer(address, certificate)
     if expected is not None and partner not in (None, expected):
         return Caller(peer, partner, host, "other_partner")
+    if expected is not None and certificate is not None and partner is None and certified(expected):
+        return Caller(peer, None, host, "unknown_partner")
     if tls is None and plaintext is not None and not listed(address, plaintext):
         return Caller(peer, partner, host, "refused_plaintext")
     return Caller(peer, partner, partner or host)

@@ -147,6 +147,7 @@ class MllpInbound(Inbound):
                 connection.tls,
                 connection.address,
                 identify=self.context.identify,
+                certified=self.context.certified,
                 expected=config.partner,
                 plaintext=allowed,
             )

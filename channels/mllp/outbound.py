@@ -162,6 +162,7 @@ class MllpOutbound(Outbound):
             link.tls,
             link.address,
             identify=self.context.identify,
+            certified=self.context.certified,
             expected=expected,
             plaintext=exception.allow if exception else None,
         )

@@ -51,10 +51,10 @@ def staged(backup: Path, store: Path) -> Iterator[Path]:
 
 
 def _refuse_no_backup(backup: Path, name: str) -> None:
+    if any((backup / f"{name}{end}").exists() for end in (_JOURNAL, ".new")):
+        raise NotFound(f"{backup} holds a backup that was interrupted: take another one")
     if not (backup / name).is_file():
         raise NotFound(f"{backup} holds no backup of {name}")
-    if (backup / f"{name}{_JOURNAL}").exists():
-        raise NotFound(f"{backup} holds a backup that was interrupted: take another one")
 
 
 def _refuse_store(store: Path, folder: Path) -> None:

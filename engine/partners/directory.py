@@ -73,8 +73,11 @@ class Directory:
     def __init__(self, partners: Iterable[Partner]) -> None:
         self._entries: dict[str, Entry] = {}
         self._endpoints: dict[str, str] = {}
+        self._certified: set[str] = set()
         claims = _Claims()
         for partner in partners:
+            if partner.certificates:
+                self._certified.add(partner.name)
             claims.add(("name", partner.name), partner.name, "name " + partner.name)
             self._entries[partner.name] = _entry(partner)
             for short, phi in partner.endpoints.items():
@@ -123,6 +126,10 @@ class Directory:
         owners = {self._claims.get(("san", certificate.issuer, _san(name))) for name in certificate.names}
         owners.discard(None)
         return owners.pop() if len(owners) == 1 else None
+
+    def certified(self, name: str) -> bool:
+        """Say whether a partner has certificates that prove it: another one, however trusted, is not the partner's."""
+        return name in self._certified
 
     def phi(self, endpoint: str) -> str | None:
         """Return what the endpoint `partner.endpoint` may carry (`none`, `minimal`, `full`), None when unknown."""

@@ -162,8 +162,21 @@ class Turns:
         return self._fly(delivery, delivery.endpoint)
 
     def _fly(self, delivery: Delivery, endpoint: str) -> Flying:
+        # The lane is busy during a decision as well: the next of it may be read from the store between the commit and
+        # the moment at which we hear of that, and would go out once more when we do.
+        if delivery.lane:
+            self._sending.add(delivery.lane)
+            if delivery.also:
+                self._sending.update(delivery.also)
         flying = self.flying[delivery.sequence] = Flying(delivery, endpoint)
         return flying
+
+    def _landed(self, delivery: Delivery) -> None:
+        del self.flying[delivery.sequence]
+        if delivery.lane:
+            self._sending.discard(delivery.lane)
+            if delivery.also:
+                self._sending.difference_update(delivery.also)
 
     def _take(self, lanes: Lanes) -> Job | None:
         """Return the endpoint's next work; None when there is none now, and when to look again is noted."""
@@ -179,10 +192,6 @@ class Turns:
             found = lanes.take(policy, self._gates.at_endpoint(policy, now_ms), moment)
             if isinstance(found, Waiting):
                 delivery = found.delivery
-                if delivery.lane:
-                    self._sending.add(delivery.lane)
-                    if delivery.also:
-                        self._sending.update(delivery.also)
                 return partial(self._send, lanes, found, self._fly(delivery, lanes.name))
             if found is Need.HEADS:
                 here = [
@@ -259,10 +268,6 @@ class Turns:
             failed = True
         lanes.active -= 1
         lanes.handled += 1
-        if delivery.lane:
-            self._sending.discard(delivery.lane)
-            if delivery.also:
-                self._sending.difference_update(delivery.also)
         if failed:
             self.put_back(flying)
         else:
@@ -300,7 +305,7 @@ class Turns:
 
         `own` are lanes that the caller pumps itself.
         """
-        del self.flying[flying.delivery.sequence]
+        self._landed(flying.delivery)
         if self.expecting:
             self._tell(flying.delivery.sequence)
         if concluded is not None:
@@ -309,22 +314,19 @@ class Turns:
                     self.pump(lanes)
         elif self.running:
             self.reread(self.at(flying.endpoint))
-        if self._contended:
-            contended = list(self._contended)
-            self._contended.clear()
-            for lanes in contended:
-                self.pump(lanes)
+        self._pump_contended()
 
     def let_go(self, flying: Flying, *, seen: bool = False) -> None:
         """Let go of a delivery about which there was nothing to change."""
-        del self.flying[flying.delivery.sequence]
+        self._landed(flying.delivery)
         self._tell(flying.delivery.sequence)
         self.pump(self.enter(flying.delivery, seen=seen))
+        self._pump_contended()
 
     def put_back(self, flying: Flying) -> None:
         """Let go of a delivery that could not be worked on; its row is as before."""
         delivery = flying.delivery
-        del self.flying[delivery.sequence]
+        self._landed(delivery)
         self._tell(delivery.sequence)
         lanes = self.at(delivery.endpoint)
         if delivery.state in SENDABLE:
@@ -332,6 +334,15 @@ class Turns:
         else:
             self.desk.note(self._clock.now_ms() + AGAIN_MS)
         self.pump(lanes)
+        self._pump_contended()
+
+    def _pump_contended(self) -> None:
+        """Look again at endpoints whose heads stood in a lane that was busy elsewhere."""
+        if self._contended:
+            contended = list(self._contended)
+            self._contended.clear()
+            for lanes in contended:
+                self.pump(lanes)
 
     def _tell(self, sequence: int) -> None:
         for sequences, landing in self.expecting:

@@ -167,6 +167,7 @@ class Wiring:
             tls=tls,
             connection=connection,
             identify=lambda certificate: self.current.board.directory.identify(certificate),
+            certified=lambda partner: self.current.board.directory.certified(partner),
             confirm=self.confirm,
             selectors=tuple(selectors),
             zone=zone or settings.zone,

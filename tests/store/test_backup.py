@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import Conflict
+from engine.errors import Conflict, StoreUnavailable
 from engine.store.protocol import Query
 from engine.store.sqlite.store import SqliteStore, open_sqlite
 from engine.testing.virtual_clock import VirtualClock
@@ -116,3 +116,18 @@ async def _work(store: SqliteStore, done: asyncio.Event) -> int:
         await store.settle(settled(delivery))
         count += 1
     return count
+
+
+async def test_a_backup_that_was_cut_short_has_no_database(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*given: object) -> None:
+        raise OSError("the power went")
+
+    monkeypatch.setattr("engine.store.sqlite.backup._copy_files", cut)
+    async with opened(folder) as store:
+        await store.accept(acceptance(of=message(body=b"x" * 200_000)))
+        with pytest.raises(StoreUnavailable):
+            await store.backup(folder / "copy")
+
+    assert [path.name for path in (folder / "copy").iterdir() if path.is_file()] == ["store.db.new"]

@@ -48,8 +48,14 @@ def _copy(path: Path, bodies: Path, target: Path, at_ms: int, vfs: str | None) -
     except FileExistsError as error:
         raise Conflict(f"{target} exists: a backup goes into a new folder") from error
     try:
-        paths = _copy_database(path, target / path.name, at_ms, vfs)
+        database = target / path.name
+        unfinished = database.with_name(database.name + ".new")
+        paths = _copy_database(path, unfinished, at_ms, vfs)
         _copy_files(bodies, target / bodies.name, paths)
+        sync_folder(target)
+        unfinished.rename(
+            database
+        )  # a copy that was cut short has no database: nothing restores it by mistake
         sync_folder(target)
         sync_folder(target.parent)
     except (apsw.Error, OSError) as error:

@@ -93,9 +93,10 @@ def check(connection: Runs) -> None:
         raise StoreRefused("the database does not keep what it is told: " + "; ".join(wrong))
 
 
-def migrate(connection: Runs) -> None:
+def migrate(connection: apsw.Connection) -> None:
     """Apply the migrations that the database has not seen, each in a transaction of its own."""
-    version = connection.execute("PRAGMA user_version").fetchall()[0][0]
+    cursor: Runs = connection.cursor()
+    version: int = cursor.execute("PRAGMA user_version").fetchall()[0][0]
     scripts = migrations()
     if version > len(scripts):
         raise StoreRefused(
@@ -110,7 +111,8 @@ def migrate(connection: Runs) -> None:
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has rolled it back already
+                connection.execute("ROLLBACK")
             raise
 
 

@@ -12,7 +12,7 @@ import apsw
 
 from engine.audit.vocabulary import Action
 from engine.clock import Clock
-from engine.errors import NotFound
+from engine.errors import NotFound, StoreFailed
 from engine.store.protocol import Health
 from engine.store.sqlite import connection as connections
 from engine.store.sqlite.archive import SqliteArchive
@@ -126,7 +126,10 @@ def _place(path: Path, must_exist: bool) -> Path:
     path = path.absolute()
     if must_exist and not path.exists():
         raise NotFound(f"there is no store at {path}")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreFailed(f"{path.parent}: the store's folder cannot be made: {error.strerror}") from error
     refuse_network(path.parent)
     return path
 

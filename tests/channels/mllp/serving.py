@@ -56,6 +56,7 @@ async def listening(
     *,
     tls_context: ssl.SSLContext | None = None,
     identify: Callable[[Certificate], str | None] = lambda certificate: None,
+    certified: Callable[[str], bool] = lambda partner: False,
     confirm: Callable[[Confirmation], Awaitable[bool]] = nobody_waits,
     state: SmallState | None = None,
     **config: Any,
@@ -66,7 +67,7 @@ async def listening(
         context = channel_context(
             Path(folder), name="adt-hsj", tls=tls_context, identify=identify, counters=counted, state=state
         )
-        context = dataclasses.replace(context, confirm=confirm)
+        context = dataclasses.replace(context, confirm=confirm, certified=certified)
         written = {"mllp": LOOPBACK, "tls": "server" if tls_context else None, **config}
         channel = MllpInbound(MllpListener.model_validate(written), context)
         script = intake or RecordingIntake()

@@ -81,6 +81,26 @@ async def test_another_partner_than_the_listeners_is_cut_off(dev_certs: Path) ->
         assert door.events("other_partner") == 1
 
 
+@pytest.mark.parametrize("certified", [True, False])
+async def test_a_strangers_certificate_does_not_speak_for_a_partner_that_has_its_own(
+    dev_certs: Path, certified: bool
+) -> None:
+    async with (
+        listening(
+            tls_context=server(dev_certs),
+            identify=lambda certificate: None,
+            certified=lambda partner: certified,
+            partner="clinique-abc",
+        ) as door,
+        wire(door.address, client(dev_certs, "clinique-def")) as connection,
+    ):
+        if certified:
+            assert await is_deaf(connection)
+            assert door.events("unknown_partner") == 1
+        else:
+            assert b"MSA|AA|MSG00001\r" in await connection.ask(message())
+
+
 async def test_a_sender_without_a_certificate_is_cut_off(dev_certs: Path) -> None:
     async with listening(tls_context=server(dev_certs)) as door:
         with pytest.raises(OSError):
