@@ -33,5 +33,6 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
 
 
 def sources_beside(file: Path) -> str:
-    """Return a test file with the contracts of its folder, whose tests it inherits."""
-    return "".join(path.read_text() for path in (file, *file.parent.glob("contract*.py")))
+    """Return a test file with the contracts that it may inherit: those of its folder, and the shipped ones."""
+    contracts = (*file.parent.glob("contract*.py"), *ROOT.glob("engine/testing/*bound.py"))
+    return "".join(path.read_text() for path in (file, *contracts))
