@@ -137,8 +137,10 @@ class Paper:
         """Return the media type of a document as it is written."""
         if document.envelope is not None and document.codec == "json":
             return _EVENT_TYPE
-        if not mapped and document.codec == self.message.codec and self.message.content_type:
-            return self.message.content_type
+        received = self.message.content_type
+        same = not mapped and document.codec == self.message.codec and bool(received)
+        if same and not (document.codec == HL7 and "charset=" in received and _is_recoded(document)):
+            return received
         return codec(document.codec).content_type
 
     def enclose(self, role: str, body: Body, part: int) -> str:
@@ -170,3 +172,9 @@ class Paper:
             part=part,
             message_id=self.parts.id(part),
         )
+
+
+def _is_recoded(document: Document) -> bool:
+    from engine.codecs.hl7v2.writing import is_recoded  # most routes carry no HL7
+
+    return is_recoded(document.root)

@@ -62,6 +62,11 @@ def recode(data: bytes, charset: str, *, told: str = "", unmappable: Unmappable 
     return write(message, unmappable)
 
 
+def is_recoded(message: Er7) -> bool:
+    """Say whether MSH-18 was changed, so that what was declared of the bytes that came does not hold any more."""
+    return message.changed and charset_field(message.header) != charset_field(message.texts()[0])
+
+
 def _codec(message: Er7) -> str:
     """Return the codec to write in: that of a changed MSH-18, the one the bytes were read in, or what is declared."""
     declared, repetition = charset_field(message.header)

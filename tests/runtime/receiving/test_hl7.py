@@ -362,3 +362,13 @@ to:
         changed = ADT.replace(b"|PASSERELLE|", b"|RIS|").replace(b"4EST^401", b"4EST-401^401")
         changed = changed.replace(b"EVN|A01|20261102090000-0500\r", b"")
         assert (await inside.sent(first), await inside.sent(second)) == (ADT, changed)
+
+
+async def test_a_changed_msh_18_is_believed_instead_of_the_listeners_set(tmp_path: Path) -> None:
+    route = ALL.replace("to:", "steps: [{set: {MSH-18: UNICODE UTF-8}}]\nto:")
+    async with routing(tmp_path, route) as inside:
+        await received(inside)
+        delivery = await inside.only()
+        body = await inside.store.body(delivery.message, delivery.chain[0].rendering)
+        assert body is not None and body.content_type == TYPE
+        assert "Tremblay^Zoé".encode() in body.read()
