@@ -17,6 +17,7 @@ from engine.config.models import (
     Exposure,
     FilePath,
     ListenerConfig,
+    StrictModel,
     matching,
 )
 
@@ -85,6 +86,16 @@ class FileListener(ListenerConfig):
         return None
 
 
+class BatchConfig(StrictModel):
+    """When messages that were collected become one batch file."""
+
+    count: Count = 500
+    """So many messages at most."""
+
+    every: Duration = timedelta(hours=1)
+    """So long after the first of them at the latest."""
+
+
 class FileEndpoint(EndpointConfig):
     """Write each message as a file that appears whole, under a name of its own."""
 
@@ -99,6 +110,9 @@ class FileEndpoint(EndpointConfig):
 
     create: Bool = True
     """Whether to make the folder at start where it is missing; `false` for a mounted share."""
+
+    batch: BatchConfig | None = None
+    """HL7 v2: collect messages, durably, into one batch file (FHS, BHS, MSH..., BTS, FTS) named after its first."""
 
     def exposure(self) -> Exposure | None:
         """A folder is on this machine."""
