@@ -173,7 +173,7 @@ BROKEN: dict[str, list[tuple[int, int, str]]] = {
         (2, 26, 'a second destination "clinique-def.queue"'),
     ],
     "route-not-a-choice": [
-        (3, 14, '"router" is not a value of "acknowledge"'),
+        (3, 14, '"router" is none of routed, stored, delivered'),
         (5, 17, '"hold" is not a value of "lane"'),
     ],
     "route-profile-for-endpoints": [

@@ -93,7 +93,7 @@ def shipped_reader(name: str) -> Reader:
         return errors_of_tests
     if name == "routes/samples/scene.yaml":
         return errors_of_scene
-    assert re.fullmatch(r"(config|(routes|partners|env|mappings)/[\w-]+)\.yaml", name), f"nobody reads {name}"
+    assert re.fullmatch(r"((routes|partners|env|mappings)/)?[\w-]+\.yaml", name), f"nobody reads {name}"
     return lambda: errors_of(installed())
 
 
@@ -133,9 +133,10 @@ def test_a_mistake_in_a_shipped_file_is_reported_where_it_was_made(
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, tmp_path / part)
     write_config(tmp_path, ROOT / "config.yaml")
-    monkeypatch.chdir(tmp_path)
+    within = name.removeprefix("routes/hl7/")  # a project of its own
+    monkeypatch.chdir(tmp_path / "routes/hl7" if name != within else tmp_path)
 
-    assert unreported(name, shipped_reader(name)) == []
+    assert unreported(within, shipped_reader(within)) == []
 
 
 @pytest.mark.parametrize("name", TEMPLATE_FILES)
