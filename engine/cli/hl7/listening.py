@@ -55,8 +55,9 @@ class Listening:
             await self.done.wait()
         finally:
             server.close()
-            for writer in self._open.values():
+            for task, writer in self._open.items():
                 writer.close()
+                task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
             await server.wait_closed()
 
