@@ -19,6 +19,8 @@ from engine.ids import IdSource
 from engine.model import Fault
 
 _READ: Final = 65_536
+_GOODBYE: Final = 2.0
+"""Seconds that open connections get to end; the process ends all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,10 @@ class Listening:
             await self.done.wait()
         finally:
             server.close()
-            for task, writer in self._open.items():
+            for writer in self._open.values():
                 writer.close()
-                task.cancel()
-            await asyncio.gather(*self._open, return_exceptions=True)
+            if self._open:
+                await asyncio.wait(self._open, timeout=_GOODBYE)
             await server.wait_closed()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
