@@ -11,7 +11,7 @@ from typing import Self
 from channels._folder import Folder, aside, consequence, extension, name_in, safe
 from channels.file.batching import Collection
 from channels.file.model import FileEndpoint
-from engine.errors import Transient
+from engine.errors import Rejected, Transient
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
 
@@ -69,7 +69,10 @@ class FileOutbound(Outbound):
         now_ms = self.context.clock.now_ms()
 
         def add() -> str:
-            return collection.add(attempt.message_id, attempt.body.read(), now_ms)
+            content = attempt.body.read()
+            if not content.startswith(b"MSH"):
+                raise Rejected("only HL7 messages go into a batch file", code="content_type")
+            return collection.add(attempt.message_id, content, now_ms)
 
         try:
             code = await aside(add)

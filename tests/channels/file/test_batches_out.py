@@ -11,6 +11,7 @@ from channels.file.batching import Collection
 from channels.file.model import FileEndpoint
 from channels.file.outbound import FileOutbound
 from engine.codecs.hl7v2.batch import read_batch
+from engine.errors import Rejected
 from engine.model import Attempt, Body
 from engine.testing.channels import channel_context
 
@@ -103,3 +104,12 @@ async def test_an_endpoint_collects_and_closes_in_time(tmp_path: Path) -> None:
             while not visible(tmp_path / "out"):  # noqa: ASYNC110  a file appears, and nobody tells
                 await asyncio.sleep(0.02)
     assert visible(tmp_path / "out") == ["night-id1.hl7"]
+
+
+async def test_what_is_no_hl7_message_is_refused_and_spoils_no_batch(tmp_path: Path) -> None:
+    config = FileEndpoint.model_validate({"file": "out", "batch": {"count": "1"}})
+    async with FileOutbound(config, channel_context(tmp_path)) as out:
+        with pytest.raises(Rejected, match="only HL7"):
+            await out.send(Attempt(1, "id1", 1, "archives.night", Body.of(b"{}"), "application/json", 5.0))
+        await out.send(Attempt(2, "id2", 1, "archives.night", Body.of(FIRST % 2), KIND, 5.0))
+    assert (tmp_path / "out" / "id2.hl7").read_bytes().count(b"MSH|") == 1
