@@ -16,7 +16,9 @@ from tests.store.making import (
     QUEUE,
     acceptance,
     dead,
+    delivery_at,
     duty,
+    line,
     message,
     operation,
     retrying,
@@ -28,15 +30,15 @@ class LaneContract:
     """Lanes, due heads and deadlines."""
 
     async def test_the_second_of_a_lane_waits_for_the_first(self, store: Store) -> None:
-        first, second = await _line(store, "k", "k")
+        first, second = await line(store, "k", "k")
 
         assert [each.sequence for each in await store.due(EMR, NOW, 10)] == [first]
         assert second not in {each.sequence for each in await store.due(EMR, NOW, 10)}
 
     async def test_the_next_comes_with_the_settlement_that_frees_it(self, store: Store) -> None:
-        first, second, third = await _line(store, "k", "k", "k")
+        first, second, third = await line(store, "k", "k", "k")
 
-        result = await store.settle(settled(await _get(store, first)))
+        result = await store.settle(settled(await delivery_at(store, first)))
 
         assert result.next is not None
         assert result.next.sequence == second
@@ -45,9 +47,9 @@ class LaneContract:
         assert third != second
 
     async def test_a_retry_keeps_its_place_and_its_lane(self, store: Store) -> None:
-        first, _ = await _line(store, "k", "k")
+        first, _ = await line(store, "k", "k")
 
-        result = await store.settle(retrying(await _get(store, first), NOW + 5_000))
+        result = await store.settle(retrying(await delivery_at(store, first), NOW + 5_000))
 
         assert result.next is None
         assert list(await store.due(EMR, NOW, 10)) == []
@@ -55,7 +57,7 @@ class LaneContract:
         assert (again.sequence, again.state, again.attempts) == (first, State.RETRYING, 1)
 
     async def test_lanes_do_not_wait_for_each_other(self, store: Store) -> None:
-        heads = await _line(store, "a", "b", "", "")
+        heads = await line(store, "a", "b", "", "")
 
         assert [each.sequence for each in await store.due(EMR, NOW, 10)] == heads
 
@@ -71,13 +73,15 @@ class LaneContract:
         assert len(await store.due(EMR, NOW, 10)) == 1
 
     async def test_a_lane_is_kept_during_fallback(self, store: Store) -> None:
-        first, second = await _line(store, "k", "k")
+        first, second = await line(store, "k", "k")
 
-        await store.settle(retrying(await _get(store, first), NOW, hop=1))
+        await store.settle(retrying(await delivery_at(store, first), NOW, hop=1))
 
         assert [each.sequence for each in await store.due(QUEUE, NOW, 10)] == [first]
         assert list(await store.due(EMR, NOW, 10)) == []
-        result = await store.settle(settled(await _get(store, first), State.DELIVERED_BY_FALLBACK, hop=1))
+        result = await store.settle(
+            settled(await delivery_at(store, first), State.DELIVERED_BY_FALLBACK, hop=1)
+        )
         assert result.next is not None and result.next.sequence == second
 
     async def test_lanes_have_names_that_are_never_the_key(self, store: Store) -> None:
@@ -88,12 +92,12 @@ class LaneContract:
         assert not any(b"1234" in name for name in names)
 
     async def test_awaiting_may_free_its_lane(self, store: Store) -> None:
-        first, second = await _line(store, "k", "k")
+        first, second = await line(store, "k", "k")
 
-        result = await store.settle(settled(await _get(store, first), State.AWAITING, LaneEffect.FREE))
+        result = await store.settle(settled(await delivery_at(store, first), State.AWAITING, LaneEffect.FREE))
 
         assert result.next is not None and result.next.sequence == second
-        confirmed = await store.settle(settled(await _get(store, first)))
+        confirmed = await store.settle(settled(await delivery_at(store, first)))
         assert confirmed.next is None
         assert [each.sequence for each in await store.due(EMR, NOW, 10)] == [second]
 
@@ -121,16 +125,16 @@ class LaneContract:
         (first,) = (await store.accept(acceptance(duty("k"), of=message("C-19")))).ready
         await store.settle(settled(first, State.AWAITING))
 
-        await store.settle(retrying(await _get(store, first.sequence), NOW))
+        await store.settle(retrying(await delivery_at(store, first.sequence), NOW))
         assert [each.state for each in await store.awaited("C-19")] == [State.RETRYING]
-        await store.settle(settled(await _get(store, first.sequence)))
+        await store.settle(settled(await delivery_at(store, first.sequence)))
 
         assert list(await store.awaited("C-19")) == []
 
     async def test_a_confirmation_takes_the_place_of_its_attempts_answer(self, store: Store) -> None:
         (first,) = (await store.accept(acceptance(duty("k")))).ready
         await store.settle(settled(first, State.AWAITING))
-        now = await _get(store, first.sequence)
+        now = await delivery_at(store, first.sequence)
         final = settled(now, attempts=1)
         assert final.attempt is not None
         answer = replace(final.attempt, number=1, code="AA", evidence=b"MSA|AA|1")
@@ -172,16 +176,16 @@ class LaneContract:
         assert dict(await store.remembered("k")) == {}
 
     async def test_awaiting_may_keep_its_lane(self, store: Store) -> None:
-        first, _ = await _line(store, "k", "k")
+        first, _ = await line(store, "k", "k")
 
-        await store.settle(settled(await _get(store, first), State.AWAITING, LaneEffect.KEEP))
+        await store.settle(settled(await delivery_at(store, first), State.AWAITING, LaneEffect.KEEP))
 
         assert list(await store.due(EMR, NOW, 10)) == []
 
     async def test_a_terminal_state_always_leaves_the_lane(self, store: Store) -> None:
-        first, second = await _line(store, "k", "k")
+        first, second = await line(store, "k", "k")
 
-        result = await store.settle(settled(await _get(store, first), lane=LaneEffect.KEEP))
+        result = await store.settle(settled(await delivery_at(store, first), lane=LaneEffect.KEEP))
 
         assert result.next is not None and result.next.sequence == second
 
@@ -205,8 +209,8 @@ class LaneContract:
     # ------------------------------------------------------------- compare and set
 
     async def test_of_two_settlements_one_wins(self, store: Store) -> None:
-        (sequence,) = await _line(store, "k")
-        delivery = await _get(store, sequence)
+        (sequence,) = await line(store, "k")
+        delivery = await delivery_at(store, sequence)
 
         async def attempt() -> str:
             try:
@@ -218,17 +222,17 @@ class LaneContract:
         assert sorted(await asyncio.gather(attempt(), attempt(), attempt())) == ["lost", "lost", "won"]
 
     async def test_a_settlement_moves_the_revision(self, store: Store) -> None:
-        (sequence,) = await _line(store, "k")
-        delivery = await _get(store, sequence)
+        (sequence,) = await line(store, "k")
+        delivery = await delivery_at(store, sequence)
 
         result = await store.settle(retrying(delivery, NOW))
 
         assert result.revision == delivery.revision + 1
-        assert (await _get(store, sequence)).revision == result.revision
+        assert (await delivery_at(store, sequence)).revision == result.revision
 
     async def test_what_has_ended_is_not_settled_again(self, store: Store) -> None:
-        (sequence,) = await _line(store, "k")
-        result = await store.settle(settled(await _get(store, sequence)))
+        (sequence,) = await line(store, "k")
+        result = await store.settle(settled(await delivery_at(store, sequence)))
 
         with pytest.raises(Conflict):
             await store.settle(Settlement(sequence, result.revision, State.RETRYING))
@@ -238,11 +242,11 @@ class LaneContract:
             await store.settle(Settlement(4711, 0, State.DELIVERED))
 
     async def test_a_settlement_writes_everything_that_it_says(self, store: Store) -> None:
-        (sequence,) = await _line(store, "k")
+        (sequence,) = await line(store, "k")
 
         await store.settle(
             retrying(
-                await _get(store, sequence),
+                await delivery_at(store, sequence),
                 NOW + 7,
                 hop=1,
                 hop_ms=NOW - 3,
@@ -253,7 +257,7 @@ class LaneContract:
             )
         )
 
-        now = await _get(store, sequence)
+        now = await delivery_at(store, sequence)
         assert (now.hop, now.hop_ms, now.hop_attempts, now.unknown) == (1, NOW - 3, 4, 2)
         assert (now.due_ms, now.deadline_ms, now.reason) == (NOW + 7, NOW + 99, "busy")
 
@@ -273,7 +277,7 @@ class LaneContract:
         assert len(await store.due(EMR, NOW, 10)) == 1
 
     async def test_due_pages_behind_what_the_caller_holds(self, store: Store) -> None:
-        sequences = await _line(store, "", "", "", "")
+        sequences = await line(store, "", "", "", "")
 
         first = await store.due(EMR, NOW, 2)
         rest = await store.due(EMR, NOW, 10, after=first[-1].sequence)
@@ -307,10 +311,10 @@ class LaneContract:
     # ------------------------------------------------------------- park
 
     async def test_a_parked_lane_stops_behind_its_dead_letter(self, store: Store) -> None:
-        first, _ = await _line(store, "k", "k")
+        first, _ = await line(store, "k", "k")
 
-        result = await store.settle(dead(await _get(store, first), parks=True))
-        (later,) = await _line(store, "k")
+        result = await store.settle(dead(await delivery_at(store, first), parks=True))
+        (later,) = await line(store, "k")
 
         assert result.next is None
         assert list(await store.due(EMR, NOW, 10)) == []
@@ -318,42 +322,42 @@ class LaneContract:
         assert later > first
 
     async def test_a_lane_that_skips_goes_on_behind_its_dead_letter(self, store: Store) -> None:
-        first, second = await _line(store, "k", "k")
+        first, second = await line(store, "k", "k")
 
-        result = await store.settle(dead(await _get(store, first), parks=False))
+        result = await store.settle(dead(await delivery_at(store, first), parks=False))
 
         assert result.next is not None and result.next.sequence == second
 
     async def test_a_duty_that_is_born_dead_may_park_its_lane(self, store: Store) -> None:
-        first, _, _ = await _line(store, "k", ("k", State.DEAD), "k")
+        first, _, _ = await line(store, "k", ("k", State.DEAD), "k")
 
-        result = await store.settle(settled(await _get(store, first)))
+        result = await store.settle(settled(await delivery_at(store, first)))
 
         assert result.next is None
         assert list(await store.due(EMR, NOW, 10)) == []
 
     async def test_a_recall_unparks_the_lane_and_closes_the_dead_letter(self, store: Store) -> None:
-        first, second = await _line(store, "k", "k")
-        await store.settle(dead(await _get(store, first), parks=True))
+        first, second = await line(store, "k", "k")
+        await store.settle(dead(await delivery_at(store, first), parks=True))
 
         accepted = await store.accept(acceptance(duty("k", recalls=True)))
 
         assert [each.sequence for each in accepted.nudged] == [second]
         assert [each.sequence for each in await store.due(EMR, NOW, 10)] == [second]
         assert list(await store.deliveries(Query(open_dead=True))) == []
-        assert (await _get(store, first)).state is State.DEAD
+        assert (await delivery_at(store, first)).state is State.DEAD
 
     async def test_a_recall_of_a_parked_lane_without_others_may_leave_at_once(self, store: Store) -> None:
-        (first,) = await _line(store, "k")
-        await store.settle(dead(await _get(store, first), parks=True))
+        (first,) = await line(store, "k")
+        await store.settle(dead(await delivery_at(store, first), parks=True))
 
         accepted = await store.accept(acceptance(duty("k", recalls=True)))
 
         assert [each.recalls for each in accepted.ready] == [True]
 
     async def test_a_recall_leaves_the_dead_letter_of_another_route_alone(self, store: Store) -> None:
-        (first,) = await _line(store, "k")
-        await store.settle(dead(await _get(store, first), parks=True))
+        (first,) = await line(store, "k")
+        await store.settle(dead(await delivery_at(store, first), parks=True))
 
         accepted = await store.accept(acceptance(duty("k", route="results", recalls=True)))
 
@@ -363,39 +367,21 @@ class LaneContract:
     # ------------------------------------------------------------- after a crash
 
     async def test_an_unknown_outcome_is_counted_once_per_attempt(self, store: Store) -> None:
-        first, second = await _line(store, "a", "b")
-        await store.settle(settled(await _get(store, second)))
+        first, second = await line(store, "a", "b")
+        await store.settle(settled(await delivery_at(store, second)))
 
         changed = await store.recover([(first, 1), (second, 1), (4711, 1)], NOW + 5)
         again = await store.recover([(first, 1)], NOW + 9)
 
-        now = await _get(store, first)
+        now = await delivery_at(store, first)
         assert (list(changed), list(again)) == ([first], [])
         assert (now.unknown, now.attempts, now.state) == (1, 1, State.RETRYING)
         assert [(each.number, each.result.word) for each in await store.attempts(first)] == [(1, "unknown")]
 
     async def test_a_held_delivery_stays_held_after_a_crash(self, store: Store) -> None:
-        (first,) = await _line(store, "a")
+        (first,) = await line(store, "a")
         await store.operate(operation(Verb.HOLD, first))
 
         await store.recover([(first, 1)], NOW)
 
-        assert (await _get(store, first)).state is State.HELD
-
-
-async def _line(store: Store, *lanes: str | tuple[str, State]) -> list[int]:
-    """Accept one message per lane, in order; return the sequences of their deliveries."""
-    sequences = []
-    for entry in lanes:
-        lane, state = (entry, State.PENDING) if isinstance(entry, str) else entry
-        accepted = await store.accept(
-            acceptance(duty(lane, state=state, parks=state is State.DEAD), of=message())
-        )
-        (row,) = await store.deliveries(Query(id=accepted.message_id))
-        sequences.append(row.delivery.sequence)
-    return sequences
-
-
-async def _get(store: Store, sequence: int) -> Delivery:
-    rows = await store.deliveries(Query(limit=10_000))
-    return next(row.delivery for row in rows if row.delivery.sequence == sequence)
+        assert (await delivery_at(store, first)).state is State.HELD

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.model import Body, Delivery, Disposition, State
-from engine.store.protocol import Overtaking, Query, Rendering, Store
+from engine.model import Body, Disposition, State
+from engine.store.protocol import Overtaking, Rendering, Store
 from tests.store.making import (
     CHAIN,
     EMR,
@@ -11,7 +11,6 @@ from tests.store.making import (
     acceptance,
     dead,
     duty,
-    message,
     retrying,
     settled,
 )
@@ -145,21 +144,3 @@ class OvertakingContract:
 
         assert result.next is not None
         assert (result.next.kind, result.next.chain) == ("booked", CHAIN)
-
-
-async def _line(store: Store, *lanes: str | tuple[str, State]) -> list[int]:
-    """Accept one message per lane, in order; return the sequences of their deliveries."""
-    sequences = []
-    for entry in lanes:
-        lane, state = (entry, State.PENDING) if isinstance(entry, str) else entry
-        accepted = await store.accept(
-            acceptance(duty(lane, state=state, parks=state is State.DEAD), of=message())
-        )
-        (row,) = await store.deliveries(Query(id=accepted.message_id))
-        sequences.append(row.delivery.sequence)
-    return sequences
-
-
-async def _get(store: Store, sequence: int) -> Delivery:
-    rows = await store.deliveries(Query(limit=10_000))
-    return next(row.delivery for row in rows if row.delivery.sequence == sequence)

@@ -15,9 +15,11 @@ from engine.store.protocol import (
     LaneEffect,
     NewDelivery,
     Operation,
+    Query,
     Refusal,
     Rendering,
     Settlement,
+    Store,
     Verb,
 )
 from engine.testing.virtual_clock import VirtualClock
@@ -151,3 +153,22 @@ def operation(verb: Verb, delivery: int, **more: object) -> Operation:
         Operation(verb, delivery, "operator", "asked by the clinic", NOW),
         **more,  # type: ignore[arg-type]  # the fields of Operation, by name
     )
+
+
+async def line(store: Store, *lanes: str | tuple[str, State]) -> list[int]:
+    """Accept one message per lane, in order; return the sequences of their deliveries."""
+    sequences = []
+    for entry in lanes:
+        lane, state = (entry, State.PENDING) if isinstance(entry, str) else entry
+        accepted = await store.accept(
+            acceptance(duty(lane, state=state, parks=state is State.DEAD), of=message())
+        )
+        (row,) = await store.deliveries(Query(id=accepted.message_id))
+        sequences.append(row.delivery.sequence)
+    return sequences
+
+
+async def delivery_at(store: Store, sequence: int) -> Delivery:
+    """Return a delivery as it is now."""
+    rows = await store.deliveries(Query(limit=10_000))
+    return next(row.delivery for row in rows if row.delivery.sequence == sequence)

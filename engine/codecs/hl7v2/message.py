@@ -78,12 +78,12 @@ class Er7:
             self._cut_rest(name)
         fields = NO_FIELDS
         for position, segment in enumerate(self.segments):
-            if type(segment) is str:
+            if isinstance(segment, str):
                 if segment.startswith(name) and segment[3:4] in (self.marks.field, ""):
                     fields = self.open(position).fields
                     break
-            elif segment.fields[0] == name:  # type: ignore[union-attr]  # `type() is` does not narrow the rest
-                fields = segment.fields  # type: ignore[union-attr]  # the same
+            elif segment.fields[0] == name:
+                fields = segment.fields
                 break
         self.first[name] = fields
         return fields
@@ -175,10 +175,7 @@ class Er7:
         return self._cut_texts()
 
     def _cut_texts(self) -> list[str]:
-        return [
-            segment if type(segment) is str else segment.text()  # type: ignore[union-attr]  # as in `find`
-            for segment in self.segments
-        ]
+        return [segment if isinstance(segment, str) else segment.text() for segment in self.segments]
 
     def text(self) -> str:
         """Return the whole message as text, as it is now."""
