@@ -1,13 +1,15 @@
-"""What every transport of HL7 v2 but MLLP tells of a message beside its bytes: its id, its sender, its header."""
+"""What transports of HL7 v2 share: media types, the sender of a message, and what a verdict is answered with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from engine.codecs.hl7v2.acknowledging import condition
 from engine.codecs.hl7v2.header import Header, header
 from engine.errors import MalformedMessage
+from engine.model import Disposition, Fault, Verdict
 
 ER7: Final = "x-application/hl7-v2+er7"
 """The media type of a message in ER7 notation."""
@@ -60,3 +62,53 @@ def charset_of(content_type: str) -> str:
 def is_hl7(content_type: str) -> bool:
     """Say whether a content type means ER7."""
     return content_type.partition(";")[0].strip().lower() in MEDIA_TYPES
+
+
+# --------------------------------------------------------------------------- verdicts
+
+BUSY: Final = Fault("", "the message could not be stored; send it again", "207")
+"""What a sender is told where nothing of its message is durable."""
+REFUSED: Final = Fault("", "the message is not taken", "102")
+"""What a sender is told where nobody says why."""
+
+_POSITIVE: Final = frozenset(
+    {Disposition.ACCEPTED, Disposition.FILTERED, Disposition.DUPLICATE, Disposition.COLLISION}
+)
+"""A control id that was used before with other content is accepted as new, by every transport of HL7."""
+_REJECTING: Final = frozenset({"malformed", "unmatched", "200", "201", "202", "203"})
+_OURS: Final = frozenset({"206", "207"})
+
+
+def code_of(verdict: Verdict) -> str:
+    """Return MSA-1 of the original mode: AE where content is at fault, or we are; AR where nobody reads or takes it.
+
+    Source: HL7 v2.5.1 2.9.2, table 0008.
+    """
+    if verdict.disposition in _POSITIVE:
+        # AE or AR: the message is taken, but its destination did not answer in time (`timeout: AE`)
+        return "AA" if verdict.faults else verdict.code or "AA"
+    if verdict.code in ("AA", "AE", "AR"):
+        return verdict.code
+    return "AR" if is_unsupported(verdict) and not _is_late(verdict) else "AE"
+
+
+def told(verdict: Verdict) -> tuple[Fault, ...]:
+    """Return what the sender is told of a negative verdict.
+
+    A fault of the content without a place in the message is told as 102: 207 would ask to send it again.
+    """
+    faults = tuple(
+        fault if fault.code in _OURS or condition(fault) != "207" else replace(fault, code="102")
+        for fault in verdict.faults
+    )
+    return faults or (BUSY if _is_late(verdict) else REFUSED,)
+
+
+def is_unsupported(verdict: Verdict) -> bool:
+    """Tell whether the message was refused before its content was looked at: no reader, no route."""
+    return any(fault.code in _REJECTING for fault in verdict.faults)
+
+
+def _is_late(verdict: Verdict) -> bool:
+    """Tell whether the sender may come again with the same message."""
+    return verdict.retry_after is not None or any(fault.code in _OURS for fault in verdict.faults)

@@ -7,28 +7,19 @@ exchange; HL7 v2.5.1 2.9.2 (original mode), tables 0008 and 0357.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from channels._hl7 import ER7, charset_of, is_hl7
+from channels._hl7 import ER7, charset_of, code_of, is_hl7, told
 from channels._http.replies import HttpExchange
-from engine.codecs.hl7v2.acknowledging import acknowledge, condition, timestamp
+from engine.codecs.hl7v2.acknowledging import acknowledge, timestamp
 from engine.codecs.hl7v2.answers import read_ack
 from engine.codecs.hl7v2.header import Header, unknown_header
 from engine.errors import MalformedMessage
-from engine.model import Disposition, Fault, Reply, Verdict
+from engine.model import Fault, Reply, Verdict
 
-_POSITIVE: Final = frozenset(
-    {Disposition.ACCEPTED, Disposition.FILTERED, Disposition.DUPLICATE, Disposition.COLLISION}
-)
-"""A control id that was used before with other content is accepted as new, as by every transport of HL7."""
-_UNSUPPORTED: Final = frozenset({"malformed", "unmatched", "200", "201", "202", "203"})
-_OURS: Final = frozenset({"206", "207"})
 _STORED: Final = HttpExchange()
-_BUSY: Final = Fault("", "the message could not be stored; send it again", "207")
-_REFUSED: Final = Fault("", "the message is not taken", "102")
 
 
 class Hl7Exchange:
@@ -45,11 +36,8 @@ class Hl7Exchange:
 
     def reply(self, verdict: Verdict) -> bytes:
         """Return the stored form of the acknowledgement that this verdict means."""
-        code = _code(verdict)
-        if code == "AA":
-            return self._stored(code, ())
-        faults = tuple(_of_content(fault) for fault in verdict.faults)
-        return self._stored(code, faults or (_BUSY if _late(verdict) else _REFUSED,))
+        code = code_of(verdict)
+        return self._stored(code, () if code == "AA" else told(verdict))
 
     def relay(self, answer: Reply) -> bytes:
         """Return a partner's own answer as it came; one that is no HL7 message is told by its code."""
@@ -77,22 +65,3 @@ def _kind(content_type: str) -> str:
     return (
         f"{media}; charset={charset}" if charset.isascii() and charset.replace("-", "").isalnum() else media
     )
-
-
-def _code(verdict: Verdict) -> str:
-    """Return MSA-1: AE where content is at fault, or we are; AR where nobody reads or takes the message."""
-    if verdict.disposition in _POSITIVE:
-        return "AA" if verdict.faults else verdict.code or "AA"
-    if verdict.code in ("AA", "AE", "AR"):
-        return verdict.code
-    unsupported = any(fault.code in _UNSUPPORTED for fault in verdict.faults)
-    return "AR" if unsupported and not _late(verdict) else "AE"
-
-
-def _late(verdict: Verdict) -> bool:
-    return verdict.retry_after is not None or any(fault.code in _OURS for fault in verdict.faults)
-
-
-def _of_content(fault: Fault) -> Fault:
-    """Return a fault that is told as the content's: without a place in the message, 207 would ask to send it again."""
-    return fault if fault.code in _OURS or condition(fault) != "207" else replace(fault, code="102")

@@ -7,14 +7,14 @@ between them, or nothing where the sender asked to hear nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from channels._hl7 import ER7, REFUSED, code_of, is_unsupported, told
 from channels.mllp.modes import Acks, answers, conditions
 from engine.clock import Clock
-from engine.codecs.hl7v2.acknowledging import acknowledge, condition, timestamp
+from engine.codecs.hl7v2.acknowledging import acknowledge, timestamp
 from engine.codecs.hl7v2.header import Header
 from engine.codecs.hl7v2.paths import compile_path
 from engine.codecs.hl7v2.reading import parse
@@ -26,15 +26,6 @@ _BETWEEN: Final = b"\x1c\r"
 _MSA_1: Final = compile_path("MSA-1")
 _MSA_2: Final = compile_path("MSA-2")
 _CONDITIONS: Final = (compile_path("MSH-15"), compile_path("MSH-16"))
-CONTENT_TYPE: Final = "x-application/hl7-v2+er7"
-_REJECTING: Final = frozenset({"malformed", "unmatched", "200", "201", "202", "203"})
-_OURS: Final = frozenset({"206", "207"})
-_POSITIVE: Final = (Disposition.ACCEPTED, Disposition.FILTERED, Disposition.DUPLICATE)
-
-BUSY: Final = Fault("", "the message could not be stored; send it again", "207")
-"""What a sender is told where nothing of its message is durable."""
-REFUSED: Final = Fault("", "the message is not taken", "102")
-"""What a sender is told where nobody says why."""
 
 
 def stored(acks: Sequence[bytes]) -> bytes:
@@ -154,7 +145,7 @@ class AckExchange:
         if code == "AA":
             return self._acks.positive(self._header, self._sequence)
         acks = self._acks.answer(
-            self._header, code, _told(verdict), kept=not _unsupported(verdict), sequence=self._sequence
+            self._header, code, told(verdict), kept=not is_unsupported(verdict), sequence=self._sequence
         )
         return stored(acks)
 
@@ -164,19 +155,13 @@ class AckExchange:
         if not acks.elsewhere or verdict.disposition is Disposition.DUPLICATE:
             return None
         code = code_of(verdict)
-        faults = () if code == "AA" else _told(verdict)
-        ack = acks.announced(self._header, code, faults, kept=not _unsupported(verdict))
-        return None if ack is None else Announcement(acks.elsewhere, Body.of(ack, CONTENT_TYPE))
+        faults = () if code == "AA" else told(verdict)
+        ack = acks.announced(self._header, code, faults, kept=not is_unsupported(verdict))
+        return None if ack is None else Announcement(acks.elsewhere, Body.of(ack, ER7))
 
     def relay(self, answer: Reply) -> bytes:
         """Return the stored form of a partner's own answer."""
         return stored(self._acks.relayed(self._header, answer))
-
-
-def _told(verdict: Verdict) -> tuple[Fault, ...]:
-    """Return what the sender is told of a negative verdict."""
-    faults = tuple(_of_content(fault) for fault in verdict.faults)
-    return faults or (BUSY if late(verdict) else REFUSED,)
 
 
 def _unasking(ack: bytes) -> bytes:
@@ -184,34 +169,6 @@ def _unasking(ack: bytes) -> bytes:
     for path in _CONDITIONS:
         path.set(message, "NE")
     return write(message)
-
-
-def code_of(verdict: Verdict) -> str:
-    """Return MSA-1 of the original mode: AE where content is at fault, or we are; AR where nobody reads or takes it.
-
-    Source: HL7 v2.5.1 2.9.2, table 0008.
-    """
-    if verdict.disposition in _POSITIVE:
-        # AE or AR: the message is taken, but its destination did not answer in time (`timeout: AE`)
-        return "AA" if verdict.faults else verdict.code or "AA"
-    if verdict.code in ("AA", "AE", "AR"):
-        return verdict.code
-    return "AR" if _unsupported(verdict) and not late(verdict) else "AE"
-
-
-def late(verdict: Verdict) -> bool:
-    """Tell whether the sender may come again with the same message."""
-    return verdict.retry_after is not None or any(fault.code in _OURS for fault in verdict.faults)
-
-
-def _of_content(fault: Fault) -> Fault:
-    """Return a fault that is told as the content's: without a place in the message, 207 would ask to send it again."""
-    return fault if fault.code in _OURS or condition(fault) != "207" else replace(fault, code="102")
-
-
-def _unsupported(verdict: Verdict) -> bool:
-    """Tell whether the message was refused before its content was looked at: no reader, no route."""
-    return any(fault.code in _REJECTING for fault in verdict.faults)
 
 
 def _named_after(body: bytes, control_id: str) -> bytes:

@@ -12,7 +12,8 @@ from types import MappingProxyType
 import anyio
 from anyio.abc import TaskStatus
 
-from channels.mllp.acknowledging import BUSY, CONTENT_TYPE, AckExchange, Acknowledger, from_stored
+from channels._hl7 import BUSY, ER7
+from channels.mllp.acknowledging import AckExchange, Acknowledger, from_stored
 from channels.mllp.caller import Caller, caller_of
 from channels.mllp.calling import Calling
 from channels.mllp.confirming import confirmed, is_acknowledgement
@@ -65,7 +66,7 @@ class MllpInbound(Inbound):
         self._new_id = context.new_id
         self._charset = config.charset or ""
         self._codec = config.codec or "hl7v2"
-        self._content_type = CONTENT_TYPE + (f"; charset={config.charset}" if config.charset else "")
+        self._content_type = ER7 + (f"; charset={config.charset}" if config.charset else "")
         self._acks = Acknowledger(
             context.clock,
             context.new_id,
