@@ -71,10 +71,8 @@ BUSY: Final = Fault("", "the message could not be stored; send it again", "207")
 REFUSED: Final = Fault("", "the message is not taken", "102")
 """What a sender is told where nobody says why."""
 
-_POSITIVE: Final = frozenset(
-    {Disposition.ACCEPTED, Disposition.FILTERED, Disposition.DUPLICATE, Disposition.COLLISION}
-)
-"""A control id that was used before with other content is accepted as new, by every transport of HL7."""
+_POSITIVE: Final = frozenset({Disposition.ACCEPTED, Disposition.FILTERED, Disposition.DUPLICATE})
+"""A verdict of a collision means that the message is not taken: one that is taken has the verdict accepted."""
 _REJECTING: Final = frozenset({"malformed", "unmatched", "200", "201", "202", "203"})
 _OURS: Final = frozenset({"206", "207"})
 

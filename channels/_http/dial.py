@@ -18,7 +18,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeVar
@@ -215,3 +215,34 @@ def refused_identity(error: BaseException | None) -> Permanent | None:
     if failure is None or not (failure.code.startswith("refused_") or failure.code == "certificate_required"):
         return None
     return Permanent(failure.text, code="identity")
+
+
+Stages = list[tuple[str, bool, str]]
+"""What a probe found: stage, whether it went well, and a remark."""
+
+
+async def probed(
+    look: Callable[[Stages], Awaitable[None]], stages: Sequence[str], *, seconds: float
+) -> Stages:
+    """Return what `look` found within a time; the stage at which it raised or hung is told as the one that failed."""
+    found: Stages = []
+    try:
+        async with asyncio.timeout(seconds):
+            await look(found)
+    except PasserelleError as error:
+        found.append((stages[len(found)], False, str(error)))
+    except TimeoutError:
+        found.append((stages[len(found)], False, f"no answer within {seconds:g} s"))
+    return found
+
+
+async def reach(destination: Destination, found: Stages) -> socket.socket:
+    """Return a TCP connection to a destination, the stages `dns` and `tcp` told in `found`; PasserelleError."""
+    addresses = await resolve(destination)
+    found.append(("dns", True, ", ".join(addresses)))
+    try:
+        sock = await connect_tcp(addresses[0], destination.port)
+    except OSError as error:
+        raise connect_failure(error) from error
+    found.append(("tcp", True, f"{addresses[0]}:{destination.port}"))
+    return sock

@@ -15,7 +15,7 @@ from typing import Self, cast
 
 import anyio
 
-from channels._http.dial import Destination, connect_failure, connect_tcp, resolve, wrap
+from channels._http.dial import Destination, Stages, probed, reach, wrap
 from channels.mllp.acknowledging import Acknowledger
 from channels.mllp.caller import caller_of
 from channels.mllp.confirming import confirmation_of
@@ -30,7 +30,7 @@ from engine.codecs.hl7v2.charsets import codecs_of
 from engine.codecs.hl7v2.codec import told_charset
 from engine.codecs.hl7v2.header import Header
 from engine.codecs.hl7v2.writing import recode
-from engine.errors import CommitUnknown, PasserelleError, Rejected, Transient
+from engine.errors import CommitUnknown, Rejected, Transient
 from engine.model import Attempt, Reply
 from engine.security.tls import RotatingContext, server_context
 from engine.spi import ChannelContext, Outbound
@@ -214,25 +214,11 @@ class MllpOutbound(Outbound):
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
         if isinstance(self.pool, AnsweredPool):
             return self._listening(self.pool)
-        found: list[tuple[str, bool, str]] = []
-        try:
-            async with asyncio.timeout(_PROBE_SECONDS):
-                await self._look(found)
-        except PasserelleError as error:
-            found.append((_STAGES[len(found)], False, str(error)))
-        except TimeoutError:
-            found.append((_STAGES[len(found)], False, f"no answer within {_PROBE_SECONDS:g} s"))
-        return found
+        return await probed(self._look, _STAGES, seconds=_PROBE_SECONDS)
 
-    async def _look(self, found: list[tuple[str, bool, str]]) -> None:
+    async def _look(self, found: Stages) -> None:
         """Add what each stage shows; a stage that fails raises."""
-        addresses = await resolve(self._destination)
-        found.append(("dns", True, ", ".join(addresses)))
-        try:
-            sock = await connect_tcp(addresses[0], self._destination.port)
-        except OSError as error:
-            raise connect_failure(error) from error
-        found.append(("tcp", True, f"{addresses[0]}:{self._destination.port}"))
+        sock = await reach(self._destination, found)
         link = await wrap(self._destination, sock, lambda: Link(self), seconds=_PROBE_SECONDS)
         found.append(("tls", True, _security(link)))
         link.close()

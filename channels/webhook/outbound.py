@@ -18,13 +18,13 @@ from urllib.parse import quote, urlsplit
 import anyio
 
 from channels._http.client import ClientConnection
-from channels._http.dial import Destination, connect_failure, connect_tcp, resolve, wrap
+from channels._http.dial import Destination, Stages, probed, reach, wrap
 from channels._http.hl7_judgement import judge_acknowledgement
 from channels._http.judgement import judge
 from channels._http.pool import CONNECT_SECONDS, Pool
 from channels.webhook.endpoint import WebhookEndpoint
 from engine import __version__
-from engine.errors import PasserelleError, Rejected
+from engine.errors import Rejected
 from engine.model import Attempt, Body, Reply
 from engine.security.signing import sign
 from engine.security.tls import TlsFiles, client_context
@@ -93,25 +93,11 @@ class WebhookOutbound(Outbound):
     # ------------------------------------------------------------- probe
 
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
-        found: list[tuple[str, bool, str]] = []
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._look(found)
-        except PasserelleError as error:
-            found.append((_STAGES[len(found)], False, str(error)))
-        except TimeoutError:
-            found.append((_STAGES[len(found)], False, f"no answer within {CONNECT_SECONDS:g} s"))
-        return found
+        return await probed(self._look, _STAGES, seconds=CONNECT_SECONDS)
 
-    async def _look(self, found: list[tuple[str, bool, str]]) -> None:
+    async def _look(self, found: Stages) -> None:
         """Add what each stage shows; a stage that fails raises."""
-        addresses = await resolve(self._destination)
-        found.append(("dns", True, ", ".join(addresses)))
-        try:
-            sock = await connect_tcp(addresses[0], self._destination.port)
-        except OSError as error:
-            raise connect_failure(error) from error
-        found.append(("tcp", True, f"{addresses[0]}:{self._destination.port}"))
+        sock = await reach(self._destination, found)
         connection = await wrap(self._destination, sock, ClientConnection, seconds=CONNECT_SECONDS)
         try:
             found.append(("tls", True, self._security(connection)))

@@ -37,6 +37,8 @@ from engine.store.protocol import Acceptance, Accepted, Refusal, Store
 
 _log = logging.getLogger(__name__)
 
+REUSED_IDS = frozenset({"hl7v2"})
+"""Codecs whose senders give an id to several messages, over every transport (G4)."""
 _COLLIDED = Fault("", "this id was used for another message", "collision")
 
 
@@ -147,7 +149,8 @@ class IntakeFor:
         if message.replay_of or (self._room.repeats.open and self._room.repeats.allowed(message.partner)):
             window_ms = 0  # routed or sent again on purpose: no copy
         collided = b""
-        if door.refuses_collisions and window_ms and message.control_id:
+        refuses = door.refuses_collisions and message.codec not in REUSED_IDS
+        if refuses and window_ms and message.control_id:
             collided = exchange.reply(Verdict(Disposition.COLLISION, message.id, (_COLLIDED,)))
         verdict = Verdict(plan.disposition, message.id, tuple(plan.faults))
         announce(self.listener, message, plan, exchange, verdict)
@@ -160,7 +163,7 @@ class IntakeFor:
             keys=plan.keys,
             headers=kept_headers(message),
             dedup_window_ms=window_ms,
-            collision="refuse" if door.refuses_collisions else "accept",
+            collision="refuse" if refuses else "accept",
             collision_reply=collided,
             alternates=plan.alternates if plan.postponed else None,
         )

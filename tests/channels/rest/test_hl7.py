@@ -100,7 +100,7 @@ def exchange() -> Hl7Exchange:
     [
         (Verdict(Disposition.ACCEPTED, "m"), b"AA"),
         (Verdict(Disposition.FILTERED, "m"), b"AA"),
-        (Verdict(Disposition.COLLISION, "m", (Fault("", "used before"),)), b"AA"),
+        (Verdict(Disposition.COLLISION, "m", (Fault("", "used before"),)), b"AE"),
         (Verdict(Disposition.ACCEPTED, "m", code="AE"), b"AE"),
         (Verdict(Disposition.ACCEPTED, "m", (Fault("PID-3", "x"),)), b"AA"),
         (Verdict(Disposition.REFUSED, "m", (Fault("PID-3", "x", "missing"),)), b"AE"),

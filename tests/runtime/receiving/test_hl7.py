@@ -22,6 +22,7 @@ listen:
   adt: {file: in, match: "*.hl7", partner: hsj}
   counted: {file: counted, match: "*.hl7", unmatched: filtered}
   public: {rest: 127.0.0.1:0, codec: json}
+  http: {rest: 127.0.0.1:0, codec: hl7v2, partner: hsj}
 alerts:
   ops: {to: operations.alerts}
 partners:
@@ -267,6 +268,16 @@ async def test_what_the_channel_holds_against_a_message_is_refused_and_its_bytes
         assert await inside.store.body(message.sequence, "raw") is not None
         assert bool(await inside.rows(open_dead=True)) is dead
         assert [fault[2] for fault in told(receipt)["faults"]] == [code]
+
+
+async def test_an_id_that_comes_again_over_http_is_a_new_message_too(tmp_path: Path) -> None:
+    """A sender that was told AA never sends it again: an admission must not hang on the transport."""
+    async with routing(tmp_path, ALL.replace("from: adt", "from: http")) as inside:
+        first = await received(inside, listener="http")
+        second = await received(inside, ADT.replace(b"000123", b"000124"), listener="http")
+        assert told(first)["disposition"] == told(second)["disposition"] == "accepted"
+        assert second.disposition is Disposition.COLLISION
+        assert len(await inside.rows()) == 2
 
 
 async def test_a_refusal_is_never_replayed(tmp_path: Path) -> None:
