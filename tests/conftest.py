@@ -1,5 +1,6 @@
 """Fixtures that every room's tests may use: development certificates, and one broker for the whole run."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ settings.register_profile(
     "passerelle", deadline=None
 )  # how long one example takes says what else the machine does
 settings.load_profile("passerelle")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts in the background so, and every child inherits it: Ctrl-C could not be tried.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CLINICS = ("clinique-abc", "clinique-def", "clinique-ghi")
 

@@ -21,7 +21,8 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
     """One running engine for the tests of a module; each test uses ids of its own."""
     folder = tmp_path_factory.mktemp("project")
-    write_project(folder)
+    # the module's dead letters would open the breaker of one endpoint, and the tests after wait for its 30 s
+    write_project(folder, extra="defaults: {breaker: {failures: 1000}}\n")
     with supervised(folder) as running:
         yield running
 
