@@ -10,7 +10,7 @@ from engine.errors import Conflict
 from engine.model import INLINE_LIMIT, Body, Delivery, Disposition, Message, State, trace_of
 from engine.store.protocol import Acceptance, Accepted, NewDelivery, Refusal, Rendering
 from engine.store.sqlite import lanes
-from engine.store.sqlite.contents import REPLY, Content, of_bytes, rows_of
+from engine.store.sqlite.contents import RAW, REPLY, Content, of_bytes, rows_of
 from engine.store.sqlite.names import month_of
 from engine.store.sqlite.rows import (
     FALLBACK,
@@ -51,6 +51,7 @@ class Brought(NamedTuple):
     bucket: int
     renderings: Sequence[Rendering]
     trace: Mapping[str, str]
+    raw: Body | None = None
 
 
 def accept(
@@ -83,9 +84,9 @@ def accept(
         _remember(tx, acceptance, door, sequence)
     if acceptance.keys:
         add_keys(tx, sequence, message.received_ms, acceptance.keys)
-    brought = Brought(
-        sequence, message.id, message.received_ms, bucket, acceptance.renderings, trace_of(acceptance.headers)
-    )
+    raw = _with_type(message.body, message.content_type)
+    trace = trace_of(acceptance.headers)
+    brought = Brought(sequence, message.id, message.received_ms, bucket, acceptance.renderings, trace, raw)
     ready, nudged = add_deliveries(tx, rows, acceptance.deliveries, brought)
     return Accepted(disposition, sequence, message.id, acceptance.reply, ready, nudged)
 
@@ -123,7 +124,7 @@ def add_keys(tx: Transaction, message: int, received_ms: int, keys: Sequence[tup
         tx.key_month = month
     for name, value in keys:
         number = tx.names.id(tx.cursor, "key", name)
-        tx.cursor.execute(_SQL["key-add"], (month, number, tx.digests.key(number, value), message))
+        tx.keys += (month, number, tx.digests.key(number, value), message)
 
 
 def add_deliveries(
@@ -262,8 +263,8 @@ def _add_delivery(
     terminal = state >= _TERMINAL
     overtakes = _overtakes(item)
     holds = lane is not None and not terminal
-    blocked = holds and lane is not None and lanes.enter(tx, lane)
     sequence = tx.delivery = tx.delivery + 1
+    blocked = holds and lane is not None and lanes.enter(tx, lane, sequence)
     also = _join_further(tx, item, sequence, endpoint, lane) if item.also else _NO_LANES
     blocked = blocked or also.blocked
     flags = _flags(item, brought, overtakes, also.lanes)
@@ -357,9 +358,11 @@ def _ready(
     body = None
     if item.chain:
         role = item.chain[0].rendering
+        if role == RAW:
+            body = brought.raw
         for rendering in brought.renderings:
             if rendering.role == role and rendering.part == item.part:
-                body = _at_hand(rendering)
+                body = _with_type(rendering.body, rendering.content_type)
     return make_delivery(
         (
             sequence,
@@ -391,14 +394,13 @@ def _ready(
     )
 
 
-def _at_hand(rendering: Rendering) -> Body | None:
-    """Return the body of a rendering that is inline; a large one is asked of the archive, which has it in a file."""
-    body = rendering.body
+def _with_type(body: Body, content_type: str) -> Body | None:
+    """Return content that is inline; what is large is asked of the archive, which has it in a file."""
     if body.data is None or body.size > INLINE_LIMIT:
         return None
-    if body.content_type == rendering.content_type:
+    if body.content_type == content_type:
         return body
-    return Body(body.size, body.sha256, body.data, None, rendering.content_type)
+    return Body(body.size, body.sha256, body.data, None, content_type)
 
 
 _FRESH = (0, 0, 0, 0, 0, 0)

@@ -203,18 +203,21 @@ class GroupCommit:
     def _optimistic(self, group: list[Entry]) -> bool:
         """Run a group without savepoints; return False when an operation gave up, which must undo what it wrote."""
         tx = self._tx
-        for entry in group:
-            try:
+        tx.puts_off = True
+        try:
+            for entry in group:
                 entry.result = entry.work(tx)
-            except apsw.Error:
-                raise
-            except Exception:  # noqa: BLE001  # the repetition hands it to its own caller
-                return False
+            tx.flush_all()
+        except apsw.Error:
+            raise
+        except Exception:  # noqa: BLE001  # the repetition hands it to its own caller
+            return False
         return True
 
     def _one_by_one(self, group: list[Entry]) -> None:
         """Run a group with a savepoint for each operation, so that a bad one fails alone."""
         tx = self._tx
+        tx.puts_off = False
         for entry in group:
             entry.result = entry.error = None
             mark = tx.mark()

@@ -35,41 +35,44 @@ def has_older(tx: Transaction, lane: bytes) -> bool:
         tx.flush()
         if tx.cursor.execute(_OPEN, (lane,)).fetchall()[0][0]:
             return True
-    known = tx.lanes.get(lane)
+    known = tx.lanes.stands(lane)
     if known is None:
+        known = _busy(tx, lane)
+        if not known:
+            tx.lanes.opened(lane)
+    return known
+
+
+def enter(tx: Transaction, lane: bytes, delivery: int) -> bool:
+    """Let a delivery stand in the lane behind everybody; return whether it waits there."""
+    waits = tx.lanes.stands(lane)
+    if waits is None:
         if _busy(tx, lane):
             return True
-        known = tx.lanes[lane] = 0
-    return known > 0
+        waits = False
+        tx.lanes.opened(lane)
+    tx.lanes.enter(lane, delivery)
+    return waits
 
 
-def enter(tx: Transaction, lane: bytes) -> bool:
-    """Count one more that stands in the lane; return whether it waits there."""
-    before = tx.lanes.get(lane)
-    if before is None:
-        if _busy(tx, lane):
-            return True
-        before = 0
-    tx.lanes[lane] = before + 1
-    return before > 0
-
-
-def enter_all(tx: Transaction, places: Sequence[bytes]) -> bool:
+def enter_all(tx: Transaction, places: Sequence[bytes], delivery: int) -> bool:
     """Enter several lanes; return whether one waits in any of them."""
     waits = False
     for lane in places:
-        if enter(tx, lane):
+        if enter(tx, lane, delivery):
             waits = True
     return waits
 
 
-def leave(tx: Transaction, lane: bytes) -> int | None:
-    """Count one less that stands in the lane; return who became its head."""
-    before = tx.lanes.get(lane)
-    if before is None:
+def leave(tx: Transaction, lane: bytes, delivery: int) -> int | None:
+    """Let a delivery leave the lane; return who became its head."""
+    following = tx.lanes.leave(lane, delivery)
+    if following is None or (following and (tx.open_lanes or tx.several)):
         return advance(tx, lane)
-    tx.lanes[lane] = before - 1
-    return advance(tx, lane) if before > 1 else None
+    if not following:
+        return None
+    tx.unblocked.append(following)  # who is known to have entered behind another waited for this
+    return following
 
 
 def advance(tx: Transaction, lane: bytes) -> int | None:
@@ -87,7 +90,7 @@ def advance(tx: Transaction, lane: bytes) -> int | None:
     sequence: int
     sequence, blocked, revision = found[0]
     if revision:  # it was changed while it waited
-        tx.waiting.take(sequence)
+        tx.doubt(sequence)
     if not blocked or cursor.execute(_STOPPED, (lane, sequence)).fetchall()[0][0]:
         return None
     cursor.execute(_UNBLOCK, (sequence,))
@@ -96,14 +99,14 @@ def advance(tx: Transaction, lane: bytes) -> int | None:
 
 def park(tx: Transaction, lane: bytes, delivery: int) -> None:
     """Stop the lane behind a dead letter."""
-    tx.lanes.pop(lane, None)
+    tx.lanes.forget(lane)
     tx.cursor.execute(_SQL["park"], (lane, delivery))
 
 
 def block_behind(tx: Transaction, lane: bytes, delivery: int) -> None:
     """Take the head's place from whoever has it behind this delivery; who is being sent is settled all the same."""
     tx.flush()
-    tx.lanes.pop(lane, None)
+    tx.lanes.forget(lane)
     tx.cursor.execute(_SQL["block-behind"], (lane, delivery))
     if tx.several:
         tx.cursor.execute(_SQL["block-behind-further"], (lane, delivery))
@@ -115,7 +118,7 @@ def return_to(tx: Transaction, places: Sequence[bytes], delivery: int) -> bool:
     waits = False
     statement = _SQL["stands-before-all"] if tx.several else _SQL["stands-before"]
     for lane in places:
-        tx.lanes.pop(lane, None)
+        tx.lanes.forget(lane)
         if tx.cursor.execute(statement, (lane, delivery)).fetchall()[0][0]:
             waits = True
         else:
@@ -125,6 +128,7 @@ def return_to(tx: Transaction, places: Sequence[bytes], delivery: int) -> bool:
 
 def close(tx: Transaction, places: Sequence[bytes], delivery: int) -> None:
     """Mark a dead letter as needing nobody any more; its lanes are not stopped by it."""
+    tx.doubt(delivery)
     tx.cursor.execute(_SQL["close"], (delivery,))
     if len(places) > 1:
         stand(tx, delivery, OVER)
@@ -153,7 +157,7 @@ def places_of(tx: Transaction, delivery: int, lane: bytes | None, flags: int) ->
 
 def join(tx: Transaction, delivery: int, further: Sequence[bytes], standing: int) -> bool:
     """Let a new delivery stand in further lanes; return whether it waits in one of them."""
-    waits = standing == STANDS and enter_all(tx, further)
+    waits = standing == STANDS and enter_all(tx, further, delivery)
     for lane in further:
         tx.cursor.execute(_SQL["further-add"], (delivery, lane, standing))
     if standing:
@@ -182,6 +186,8 @@ def first(tx: Transaction, lane: bytes) -> int | None:
 
 
 def _busy(tx: Transaction, lane: bytes) -> bool:
+    if tx.settled:  # somebody may just have left it
+        tx.flush()
     return bool(tx.cursor.execute(_BUSY_ALL if tx.several else _BUSY, (lane,)).fetchall()[0][0])
 
 

@@ -23,6 +23,7 @@ def operate(tx: Transaction, *, rows: Rows, operation: Operation) -> Delivery:
         Conflict: its state does not allow the action.
     """
     standing = standing_of(tx, operation.delivery)
+    tx.doubt(operation.delivery)
     sequence = _ACTIONS[operation.verb](tx, rows, operation, standing)
     tx.note(
         operation.verb.value,
@@ -82,10 +83,10 @@ def _resend(tx: Transaction, rows: Rows, operation: Operation, standing: Standin
         raise _not(operation, standing, "rendered")
     _require_content(rows, operation.delivery)
     places = lanes.places_of(tx, operation.delivery, standing.lane, standing.flags)
-    blocked = lanes.enter_all(tx, places)
+    tx.delivery += 1
+    blocked = lanes.enter_all(tx, places, tx.delivery)
     hops = tx.names.hops(standing.chain)
     endpoint = hops[0][0] if hops else standing.endpoint
-    tx.delivery += 1
     tx.cursor.execute(
         _SQL["copy"],
         (

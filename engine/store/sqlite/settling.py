@@ -52,28 +52,29 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     leaves = terminal or settlement.lane is not LaneEffect.KEEP
     hops = tx.names.hops(before.chain)
     endpoint = hops[settlement.hop][0] if hops else before.endpoint
-    tx.cursor.execute(
-        _SETTLE,
-        (
-            state,
-            reason,
-            settlement.due_ms,
-            settlement.deadline_ms,
-            settlement.hop,
-            settlement.hop_ms,
-            settlement.attempts,
-            settlement.hop_attempts,
-            settlement.unknown,
-            endpoint,
-            before.holds and not leaves,
-            state is State.DEAD,
-            tx.now_ms if terminal else 0,
-            sequence,
-            before.revision,
-        ),
+    row = (
+        state,
+        reason,
+        settlement.due_ms,
+        settlement.deadline_ms,
+        settlement.hop,
+        settlement.hop_ms,
+        settlement.attempts,
+        settlement.hop_attempts,
+        settlement.unknown,
+        endpoint,
+        before.holds and not leaves,
+        state is State.DEAD,
+        tx.now_ms if terminal else 0,
+        sequence,
+        before.revision,
     )
-    if not tx.connection.changes():
-        raise Conflict(f"delivery {sequence} is no longer at revision {before.revision}")
+    if state is State.DELIVERED and tx.puts_off:
+        tx.settled.append(row)
+    else:
+        tx.cursor.execute(_SETTLE, row)
+        if not tx.connection.changes():
+            raise Conflict(f"delivery {sequence} is no longer at revision {before.revision}")
     tx.moved(before.route, (before.endpoint, before.state), (endpoint, state))
     if settlement.attempt is not None:
         add_attempt(tx, sequence, before, settlement.attempt)
@@ -159,6 +160,7 @@ def recover(tx: Transaction, *, in_send: Sequence[tuple[int, int]], at_ms: int) 
         )
         add_attempt(tx, sequence, before, lost)
         tx.flush_all()
+        tx.doubt(sequence)
         tx.cursor.execute(_SQL["recover"], (sequence, number))
         after = State.RETRYING if before.state < State.IN_FLIGHT else before.state
         tx.moved(before.route, (before.endpoint, before.state), (before.endpoint, after))
@@ -191,7 +193,7 @@ def _leave(
                     lanes.block_behind(tx, lane, sequence)
     elif tx.open_lanes and state in (State.DELIVERED, State.DELIVERED_BY_FALLBACK):
         _overtake(tx, places, sequence)
-    return [lanes.leave(tx, lane) for lane in places] if before.holds else []
+    return [lanes.leave(tx, lane, sequence) for lane in places] if before.holds else []
 
 
 def _overtake(tx: Transaction, places: Sequence[bytes], sequence: int) -> None:
@@ -239,6 +241,7 @@ def _pass_kind(tx: Transaction, following: int, kind: str) -> None:
         for hop in names.chain(standing.chain)
     )
     number = names.chain_id(cursor, chain)
+    tx.doubt(following)
     cursor.execute(_SQL["pass-kind"], (following, names.id(cursor, "kind", kind), number))
 
 

@@ -10,11 +10,13 @@ from typing import NamedTuple
 from apsw import Connection
 from pydantic_core import to_json
 
+from engine.errors import Conflict
 from engine.model import Delivery, Disposition, State
 from engine.store.sqlite.bulk import Bulk
 from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.digests import Digests
 from engine.store.sqlite.names import Names
+from engine.store.sqlite.queues import Queues
 from engine.store.sqlite.standing import Standing
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.waiting import Waiting
@@ -26,6 +28,9 @@ _CONTROLS = Bulk(statements("accept")["dedup-add"])
 _DELIVERIES = Bulk(statements("accept")["delivery-add"])
 _ATTEMPTS = Bulk(statements("settle")["attempt-add"])
 _ROWS = Bulk(_SQL["journal-add"])
+_KEYS = Bulk(statements("accept")["key-add"])
+_SETTLE = statements("settle")["settle"]
+_UNBLOCK = statements("settle")["unblock"]
 _KNOWN = 8192
 _OPEN_LANES = statements("settle")["open-lanes"]
 _SEVERAL = statements("settle")["further-live"]
@@ -61,10 +66,11 @@ class Transaction:
     question, and rows that nobody reads soon are put off and written together (`flush`). `now_ms` is the group's
     time: every row of a group bears the same.
 
-    `lanes` counts who stands in a lane, for lanes that were seen empty and are not stopped; `known` has standings of
+    `lanes` knows who stands in a lane, for lanes that were seen empty and are not stopped; `known` has standings of
     deliveries that were just made, `waiting` those of them that wait in a lane. All spare reading, are bounded, and are
     forgotten at every rollback. `several` counts the places that are taken beside a first lane: while there are none,
-    lanes are looked at the short way.
+    lanes are looked at the short way. `settled` and `unblocked` are rows to change together, `puts_off` says that this
+    may be done: what was known of them is compared only then.
     """
 
     def __init__(self, connection: Connection, names: Names, digests: Digests) -> None:
@@ -89,7 +95,11 @@ class Transaction:
         self._created = 0
         self._days: dict[tuple[int, int, int], int] = {}
         self.dedup_day = self.key_month = 0
-        self.lanes: dict[bytes, int] = {}
+        self.keys: list[object] = []
+        self.settled: list[tuple[object, ...]] = []
+        self.unblocked: list[int] = []
+        self.puts_off = True
+        self.lanes = Queues()
         self.known: dict[int, Standing] = {}
         self.waiting = Waiting[Delivery]()
         self.window_ms = 0
@@ -119,8 +129,7 @@ class Transaction:
         self.cursor.execute("BEGIN IMMEDIATE")
         self.now_ms = now_ms
         self._clean = self.mark()
-        if len(self.lanes) > _KNOWN:
-            self.lanes.clear()
+        self.lanes.trim()
         if len(self.known) > _KNOWN:
             self.known.clear()
 
@@ -148,15 +157,29 @@ class Transaction:
         cursor.execute(_SQL["commit-add"], (self.commit + 1, self.now_ms, last, self._sealed))
 
     def flush(self) -> None:
-        """Write messages, their content, control ids and deliveries: before anything of this group reads them."""
-        if not (self.messages or self.bodies or self.deliveries):
+        """Write messages, their content, control ids and deliveries: before anything of this group reads them.
+
+        Raises:
+            Conflict: a row that was to be settled is not as it was known; nothing of the group may stand.
+        """
+        added = self.messages or self.bodies or self.keys or self.deliveries
+        if not (added or self.settled or self.unblocked):
             return
         cursor = self.cursor
         _MESSAGES.insert(cursor, self.messages)
         _BODIES.insert(cursor, self.bodies)
+        _KEYS.insert(cursor, self.keys)
         _CONTROLS.insert(cursor, list(chain.from_iterable(self.controls.values())))
         _DELIVERIES.insert(cursor, self.deliveries)
+        if self.unblocked:
+            cursor.executemany(_UNBLOCK, [(sequence,) for sequence in self.unblocked])
+        settled = self.settled
         self._put_off()
+        if settled:
+            before = self.connection.total_changes()
+            cursor.executemany(_SETTLE, settled)
+            if self.connection.total_changes() - before != len(settled):
+                raise Conflict("a delivery is no longer at the revision that was read")
 
     def flush_all(self) -> None:
         """Write attempts and evidence as well, which nothing on the way of a message reads."""
@@ -209,6 +232,7 @@ class Transaction:
 
     def _put_off(self) -> None:
         self.messages, self.bodies, self.controls, self.deliveries = [], [], {}, []
+        self.keys, self.settled, self.unblocked = [], [], []
 
     def _doubt(self) -> None:
         """Forget what was known without reading: rows were undone, and the next that needs them looks."""
@@ -216,6 +240,11 @@ class Transaction:
         self.lanes.clear()
         self.known.clear()
         self.waiting.clear()
+
+    def doubt(self, delivery: int) -> None:
+        """Forget what is known of a delivery whose row is changed in another way than by a settlement."""
+        self.known.pop(delivery, None)
+        self.waiting.take(delivery)
 
     def _forget(self) -> None:
         self.rows = []
