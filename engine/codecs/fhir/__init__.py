@@ -1,0 +1,20 @@
+"""FHIR R4 as plain JSON: what the standard defines of each element, without a class for any resource."""
+
+from __future__ import annotations
+
+from engine.codecs.fhir.codec import CODEC, FhirCodec
+from engine.codecs.fhir.definitions import Binding, Element, children, element, is_primitive, resource_types
+from engine.codecs.fhir.paths import FhirPath, compile_path
+
+__all__ = [
+    "CODEC",
+    "Binding",
+    "Element",
+    "FhirCodec",
+    "FhirPath",
+    "children",
+    "compile_path",
+    "element",
+    "is_primitive",
+    "resource_types",
+]
