@@ -9,6 +9,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "reload": ("reload:reload", "take changed files in, all or one route; a failure keeps what runs"),
     "check": ("check:check", "find everything wrong with the configuration"),
     "test": ("test:test", "run the golden tests beside the routes, in virtual time"),
+    "explain": ("explain:explain", "what a route makes of a message, step by step, and where it goes"),
     "inject": ("inject:inject", "hand files to a route as if they had been received"),
     "probe": ("probe:probe", "try the way to endpoints: dns, tcp, tls, certificate, protocol"),
     "status": ("status:status", "what runs, waits and fails"),

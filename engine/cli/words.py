@@ -98,6 +98,9 @@ FRENCH: Mapping[str, str] = {
     "kept": "gardé",
     "value": "valeur",
     "written at": "écrit à",
+    "endpoints": "points de terminaison",
+    "content": "contenu",
+    "expires": "expire",
     # sentences
     "running since {since}, ready": "en service depuis {since}, prêt",
     "running since {since}, not ready": "en service depuis {since}, pas prêt",
@@ -167,6 +170,28 @@ FRENCH: Mapping[str, str] = {
     "following; Ctrl-C ends it": "à l'écoute; Ctrl-C pour finir",
     "next: {command}": "ensuite : {command}",
     "press Ctrl-C again to end at once": "Ctrl-C encore pour finir tout de suite",
+    "ordered by {keys}": "ordonné par {keys}",
+    "taken": "servie",
+    "not taken": "non servie",
+    "not {endpoint}: {why}": "sans {endpoint} : {why}",
+    "refuses it": "refuse le message",
+    "filtered out": "écarté par filtre",
+    "{count} documents": "{count} documents",
+    "a new document": "nouveau document",
+    "{count} changes": "{count} changements",
+    "unchanged": "inchangé",
+    "not taken by this route": "cette route ne le prend pas",
+    "a dead letter: its sender is answered well": "un message en rebut : réponse positive à l'expéditeur",
+    "its sender is refused": "refusé à l'entrée",
+    "its sender is answered before this: acknowledge: stored": (
+        "l'expéditeur reçoit sa réponse avant cela : acknowledge: stored"
+    ),
+    "its sender waits for the destination's answer, which is not known here": (
+        "l'expéditeur attend la réponse de la destination, inconnue ici"
+    ),
+    "what answers of partners taught is not known here: memory is empty": (
+        "ce que les réponses des partenaires ont appris est inconnu ici : memory est vide"
+    ),
     "listening on {address}": "à l'écoute sur {address}",
 }  # fmt: skip
 """English, as the verbs say it, to French."""
