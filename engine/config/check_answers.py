@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from engine.config.doors import common_kinds
 from engine.config.findings import Findings
-from engine.config.formats import MAPPED_CODEC, answer_codec, codecs_at_doors
+from engine.config.formats import answer_codec, codecs_at_doors
 from engine.config.loaded import Loaded, LoadedRoute
+from engine.config.mapped import codec_through
 from engine.config.route import Delivered, ToRoute
 from engine.errors import Problem
 
@@ -48,8 +49,7 @@ def _check_destination(route: LoadedRoute, findings: Findings) -> None:
 def _check_format(loaded: Loaded, route: LoadedRoute, findings: Findings) -> None:
     said = route.config.acknowledge
     assert isinstance(said, Delivered)
-    mapped = any("map" in step for step in said.steps)
-    answer = MAPPED_CODEC if mapped else answer_codec(loaded, route.config)
+    answer = codec_through(loaded.root, said.steps, answer_codec(loaded, route.config))
     for codec in dict.fromkeys(codecs_at_doors(loaded, route.config)):
         if codec != answer:
             told = f"the sender speaks {codec}, and the answer is {answer}"

@@ -11,8 +11,8 @@ from typing import Any
 
 from engine.config.check_texts import compiled
 from engine.config.findings import Findings
-from engine.config.formats import MAPPED_CODEC
 from engine.config.loaded import Loaded
+from engine.config.mapped import MAPPED_CODEC
 from engine.config.mappers import Mappers
 from engine.config.nodes import Location, leaves
 from engine.config.route import Destination, OneOf, RouteConfig, Way
@@ -79,6 +79,8 @@ class _Levels:
 
     def _of_mapper(self, name: str) -> int:
         if name not in self._of_mappers:
+            if self._mappers.two_way(name) is not None:
+                return _LEVELS["full"]  # an event and its sides hold all that the mapper carries
             tree = self._mappers.tree(name)
             document = None if tree is None else tree.get("document")
             tables = self._mappers.tables(name)

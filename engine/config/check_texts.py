@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from engine.codecs import codec, codec_names
 from engine.config import formats
 from engine.config.doors import known_events
 from engine.config.loaded import Loaded, LoadedRoute
+from engine.config.mapped import Said, codec_past
 from engine.config.mappers import Mappers
-from engine.config.nodes import ListNode, Location, MapNode, Node, find, locate
+from engine.config.nodes import Location, MapNode, Node, find, locate
 from engine.config.route import EndpointText
 from engine.config.shipped import find_schema
 from engine.config.suggest import did_you_mean, hint
 from engine.config.text import Mark
 from engine.config.uses import Use
-from engine.errors import ExpressionError, Problem
+from engine.errors import ExpressionError, NotFound, Problem
 from engine.expressions import Expression, Template, compile_expression, compile_template
 from engine.mapping.one_way import compile_one_way
 from engine.spi import Document
+from engine.steps.two_way import sides_of
 from engine.steps.validate import STRUCTURES
 
 NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
@@ -55,7 +58,7 @@ def explanations(loaded: Loaded, route: LoadedRoute) -> Iterator[Explanation]:
         for use in route.uses:
             if use.what.removeprefix(_ITEM) in ("expression", "template") and not _reply_at(use.location):
                 answer = formats.answer_codec(loaded, route.config)
-                reader = _codec_at(route.tree, use.location, name, answer)
+                reader = _codec_at(loaded.root, route.tree, use.location, name, answer)
                 made = compiled(use.what, use.text, reader, frozenset(loaded.app.tables))
                 if made is not None:
                     yield Explanation(locate(route.tree, use.location), use.text, made.explain())
@@ -110,7 +113,7 @@ class _Texts:
                 self._problems.append(mark.problem(told, help=f'did you mean "{meant}"?', severity="warning"))
 
     def _check(self, use: Use, tree: MapNode, source: str, answer: str) -> None:
-        name = _codec_at(tree, use.location, source, answer)
+        name = _codec_at(self._loaded.root, tree, use.location, source, answer)
         if use.what == "mapper":
             self._mapper(use, tree, name)
         elif use.what == "schema":
@@ -144,10 +147,13 @@ class _Texts:
         elif (use.text, name) not in self._checked:
             self._checked.add((use.text, name))
             self._check_mapper(use.text, name)
+        if self._mappers.two_way(use.text) is not None:
+            self._check_sides(use, tree, name)
 
     def _check_mapper(self, mapper: str, name: str) -> None:
+        found = self._mappers.two_way(mapper)
         tree, tables = self._mappers.tree(mapper), self._mappers.tables(mapper)
-        if tree is None:
+        if found is not None or tree is None:
             return
 
         def template(text: str, trail: Location) -> _Unused:
@@ -158,6 +164,18 @@ class _Texts:
         if made.name != mapper:
             told = f'this file is the mapper "{mapper}"'
             self._problems.append(locate(tree, ("mapper",)).problem(told, help=f"write `mapper: {mapper}`"))
+
+    def _check_sides(self, use: Use, tree: Node, name: str) -> None:
+        """Check that a two-way mapper reads what the document is here, and writes what is wanted."""
+        mapper = self._mappers.two_way(use.text)
+        assert mapper is not None, "only asked of a two-way mapper"
+        at = use.location[: use.location.index("map") + 1]
+        node = find(tree, at)
+        said = Said.written(node) if node is not None else Said(use.text)
+        try:
+            sides_of(mapper, name, said.source, said.target)
+        except NotFound as error:
+            self._problems.append(locate(tree, at).problem(str(error)))
 
     def _schema(self, use: Use, tree: Node) -> None:
         if use.text in self._schemas or use.text == STRUCTURES:
@@ -204,7 +222,7 @@ def _reply_at(location: Location) -> int:
     return next((at for at in places if location[at] in wanted and isinstance(location[at - 1], int)), 0)
 
 
-def _codec_at(tree: MapNode, location: Location, source: str, answer: str) -> str:
+def _codec_at(root: Path, tree: MapNode, location: Location, source: str, answer: str) -> str:
     """Return the codec of the document at a place of a route: a `map` before it makes another one.
 
     `source` is the codec of what was received, `answer` that of what the destination says.
@@ -216,15 +234,9 @@ def _codec_at(tree: MapNode, location: Location, source: str, answer: str) -> st
             before.append((location[: index + 1], number))
         elif step == "fallback":
             before.append(((*location[:index], "steps"), None))
-    return (
-        formats.MAPPED_CODEC if any(_maps(find(tree, place), number) for place, number in before) else source
-    )
-
-
-def _maps(steps: Node | None, until: int | None) -> bool:
-    """Tell whether one of the first `until` steps (None: all) is a `map`."""
-    given: Sequence[Node] = steps if isinstance(steps, ListNode) else []
-    return any(isinstance(step, MapNode) and "map" in step for step in given[:until])
+    for place, until in before:
+        source = codec_past(root, find(tree, place), source, until)
+    return source
 
 
 class _Unused:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.config.loaded import Loaded, LoadedRoute
+from engine.config.mapped import codec_through
 from engine.config.models import ListenerConfig
 from engine.config.route import EndpointText, RouteConfig, ToRoute
 
 DEFAULT_CODEC = "json"
 """What a listener reads where nobody says."""
-
-MAPPED_CODEC = "json"
-"""What a mapper makes."""
 
 HL7 = "hl7v2"
 """The codec whose messages have types (`accept: {types}`)."""
@@ -47,8 +45,8 @@ def _codecs_of(loaded: Loaded, route: LoadedRoute, above: frozenset[str]) -> set
         if caller.name not in above and any(
             isinstance(entry, ToRoute) and entry.route == route.name for entry in caller.config.to
         ):
-            mapped = any("map" in step for step in caller.config.steps)
-            found |= {MAPPED_CODEC} if mapped else _codecs_of(loaded, caller, above | {route.name})
+            before = _codecs_of(loaded, caller, above | {route.name})
+            found |= {codec_through(loaded.root, caller.config.steps, codec) for codec in before}
     return found
 
 

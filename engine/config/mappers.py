@@ -14,8 +14,10 @@ from engine.config.models import Labelled, Name
 from engine.config.nodes import MapNode
 from engine.config.plugins import Plugins
 from engine.config.shipped import find_mapper, mapper_names
+from engine.config.two_way import is_two_way, two_way
 from engine.config.validate import validate
-from engine.errors import Problem
+from engine.errors import ConfigurationError, Problem
+from engine.spi import TwoWay
 
 
 class MapperFile(Labelled):
@@ -44,6 +46,7 @@ class Mappers:
         self._tables = frozenset(loaded.app.tables)
         self._files: dict[str, Path | None] = {}
         self._trees: dict[str, MapNode | None] = {}
+        self._two_way: dict[str, TwoWay | None] = {}
 
     def names(self) -> list[str]:
         """Return the names of all mappers that there are."""
@@ -56,11 +59,24 @@ class Mappers:
         return self._files[name] is not None
 
     def tree(self, name: str) -> MapNode | None:
-        """Return a mapper's file as a tree, None where it cannot be read or is no mapper."""
+        """Return a one-way mapper's file as a tree, None where it cannot be read or is no such mapper."""
         if name not in self._trees:
             path = self._files[name] if self.exists(name) else None
-            self._trees[name] = None if path is None else mapper_tree(path, self._plugins, self.problems)
+            if path is None or is_two_way(path):
+                self._trees[name] = None
+            else:
+                self._trees[name] = mapper_tree(path, self._plugins, self.problems)
         return self._trees[name]
+
+    def two_way(self, name: str) -> TwoWay | None:
+        """Return a two-way mapper, compiled; None where it is one-way, or where it does not compile."""
+        if name not in self._two_way:
+            try:
+                self._two_way[name] = two_way(self._root, name)
+            except ConfigurationError as error:
+                self._two_way[name] = None
+                self.problems.extend(error.problems)
+        return self._two_way[name]
 
     def tables(self, name: str) -> frozenset[str]:
         """Return the tables that the mapper's templates may read: the configuration's, and its own."""

@@ -74,6 +74,8 @@ def branch(scope: Scope) -> Scope:
         it=scope.it,
         tables=scope.tables,
         new_id=scope.new_id,
+        carried=scope.carried,
+        stored=scope.stored,
     )
 
 

@@ -17,15 +17,14 @@ from engine.config.loaded import Loaded
 from engine.config.nodes import MapNode, locate
 from engine.config.partner import CertificateTrust, PartnerConfig
 from engine.config.shipped import find_mapper, find_schema
+from engine.config.two_way import two_way
 from engine.errors import ConfigurationError, ExpressionError, NotFound, Problem
 from engine.expressions import Expression, Template, compile_template
 from engine.mapping.one_way import MappingProblem, OneWayMapper, compile_one_way
 from engine.partners.directory import Directory, Partner, Trust
+from engine.runtime.sides import Sides
 from engine.security.identity import UnusableCertificate, authority_name
-from engine.spi import Scope
-
-MAPPED_CODEC = "json"
-"""What a mapper makes."""
+from engine.spi import Scope, TwoWay
 
 _HARMLESS_META = frozenset({"id", "listener", "received", "event.type"})
 """Facts of `meta` that say nothing about a person; a file's name or an event's subject may."""
@@ -41,6 +40,7 @@ class Supplies:
         self.directory: Directory = same.directory if same else directory_of(loaded)
         self.tables: Mapping[str, Mapping[str, str]] = same.tables if same else _tables(loaded)
         self._mappers: dict[tuple[str, str], OneWayMapper] = {}
+        self.sides = Sides(loaded)
         self._kinds: set[tuple[str, str]] = set()
         self.expressions: dict[tuple[str, str], Expression] = {}
         """What routes have in common is compiled once: by text and codec."""
@@ -57,6 +57,17 @@ class Supplies:
         if found is None:
             found = self._mappers[name, codec_name] = self._compile_mapper(name, codec_name)
         return found
+
+    def two_way(self, name: str) -> TwoWay | None:
+        """Return a two-way mapper, None where the mapper of that name is one-way.
+
+        Raises:
+            NotFound: there is no such mapper.
+            ConfigurationError: its file does not compile.
+        """
+        if find_mapper(self.loaded.root, name) is None:
+            raise NotFound(f"there is no mapper {name!r}")
+        return two_way(self.loaded.root, name)
 
     def kindless(self, name: str, codec_name: str) -> bool:
         """Say whether what a mapper makes depends neither on the message nor on its event type."""

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.config.mapped import MAPPED_CODEC
 from engine.runtime.flow import READING, guard
 from engine.runtime.outlet import Exposure
-from engine.runtime.supplies import MAPPED_CODEC, Supplies, names_read
+from engine.runtime.supplies import Supplies, names_read
 from engine.runtime.workshop import Workshop
 from engine.spi import Document, Scope, Step
 from engine.steps import step_type
+from engine.steps.two_way import CODECS, TwoWayMap
 
 _KEEPING = READING | {"split", "remove"}
 """Steps that add nothing to a document."""
@@ -59,13 +61,17 @@ def build_steps(
                 workshop = Workshop(supplies, at.codec, source=at.source)
                 named.append((name, step_type(name).build(config, workshop)))
                 uniform = at.uniform and name in READING and "meta" not in workshop.names
-                at = replace(_after(name, config, at, supplies), uniform=uniform)
+                at = replace(_after(name, config, at, supplies, named[-1][1]), uniform=uniform)
     return guard(named), at
 
 
-def _after(name: str, config: Any, at: Trace, supplies: Supplies) -> Trace:
+def _after(name: str, config: Any, at: Trace, supplies: Supplies, step: Step) -> Trace:
     if name in READING:
         return replace(at, revise=None)  # what is asked of the mapped document may hang on the event's type
+    if isinstance(step, TwoWayMap):
+        kindless = step.source == "event" and step.target != "event"
+        codec = CODECS[step.target]
+        return Trace(at.source, codec, Exposure.FULL, changed=True, made=True, kindless=kindless)
     if name == "map":
         free = supplies.mapper(config.mapper, at.codec).content_free
         exposure = Exposure.NOTHING if free else Exposure.MINIMAL

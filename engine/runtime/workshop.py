@@ -7,8 +7,8 @@ from engine.errors import ExpressionError
 from engine.expressions import Expression, Template, compile_expression, compile_template
 from engine.partners.directory import Directory
 from engine.runtime.supplies import Supplies
-from engine.spi import CompiledPath, Mapper
-from engine.steps.contract import SchemaCheck
+from engine.spi import CompiledPath, Mapper, TwoWay
+from engine.steps.contract import House, SchemaCheck
 
 ROUTING_NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 """Names that exist while a message is routed; `it` and `reply` exist elsewhere."""
@@ -58,6 +58,13 @@ class Workshop:
 
     def mapper(self, name: str) -> Mapper:
         return self._supplies.mapper(name, self.codec.name)
+
+    def two_way(self, name: str) -> TwoWay | None:
+        return self._supplies.two_way(name)
+
+    @property
+    def house(self) -> House:
+        return self._supplies.sides
 
     def schema(self, name: str) -> SchemaCheck:
         return self._supplies.schema(name)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from engine.spi import Codec, CompiledPath, Mapper, Scope, Step
+from engine.spi import Codec, CompiledPath, Document, Mapper, Scope, Step, TwoWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,23 @@ class PartnerIndex(Protocol):
         """Return the one partner that bears all these identifiers, by index."""
 
 
+class House(Protocol):
+    """What a two-way mapping needs of the codecs and of the configuration around it."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as events say it."""
+
+    def document(self, side: str, root: Any, envelope: Mapping[str, Any] | None = None) -> Document:
+        """Wrap what a mapper made."""
+
+    def zone(self, scope: Scope) -> str:
+        """Return the zone of times without an offset: the listener's, else the sender's, else the engine's."""
+
+    def difference(self, side: str, was: Any, now: Any) -> tuple[int, str] | None:
+        """Return the first byte and the path at which two roots differ as they are written, None where nowhere."""
+
+
 class Workshop(Protocol):
     """Compiles what users wrote, for one codec; raises ExpressionError or NotFound with a position."""
 
@@ -95,7 +112,14 @@ class Workshop(Protocol):
 
     def path(self, text: str) -> CompiledPath: ...
 
-    def mapper(self, name: str) -> Mapper: ...
+    def mapper(self, name: str) -> Mapper:
+        """Return a one-way mapper."""
+
+    def two_way(self, name: str) -> TwoWay | None:
+        """Return a two-way mapper, None where the mapper of that name is one-way."""
+
+    @property
+    def house(self) -> House: ...
 
     def schema(self, name: str) -> SchemaCheck: ...
 

@@ -4,24 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from engine.spi import Document, Mapper, Scope
-from engine.steps.contract import MapperName, StepConfig, StepType, Workshop
+from pydantic import ConfigDict, Field
+
+from engine.errors import NotFound
+from engine.spi import Document, Mapper, Scope, Step, TwoWay
+from engine.steps.contract import ExpressionText, MapperName, StepConfig, StepType, Workshop
+from engine.steps.two_way import Found, Side, TwoWayMap, Verify, sides_of
+
+_ONLY_TWO_WAY = ("from_", "to", "verify", "strict", "complement", "found_by")
 
 
 class MapConfig(StepConfig):
-    """Apply a mapper of the project's `mappings/` folder, else of the shipped ones."""
+    """Apply a mapper of the project's `mappings/` folder, else of the shipped ones.
 
+    A mapper with a `document:` makes a new JSON document. One with `rules:` is two-way: it leads from one of its sides
+    to another, over the domain event.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     shorthand: ClassVar[str] = "mapper"
 
     mapper: MapperName
     """The mapper's name, as its file says."""
 
+    from_: Side | None = Field(None, alias="from")
+    """The side of a two-way mapper that the document is: HL7 v2 (`v2`), a domain `event` or `fhir`. What the document
+    is, where it is not given."""
+
+    to: Side | None = None
+    """The side that it becomes; needed where the mapper has more than one other."""
+
+    verify: Verify = "off"
+    """Map what was read back at once and compare it with what came: never, each, or one message of a hundred. What
+    differs becomes a dead letter `verify`."""
+
+    strict: bool = False
+    """Refuse a message with a leaf that the mapper neither maps nor names under `drop:`."""
+
+    complement: Literal["keep", "none"] = "keep"
+    """Keep what the event cannot carry with the message, and write it back where an answer returns; `none` keeps
+    nothing and writes anew."""
+
+    found_by: dict[str, ExpressionText] = Field(default_factory=dict, max_length=1)
+    """Business key of the earlier message whose complement is written back, and the expression that gives its value
+    (`{appointment: msg.appointment.id}`). Without it, the event's id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """The compiled step."""
+    """The compiled step of a one-way mapper."""
 
     mapper: Mapper
 
@@ -29,8 +62,36 @@ class Map:
         return (self.mapper.apply(document, scope),)
 
 
-def _build(config: MapConfig, workshop: Workshop) -> Map:
-    return Map(workshop.mapper(config.mapper))
+def _build(config: MapConfig, workshop: Workshop) -> Step:
+    mapper = workshop.two_way(config.mapper)
+    if mapper is None:
+        _refuse_sides(config)
+        return Map(workshop.mapper(config.mapper))
+    return _two_way(config, mapper, workshop)
+
+
+def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap:
+    source, target = sides_of(mapper, workshop.codec.name, config.from_, config.to)
+    found = next((Found(name, workshop.expression(text)) for name, text in config.found_by.items()), None)
+    return TwoWayMap(
+        mapper,
+        source,
+        target,
+        workshop.house,
+        keeps=config.complement == "keep",
+        strict=config.strict,
+        verify=config.verify,
+        found=found,
+    )
+
+
+def _refuse_sides(config: MapConfig) -> None:
+    """Refuse what only a two-way mapper can do."""
+    said = sorted(config.model_fields_set.intersection(_ONLY_TWO_WAY))
+    if said:
+        raise NotFound(
+            f"the mapper {config.mapper!r} is one-way: `{said[0].rstrip('_')}` is for two-way ones"
+        )
 
 
 STEP = StepType("map", MapConfig, _build)

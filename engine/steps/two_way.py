@@ -1,0 +1,231 @@
+"""How a document passes a two-way mapper: read into an event, written from one, and what is remembered of both.
+
+An event that a mapper made is a CloudEvent: its id is that of the message, its `type` the one of the mapper's
+catalogue. A FHIR document says the event that it was made from in `meta.source`, as `SOURCE#ID`, so that what comes
+back finds the complement of what went out; it is taken off again before the document is read.
+Source: CloudEvents 1.0.2 3.1; FHIR R4 2.27.3 (Meta.source).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from engine.errors import NotFound, Rejected
+from engine.model import Fault
+from engine.spi import Asked, Carried, Decoded, Document, Scope, TwoWay
+from engine.steps.contract import Compiled, House
+
+Side = Literal["v2", "event", "fhir"]
+Verify = Literal["always", "sample", "off"]
+
+CODECS: Final[Mapping[str, str]] = {"v2": "hl7v2", "event": "json", "fhir": "fhir"}
+"""The codec of each side's documents."""
+SIDES: Final[Mapping[str, str]] = {codec: side for side, codec in CODECS.items()}
+SAMPLE: Final = 100
+"""With `verify: sample`, one message of so many is verified; which one hangs on its id alone."""
+MOST_FAULTS: Final = 20
+"""Leaves that a refusal names."""
+CAUSE: Final = "causationid"
+"""The attribute of an event that names the event which its document came from."""
+VERIFY: Final = "verify"
+"""Code of a message that a mapper cannot give back as it came."""
+_SOURCE: Final = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The business key by which a put finds the complement of an earlier message."""
+
+    name: str
+    value: Compiled
+
+
+@dataclass(frozen=True, slots=True)
+class TwoWayMap:
+    """The compiled step: from one side of a mapper to another, over the event."""
+
+    mapper: TwoWay
+    source: str
+    target: str
+    house: House
+    keeps: bool = True
+    strict: bool = False
+    verify: Verify = "off"
+    found: Found | None = None
+
+    def __call__(self, document: Document, scope: Scope) -> Sequence[Document]:
+        data, envelope = self._read(document, scope)
+        scope.meta = {**scope.meta, "event": envelope}
+        if self.target == "event":
+            return (self.house.document("event", data, envelope),)
+        return (self._written(data, envelope, scope),)
+
+    # ------------------------------------------------------------- to the event
+
+    def _read(self, document: Document, scope: Scope) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        if self.source == "event":
+            if not isinstance(document.root, dict):
+                raise _at_fault("", "an event's data is a JSON object", "event")
+            return document.root, document.envelope or self._envelope(document.root, scope, "")
+        root, cause = document.root, ""
+        if self.source == "fhir":
+            root, cause = without_source(root)
+        zone = self.house.zone(scope)
+        decoded = self.mapper.get(self.source, root, zone=zone)
+        if self.strict:
+            _refuse_unlisted(decoded)
+        if self.verify == "always" or (self.verify == "sample" and is_sampled(str(scope.meta.get("id", "")))):
+            self._verify(decoded, root, zone)
+        self._carry(decoded, scope)
+        return decoded.data, self._envelope(decoded.data, scope, cause)
+
+    def _carry(self, decoded: Decoded, scope: Scope) -> None:
+        complement = decoded.complement if self.keeps else None
+        carried = Carried(
+            self.mapper.name, self.mapper.version, self.source, complement, lambda: self._loss(decoded)
+        )
+        scope.carried = (*scope.carried, carried)
+
+    def _loss(self, decoded: Decoded) -> Mapping[str, Any]:
+        return {**self._heading(), **decoded.report.as_json()}
+
+    def _heading(self) -> dict[str, Any]:
+        return {
+            "mapper": self.mapper.name,
+            "version": self.mapper.version,
+            "from": self.source,
+            "to": self.target,
+        }
+
+    def _envelope(self, data: Mapping[str, Any], scope: Scope, cause: str) -> Mapping[str, Any]:
+        meta = scope.meta
+        kind = self.mapper.event_type(data)
+        if not kind:
+            told = "this message means no event that the mapper's catalogue has"
+            raise _at_fault("", told, "event_type")
+        envelope = {
+            "specversion": "1.0",
+            "id": str(meta.get("id", "")),
+            "source": f"/{self.house.name}/{meta.get('listener', '')}",
+            "type": kind,
+            "time": str(meta.get("received", "")),
+            "datacontenttype": "application/json",
+        }
+        return {**envelope, CAUSE: cause} if cause else envelope
+
+    def _verify(self, decoded: Decoded, root: Any, zone: str) -> None:
+        again = self.mapper.put(self.source, decoded.data, decoded.complement, zone=zone)
+        differs = self.house.difference(self.source, root, again)
+        if differs is not None:
+            offset, path = differs
+            told = f"mapped there and back it differs at byte {offset}"
+            raise _at_fault(path, told, VERIFY)
+
+    # ------------------------------------------------------------- from the event
+
+    def _written(self, data: dict[str, Any], envelope: Mapping[str, Any], scope: Scope) -> Document:
+        complement, remark = self._complement(envelope, scope) if self.keeps else (None, "")
+        made = self.mapper.put(
+            self.target, data, complement, zone=self.house.zone(scope), new_id=scope.new_id
+        )
+        if remark:
+            heading = {**self._heading(), "remark": remark}
+            told = Carried(self.mapper.name, self.mapper.version, "event", None, lambda: heading)
+            scope.carried = (*scope.carried, told)
+        if self.target == "fhir":
+            made = with_source(made, envelope)
+        return self.house.document(self.target, made)
+
+    def _complement(self, envelope: Mapping[str, Any], scope: Scope) -> tuple[Mapping[str, Any] | None, str]:
+        """Return what an earlier message left of this side, and what there is to say where it left nothing."""
+        for carried in reversed(scope.carried):
+            if (carried.mapper, carried.source) == (self.mapper.name, self.target) and carried.complement:
+                return carried.complement, ""
+        if scope.stored is None:
+            return None, ""
+        name, value = self._sought(envelope, scope)
+        if not value:
+            return None, ""
+        complement = scope.stored(Asked(name, value, self.mapper.name, self.target))
+        if complement is None:
+            return None, ""
+        if not complement:
+            return None, "created: the complement is kept no more"
+        if complement.get("version") != self.mapper.version:
+            return None, "created: the complement is of another version of the mapper"
+        return complement, ""
+
+    def _sought(self, envelope: Mapping[str, Any], scope: Scope) -> tuple[str, str]:
+        if self.found is not None:
+            return self.found.name, str(self.found.value.evaluate(scope) or "")
+        return "event", str(envelope.get(CAUSE) or envelope.get("id") or "")
+
+
+def sides_of(mapper: TwoWay, codec: str, source: str | None, target: str | None) -> tuple[str, str]:
+    """Return the side that a document of a codec is, and the one that it becomes, as far as the route says them.
+
+    Raises:
+        NotFound: the mapper has no such side, the document is of another, or nothing says which one it becomes.
+    """
+    told = ", ".join(sorted(mapper.sides))
+    source = source or SIDES.get(codec, codec)
+    if source not in mapper.sides:
+        raise NotFound(f"the mapper {mapper.name!r} reads no {source}: its sides are {told}")
+    if CODECS[source] != codec:
+        raise NotFound(
+            f"`from: {source}` is a document of the codec {CODECS[source]}, and here it is {codec}"
+        )
+    others = sorted(mapper.sides - {source})
+    if target is None and len(others) != 1:
+        raise NotFound(f"the mapper {mapper.name!r} leads to {' and '.join(others)}: say `to`")
+    target = target or others[0]
+    if target == source:
+        raise NotFound(f"`from` and `to` are both {source}")
+    if target not in mapper.sides:
+        raise NotFound(f"the mapper {mapper.name!r} writes no {target}: its sides are {told}")
+    return source, target
+
+
+def is_sampled(identifier: str) -> bool:
+    """Say whether a message is one of those that `verify: sample` verifies."""
+    return zlib.crc32(identifier.encode()) % SAMPLE == 0
+
+
+def with_source(root: Any, envelope: Mapping[str, Any]) -> Any:
+    """Return a FHIR document that names the event which it was made from; one that says its source keeps that."""
+    if not isinstance(root, dict) or not envelope.get("id"):
+        return root
+    meta = root.get("meta") or {}
+    if _SOURCE in meta:
+        return root
+    kind = {"resourceType": root["resourceType"]} if "resourceType" in root else {}
+    told = {**meta, _SOURCE: f"{envelope.get('source', '')}#{envelope['id']}"}
+    return {**kind, "meta": told, **{key: value for key, value in root.items() if key not in ("meta", *kind)}}
+
+
+def without_source(root: Any) -> tuple[Any, str]:
+    """Return a FHIR document without what `with_source` wrote, and the event's id; "" where it names none."""
+    meta = root.get("meta") if isinstance(root, dict) else None
+    told = meta.get(_SOURCE) if isinstance(meta, dict) else None
+    if not isinstance(meta, dict) or not isinstance(told, str) or not told.startswith("/") or "#" not in told:
+        return root, ""
+    rest = {key: value for key, value in meta.items() if key != _SOURCE}
+    other = {key: value for key, value in root.items() if key != "meta"}
+    return ({**other, "meta": rest} if rest else other), told.rpartition("#")[2]
+
+
+def _refuse_unlisted(decoded: Decoded) -> None:
+    unlisted = decoded.report.opaque
+    if not unlisted:
+        return
+    told = "this route is strict, and the mapper carries nothing from here"
+    faults = tuple(Fault(path, told, "unmapped") for path in unlisted[:MOST_FAULTS])
+    more = f" and {len(unlisted) - 1} more" if len(unlisted) > 1 else ""
+    raise Rejected(f"{unlisted[0]}{more}: {told}", faults=faults, code="unmapped")
+
+
+def _at_fault(path: str, text: str, code: str) -> Rejected:
+    return Rejected(f"{path}: {text}" if path else text, faults=(Fault(path, text, code),), code=code)
