@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from engine.codecs.fhir.codec import CODEC, FhirCodec
+from engine.codecs.fhir.check import structural_faults
+from engine.codecs.fhir.codec import CODEC, FhirCodec, is_resource
 from engine.codecs.fhir.definitions import Binding, Element, children, element, is_primitive, resource_types
 from engine.codecs.fhir.paths import FhirPath, compile_path
+from engine.codecs.fhir.references import Resources, resolve
 
 __all__ = [
     "CODEC",
@@ -12,9 +14,13 @@ __all__ = [
     "Element",
     "FhirCodec",
     "FhirPath",
+    "Resources",
     "children",
     "compile_path",
     "element",
     "is_primitive",
+    "is_resource",
+    "resolve",
     "resource_types",
+    "structural_faults",
 ]
