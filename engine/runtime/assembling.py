@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.config.loaded import Loaded
+from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.models import ListenerConfig
 from engine.config.route import ToRoute
+from engine.config.shipped import find_mapper
+from engine.config.two_way import is_two_way
 from engine.errors import ConfigurationError, Problem
 from engine.runtime.board import Board, CompiledRoute, Door
 from engine.runtime.compiling import Compiler, milliseconds
@@ -45,6 +47,7 @@ def assemble(loaded: Loaded, *, like: Assembled | None = None) -> Assembled:
         directory=supplies.directory,
         tables=supplies.tables,
         policies=ConfiguredPolicies(loaded, routes, supplies.directory),
+        maps_back=any(_maps_two_ways(loaded, route) for route in loaded.routes),
         remembers=any(each.remember for route in loaded.routes for each in route.config.destinations()),
     )
     return Assembled(loaded, supplies, board)
@@ -77,6 +80,12 @@ def _unchanged(loaded: Loaded, like: Assembled) -> dict[str, CompiledRoute]:
     while more := {name for name, to in leads.items() if to & changed} - changed:
         changed |= more
     return {name: route for name, route in like.board.routes.items() if name in leads and name not in changed}
+
+
+def _maps_two_ways(loaded: Loaded, route: LoadedRoute) -> bool:
+    names = {use.text for use in route.uses if use.what == "mapper"}
+    found = [find_mapper(loaded.root, name) for name in names]
+    return any(path is not None and is_two_way(path) for path in found)
 
 
 def _doors(loaded: Loaded, routes: Mapping[str, CompiledRoute]) -> dict[str, Door]:

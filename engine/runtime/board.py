@@ -49,7 +49,11 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One configuration, compiled; `remembers` says that one of its destinations keeps values of answers."""
+    """One configuration, compiled.
+
+    `remembers` says that one of its destinations keeps values of answers, `maps_back` that one of its routes may ask
+    for what a mapper left of an earlier message.
+    """
 
     doors: Mapping[str, Door]
     routes: Mapping[str, CompiledRoute]
@@ -57,6 +61,7 @@ class Board:
     tables: Mapping[str, Mapping[str, str]]
     policies: Policies
     remembers: bool = False
+    maps_back: bool = False
 
 
 class Current:

@@ -26,6 +26,7 @@ from engine.runtime.announcing import announce
 from engine.runtime.answering import Answers, Outcome
 from engine.runtime.board import Board, Current, Door
 from engine.runtime.budget import RETRY_AFTER, Budget
+from engine.runtime.complements import learned
 from engine.runtime.detours import Detours
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_headers
@@ -127,7 +128,7 @@ class IntakeFor:
         known: dict[str, Mapping[str, str]] = {}
         while plan.wanted:
             for key in plan.wanted:
-                known[key] = await self._room.store.remembered(key)
+                known[key] = await learned(self._room.store, key)
             plan = self._plan(message, door, board, known)
         return plan
 

@@ -119,6 +119,7 @@ class Outlet:
         if not came:
             yield paper.filtered(self.name, part, "steps")
         for index, (each, number) in enumerate(zip(came, paper.parts.numbers(part, len(came)), strict=True)):
+            paper.keep(each[1].carried, number)
             yield self._delivery(each, (position, index), number, lane, paper)
 
     def _delivery(self, flowed: Flowed, trail: Trail, part: int, lane: str, paper: Paper) -> NewDelivery:
@@ -188,6 +189,7 @@ class Outlet:
             if not came:
                 return None
             flowed = came[0]
+            paper.keep(flowed[1].carried, part)
         if way.enclosure is not None:
             if way.made and way.enclosure.body is None:
                 flowed = (paper.own(flowed[0], part), flowed[1])

@@ -8,15 +8,16 @@ write `rendered@ROUTE...`. `raw` are the bytes as they came.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine.codecs import codec
 from engine.config.formats import HL7
 from engine.errors import Rejected
 from engine.model import Body, Hop, Message, State
+from engine.runtime.complements import complement_of, loss_of
 from engine.runtime.flow import Flowed
-from engine.spi import Document
+from engine.spi import Carried, Document
 from engine.store.protocol import NewDelivery, Rendering
 
 RAW = "raw"
@@ -47,6 +48,8 @@ class Parts:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
         self._ids = [""]
+        self._mapped: list[Carried] = []
+        self._left: set[tuple[str, int]] = set()
 
     def numbers(self, first: int, count: int) -> list[int]:
         """Number the documents that one became: the first keeps its number, the others get fresh ones."""
@@ -60,6 +63,21 @@ class Parts:
         """Return the id under which a part travels, "" for the message's own."""
         return self._ids[part]
 
+    def mapped(self, carried: Carried, part: int) -> list[Rendering]:
+        """Return what is kept of a mapping, nothing where that was done: parts share what was mapped before them.
+
+        Where routes map one message by one mapper, what the first of them left is kept.
+        """
+        if any(known is carried for known in self._mapped):
+            return []
+        self._mapped.append(carried)
+        found = [loss_of(carried, len(self._mapped), part)]
+        complement = complement_of(carried, part)
+        if complement is not None and (complement.role, part) not in self._left:
+            self._left.add((complement.role, part))
+            found.append(complement)
+        return found
+
 
 @dataclass(slots=True)
 class Paper:
@@ -67,8 +85,8 @@ class Paper:
 
     `phi_of` gives what an endpoint may carry, None for one that does not exist. `rerun` runs the route's steps again
     with the event type replaced. `kind` is the message's own event type. `raw` says that the route began with the
-    message as it came. `also` are the further ordering keys of every delivery. `postponed` writes what only a message
-    with older ones in its lane needs.
+    message as it came. `also` are the further ordering keys of every delivery, `keys` name the events that were made.
+    `postponed` writes what only a message with older ones in its lane needs.
     """
 
     route: str
@@ -83,6 +101,7 @@ class Paper:
     raw: bool = True
     also: tuple[str, ...] = ()
     renderings: dict[tuple[str, int], Rendering] = field(default_factory=dict)
+    keys: dict[tuple[str, str], None] = field(default_factory=dict)
     postponed: list[Callable[[], None]] = field(default_factory=list)
     _reruns: dict[str, list[Flowed]] = field(default_factory=dict)
 
@@ -122,11 +141,24 @@ class Paper:
             self.renderings[name, part] = Rendering(name, body, content_type, part)
         return name
 
+    def keep(self, carried: Sequence[Carried], part: int) -> None:
+        """Keep what two-way mappers could not put into a document, and what became of each leaf."""
+        for each in carried:
+            for made in self.parts.mapped(each, part):
+                self.renderings[made.role, made.part] = made
+            if each.complement is not None:
+                self.keys["event", self.parts.id(part) or self.message.id] = None
+
     def own(self, document: Document, part: int) -> Document:
         """Return what a split or a mapper made, under the id that it travels under: an HL7 message bears it as MSH-10.
 
-        What is only forwarded, changed or not, keeps its sender's. Source: HL7 v2.5.1 2.15.9.10.
+        An event of ours bears it as its id. What is only forwarded, changed or not, keeps its sender's.
+        Source: HL7 v2.5.1 2.15.9.10.
         """
+        if document.envelope is not None and part and document.envelope.get("id") == self.message.id:
+            renamed = document.copy()
+            renamed.envelope = {**document.envelope, "id": self.parts.id(part)}
+            return renamed
         if document.codec != HL7:
             return document
         named = document.copy()

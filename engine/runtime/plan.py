@@ -20,6 +20,7 @@ from engine.model import Disposition, Fault, Hop, Message, Reply, State
 from engine.runtime import answering
 from engine.runtime.accept import unmatched
 from engine.runtime.board import Board, CompiledRoute, Door
+from engine.runtime.complements import Stored
 from engine.runtime.flow import branch
 from engine.runtime.opening import opening
 from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, UNREADABLE, Parts, routing_endpoint
@@ -27,6 +28,7 @@ from engine.runtime.program import Alternates, Program, Routed, Setting
 from engine.runtime.recalling import Known, Recalling
 from engine.runtime.replying import NONE, reply_of
 from engine.spi import Counters, Document, Scope
+from engine.steps.two_way import VERIFY
 from engine.store.protocol import NewDelivery, Rendering
 
 FIRST_RETRY_MS = 1_000
@@ -208,6 +210,8 @@ class Planner:
         scope = self._opening(message, document, board)
         if board.remembers:
             scope.memory = _recalling(program, scope, setting, memories)
+        if board.maps_back:
+            scope.stored = Stored(*memories)
         return program.route(document, scope, message, setting)
 
     def answer(
@@ -252,11 +256,13 @@ class Planner:
             scope = self._opening(message, document, board)
             if board.remembers:
                 scope.memory = _recalling(program, scope, setting, memories)
+            if board.maps_back:
+                scope.stored = Stored(*memories)
             outcomes.append((program, self._outcome(program, message, document, scope, setting)))
         refusals = [
             (program, found.error)
             for program, found in outcomes
-            if isinstance(found, Later) and found.error and not program.rejection.positive
+            if isinstance(found, Later) and found.error and not _keeps(program, found.error)
         ]
         if len(refusals) == len(outcomes):
             return _refused(refusals)
@@ -351,6 +357,11 @@ _UNREADABLE = Rejected(
     faults=(Fault("", "no route here reads this content type", "content_type"),),
     code="content_type",
 )
+
+
+def _keeps(program: Program, error: Rejected) -> bool:
+    """Say whether a message at fault is taken all the same: a mapper that fails is no fault of its sender's."""
+    return program.rejection.positive or error.code == VERIFY
 
 
 def _any(route: CompiledRoute) -> Program:

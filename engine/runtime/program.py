@@ -161,6 +161,8 @@ class Program:
         numbers = setting.parts.numbers(setting.part, len(came))
         for position, (flowed, part) in enumerate(zip(came, numbers, strict=True)):
             known = len(made)
+            if flowed[1].carried:
+                paper.keep(flowed[1].carried, part)
             made.extend(self._serve(flowed, position, part, lane, paper))
             for routed in self._hand_on(flowed, message, setting, part):
                 made.extend(routed.deliveries)
@@ -174,7 +176,7 @@ class Program:
         return Routed(
             deliveries=tuple(made),
             renderings=(*paper.renderings.values(), *renderings),
-            keys=tuple(keys),
+            keys=(*keys, *paper.keys),
             keyless=bool(self.order_by) and not lane,
             alternates=(paper.alternates, *alternates) if paper.postponed else tuple(alternates),
         )

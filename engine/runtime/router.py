@@ -15,6 +15,7 @@ from engine.codecs import codec
 from engine.errors import Rejected
 from engine.model import Delivery, Message, Result, State
 from engine.runtime.board import Board, Current
+from engine.runtime.complements import learned
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_message
 from engine.runtime.paper import POISON
@@ -88,7 +89,7 @@ class Router:
                 if not wanted:
                     return routed
             for key in wanted:
-                known[key] = await self._archive.remembered(key)
+                known[key] = await learned(self._archive, key)
 
     async def _message(self, delivery: Delivery) -> Message:
         row = await self._archive.message(delivery.message_id)
