@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiormq
+import anyio
+import anyio.lowlevel
 import pytest
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelClosed
@@ -191,6 +193,13 @@ async def test_what_speaks_another_protocol_is_sent_nothing(tmp_path: Path) -> N
     assert not getattr(caught.value, "sent", False)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop work until a condition holds: the library sets no event of what is clear now."""
+    with anyio.fail_after(30):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
 async def test_a_blocked_broker_is_waited_for_and_nothing_was_sent(
     shared_broker: RabbitMQ, tmp_path: Path
 ) -> None:
@@ -200,15 +209,18 @@ async def test_a_blocked_broker_is_waited_for_and_nothing_was_sent(
         url = shared_broker.url.replace(str(shared_broker.port), str(relay.port))
         async with channel(url, tmp_path, queue=queue, declare="true") as out:
             await out.send(attempt())
+            link = out._link
+            assert link is not None
+            unblocked: asyncio.Event = vars(link.connection)["_Connection__connection_unblocked"]
             relay.say(blocked)
-            await asyncio.sleep(0.05)  # real time: the frame is on its way
-            patient = asyncio.create_task(out.send(attempt("01JD0000000000000002")))
-            await asyncio.sleep(0.05)
+            await until(lambda: not unblocked.is_set())
+            patient = asyncio.create_task(out.send(attempt("01JD0000000000000002", timeout=60)))
+            await until(lambda: link.in_flight == 1)
             assert not patient.done()
             relay.say(frame.marshal(Connection.Unblocked(), 0))
             assert (await patient).code == "ack"
             relay.say(blocked)
-            await asyncio.sleep(0.05)
+            await until(lambda: not unblocked.is_set())
             with pytest.raises(Transient) as caught:
                 await out.send(attempt("01JD0000000000000003", timeout=0.3))
     assert (caught.value.code, caught.value.sent) == ("blocked", False)
