@@ -160,16 +160,19 @@ def _coded(one: Rule, binding: Binding) -> Rule:
         one(value, at, holder, found)
         if not isinstance(value, dict):
             return
-        codings = value.get("coding", []) if "system" not in value else [value]
-        pairs = [
-            (coding.get("system"), coding.get("code"))
-            for coding in (codings if isinstance(codings, list) else ())
-            if isinstance(coding, dict)
-        ]
-        if not any(pair in binding.coded for pair in pairs):
+        codings = value.get("coding") if "coding" in value else [value]
+        if not any(
+            _pair(coding) in binding.coded for coding in (codings if isinstance(codings, list) else ())
+        ):
             found.add(at, f"no coding of {binding.value_set}", "binding")
 
     return check
+
+
+def _pair(coding: Any) -> tuple[str, str]:
+    """Return system and code of a Coding; empty texts, which no value set has, where they are none."""
+    system, code = (coding.get("system"), coding.get("code")) if isinstance(coding, dict) else ("", "")
+    return (system, code) if isinstance(system, str) and isinstance(code, str) else ("", "")
 
 
 def _many(one: Rule) -> Rule:

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.codecs.fhir.references import Resources
+from engine.codecs.json import dotted
 from engine.model import Fault
 
 At = tuple[Any, "str | int"]
 """Where the check stands: (place of what holds it or None, JSON name or index). Text is made only of what is wrong."""
+
+
+_LONGEST_NAME = 64
 
 
 class Enough(Exception):
@@ -52,13 +56,12 @@ class Findings:
 
 
 def written(at: At) -> str:
-    """Return a place as a path: `Patient.name[0].given[1]`, odd names quoted and cut to 64 characters."""
-    parts: list[str] = []
+    """Return a place as a path: `Patient.name[0].given[1]`, `Observation.value[x]`; odd names quoted, and cut."""
+    parts: list[str | int] = []
     rest: At | None = at
     while rest is not None:
         rest, part = rest
-        if isinstance(part, int):
-            parts.append(f"[{part}]")
-        else:
-            parts.append(f".{part}" if part.isidentifier() else f"[{part[:64]!a}]")
-    return "".join(reversed(parts)).removeprefix(".")
+        parts.append(part[:_LONGEST_NAME] if isinstance(part, str) else part)
+    parts.reverse()
+    choice = parts.pop() if str(parts[-1]).endswith("[x]") else ""
+    return f"{dotted(parts)}.{choice}" if choice else dotted(parts)
