@@ -35,6 +35,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("config:config", "the configuration as understood, and where each value comes from"),
     "schema": ("schema:schema", "JSON Schemas and reference pages from the models"),
     "hl7": ("hl7:hl7", "HL7 v2 by hand: show, diff, validate, send, listen"),
+    "map": ("map:map_", "two-way mappers by hand: run, check, coverage"),
+    "new": ("new:new", "begin a mapping from messages"),
     "graph": ("graph:graph", "a picture of listeners, routes and endpoints"),
     "purge": ("purge:purge", "drop old content, before retention does"),
     "backup": ("backup:backup", "copy a consistent state while work goes on"),

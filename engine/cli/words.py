@@ -192,6 +192,9 @@ FRENCH: Mapping[str, str] = {
     "what answers of partners taught is not known here: memory is empty": (
         "ce que les réponses des partenaires ont appris est inconnu ici : memory est vide"
     ),
+    "{count} leaves: {mapped} mapped, {complement} in the complement, {dropped} dropped": (
+        "{count} valeurs : {mapped} mappées, {complement} dans le complément, {dropped} abandonnées"
+    ),
     "listening on {address}": "à l'écoute sur {address}",
 }  # fmt: skip
 """English, as the verbs say it, to French."""

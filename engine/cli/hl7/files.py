@@ -38,10 +38,15 @@ def stored_in(path: Path) -> Sequence[Stored]:
     Raises:
         MalformedMessage: it does not begin as HL7 v2 does; the text names the file.
     """
+    if str(path) == "-":
+        return stored_of("(standard input)", sys.stdin.buffer.read())
+    return stored_of(str(path), path.read_bytes())
+
+
+def stored_of(name: str, data: bytes) -> Sequence[Stored]:
+    """Return the messages of a file's content in order; MalformedMessage as above."""
     from engine.codecs.hl7v2.batch import read_batch
 
-    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    name = "(standard input)" if str(path) == "-" else str(path)
     found: list[bytes] = []
     for piece in _unframed(data):
         try:

@@ -1,0 +1,84 @@
+"""Files of each side of a mapper: read into what a mapper reads, and written as people and programs read them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.cli.hl7.files import stored_of
+from engine.errors import MalformedMessage
+from engine.model import Body, Message
+
+CODECS: Final = {"v2": "hl7v2", "event": "json", "fhir": "fhir"}
+SIDES: Final = tuple(CODECS)
+_HL7_BEGINS: Final = (b"MSH", b"FHS", b"BHS", b"\x0b")
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One document of a file: its side, its root as mappers read it, and where it stands."""
+
+    side: str
+    root: Any
+    place: str
+
+
+def side_of(data: bytes) -> str:
+    """Return the side that bytes are of: HL7 v2 begins with a header segment, FHIR has a `resourceType`."""
+    text = data.removeprefix(_BOM).lstrip()
+    if text.startswith(_HL7_BEGINS):
+        return "v2"
+    from engine.codecs.json.reading import read_json
+
+    root = read_json(data)
+    return "fhir" if isinstance(root, dict) and "resourceType" in root else "event"
+
+
+def given(path: Path, side: str | None, charset: str = "") -> Sequence[Given]:
+    """Return the documents of a file; of a batch of HL7, each message.
+
+    Raises:
+        MalformedMessage: it cannot be read as what it should be; the text names the file.
+    """
+    piped = str(path) == "-"
+    name = "(standard input)" if piped else str(path)
+    data = sys.stdin.buffer.read() if piped else path.read_bytes()
+    try:
+        side = side or side_of(data)
+        if side == "v2":
+            return [_read("v2", each.data, each.place, charset) for each in stored_of(name, data)]
+        return [_read(side, data, name, "")]
+    except MalformedMessage as error:
+        told = str(error)
+        text = told if told.startswith(name) else f"{name}: {told}"
+        raise MalformedMessage(text, position=error.position) from error
+
+
+def _read(side: str, data: bytes, place: str, charset: str) -> Given:
+    from engine.codecs import codec
+
+    name = CODECS[side]
+    media_type = codec(name).content_type + (f"; charset={charset}" if charset else "")
+    message = Message("", "", Body.of(data, media_type), name, 0, content_type=media_type)
+    return Given(side, codec(name).decode(message).root, place)
+
+
+def written(side: str, root: Any) -> bytes:
+    """Return a document's bytes as it travels; Rejected where it cannot be written."""
+    from engine.codecs import codec
+    from engine.codecs.hl7v2.document import Hl7Document
+    from engine.codecs.json.document import JsonDocument
+
+    name = CODECS[side]
+    return codec(name).encode(Hl7Document(root) if side == "v2" else JsonDocument(root, None, name))
+
+
+def shown(side: str, data: bytes) -> str:
+    """Return bytes as people read them: a segment a line, JSON indented."""
+    from engine.cli.changes import Picture
+
+    return "\n".join(Picture(CODECS[side], data).lines())
