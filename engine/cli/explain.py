@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -89,6 +90,7 @@ def _step_view(step: Stepped) -> View:
         "told": dict(step.told),
         "changes": [{"path": each.path, "before": each.before, "after": each.after} for each in step.changes],
         "document": _text(step.picture),
+        "losses": [dict(each) for each in step.losses],
         "faults": [_fault(each) for each in step.faults],
     }
 
@@ -154,6 +156,8 @@ def _note(desk: Desk, note: Note) -> None:
             desk.terminal.line(f"    {name} = {text}")
         _changes(desk, note.changes)
         _document(desk, note.picture)
+        for report in note.losses:
+            _losses(desk, report)
         _faults(desk, note.faults)
     elif isinstance(note, Asked):
         taken = desk.say("taken") if note.taken else desk.say("not taken")
@@ -187,6 +191,16 @@ def _changes(desk: Desk, changes: Sequence[Change]) -> None:
 def _document(desk: Desk, picture: Picture | None) -> None:
     for line in picture.lines() if picture else ():
         desk.terminal.line(f"    {line}")
+
+
+def _losses(desk: Desk, report: Mapping[str, Any]) -> None:
+    """Tell what a two-way mapper could not carry; what it carried is in the document above."""
+    from engine.cli.map.losses import losses, print_losses
+
+    if remark := report.get("remark"):
+        desk.terminal.line(f"    {remark}")
+    if "mapped" in report:
+        print_losses(desk, losses(report), only_lost=True, margin="    ")
 
 
 def _faults(desk: Desk, faults: Sequence[Fault]) -> None:

@@ -31,7 +31,7 @@ class Stepped:
     """What one step did: `within` is the destination or route whose step it is, "" for the route's own.
 
     `made` is how many documents came out, `picture` the one that came out where it is another document, `told` what it
-    left in `partner` and `vars`.
+    left in `partner` and `vars`, `losses` the reports of a two-way mapper: paths and reasons.
     """
 
     within: str
@@ -42,6 +42,7 @@ class Stepped:
     picture: Picture | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     faults: Sequence[Fault] = ()
+    losses: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class _Step:
     watch: Watch
 
     def __call__(self, document: Document, scope: Scope) -> Sequence[Document]:
-        before, known = Picture.of(document), _told(scope)
+        before, known, carried = Picture.of(document), _told(scope), len(scope.carried)
         try:
             made = self.step(document, scope)
         except Rejected as error:
@@ -192,7 +193,9 @@ class _Step:
             after = Picture.of(made[0])
             whole = self.name == "map" or after.codec != before.codec
             picture, found = (after, []) if whole else (None, changes(before, after))
-        self.watch.notes.append(Stepped(self.within, self.place, self.name, len(made), found, picture, told))
+        note = Stepped(self.within, self.place, self.name, len(made), found, picture, told)
+        losses = [each.loss() for each in scope.carried[carried:]]
+        self.watch.notes.append(replace(note, losses=losses))
         return made
 
 

@@ -73,13 +73,14 @@ def view(found: Sequence[Loss]) -> View:
     }
 
 
-def print_losses(desk: Desk, found: Sequence[Loss]) -> None:
-    """Print the report as a table in the order of `losses`, and the shares below it."""
-    for line in _lines(desk, found):
-        desk.terminal.line(line)
+def print_losses(desk: Desk, found: Sequence[Loss], *, only_lost: bool = False, margin: str = "") -> None:
+    """Print the report as a table in the order of `losses`, without what is mapped if so asked, and the shares."""
+    for line in _lines(desk, [each for each in found if each.state != "mapped" or not only_lost]):
+        desk.terminal.line(margin + line)
     part = shares(found)
     desk.terminal.line(
-        desk.say(
+        margin
+        + desk.say(
             "{count} leaves: {mapped} mapped, {complement} in the complement, {dropped} dropped",
             count=len(found),
             **{state: f"{share:.0%}" for state, share in part.items()},
