@@ -353,6 +353,7 @@ class Connection(asyncio.Protocol):
                 request.release()
             if self._transport is not None:
                 self._transport.abort()
+            self._site.closed(self)
 
     async def _next(self) -> Request | None:
         while not self._queue:

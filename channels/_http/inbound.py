@@ -24,7 +24,8 @@ from channels._http.listener import HttpListenerConfig
 from channels._http.media import codec_of
 from channels._http.replies import Answer, HttpExchange, Writer, busy, problem
 from channels._http.request import Request
-from channels._http.server import HttpServer, bind
+from channels._tcp.server import ConnectionServer, Served, listen
+from channels._tcp.watching import watch
 from engine.config.models import HostPort
 from engine.errors import (
     BudgetExceeded,
@@ -74,9 +75,8 @@ class HttpInbound(Inbound):
         self._callers: dict[Connection, Caller] = {}
         self._places: Counter[str] = Counter()
         self._intake: Intake | None = None
-        self._server = HttpServer(
-            self, tls=context.tls, clock=context.clock, logger=context.logger, count=self._count
-        )
+        self._server = ConnectionServer(self._make, tls=context.tls, logger=context.logger, count=self._count)
+        self._watching = anyio.CancelScope()
 
     # ------------------------------------------------------------- what a type of listener decides
 
@@ -106,17 +106,35 @@ class HttpInbound(Inbound):
                 extra={"action": "door_unreadable", "listener": self.context.name, "path": text},
             )
         address = self.address()
-        listener = await anyio.to_thread.run_sync(bind, address.host, address.port)
+        listener = await anyio.to_thread.run_sync(listen, address)
         try:
             host, port = listener.getsockname()[:2]
             task_status.started(str(HostPort(host, port)))
-            await self._server.serve(listener)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch)
+                await self._server.serve(listener)
+                self._watching.cancel()
         finally:
             listener.close()
 
     async def stop(self) -> None:
         self.stopping = True
         await self._server.stop()
+
+    async def _watch(self) -> None:
+        bounds = self.bounds
+        shortest = min(bounds.head_seconds, bounds.body_seconds, bounds.idle_seconds)
+        with self._watching:
+            await watch(self._look, self.context.clock, shortest=shortest)
+
+    def _look(self, now: float) -> None:
+        self.now = now
+        for connection in tuple(self._callers):
+            connection.check(now)
+
+    def _make(self, address: str) -> tuple[Connection, Served]:
+        connection = Connection(self, address)
+        return connection, connection
 
     # ------------------------------------------------------------- the site of its connections
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import anyio
 
-from channels._http.dial import Destination, dial
+from channels._tcp.dial import Destination, dial
+from channels._tcp.server import Make
 from channels.mllp.connection import Connection
 from channels.mllp.listener import MllpListener
-from channels.mllp.server import Make
 from engine.errors import PasserelleError
 from engine.security.identity import UnusableCertificate
 from engine.security.tls import RotatingContext, client_context

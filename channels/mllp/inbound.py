@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 import anyio
 from anyio.abc import TaskStatus
 
 from channels._hl7 import BUSY, ER7
+from channels._tcp.server import ConnectionServer, Served, listen
+from channels._tcp.watching import watch
 from channels.mllp.acknowledging import AckExchange, Acknowledger, from_stored
 from channels.mllp.caller import Caller, caller_of
 from channels.mllp.calling import Calling
@@ -21,8 +24,8 @@ from channels.mllp.connection import Connection
 from channels.mllp.framing import COMMITTED, NOT_COMMITTED, TOO_LARGE, Frame
 from channels.mllp.heading import CONTROL_ID_MAX, heading, holds_several
 from channels.mllp.listener import MllpListener
+from channels.mllp.proxy import read_source
 from channels.mllp.sequence import Sequences
-from channels.mllp.server import MllpServer, Served, listen
 from engine.codecs.hl7v2.header import Header, unknown_header
 from engine.config.models import HostPort
 from engine.errors import (
@@ -83,7 +86,7 @@ class MllpInbound(Inbound):
         self._callers: dict[Connection, Caller] = {}
         self._places: Counter[str] = Counter()
         self._intake: Intake | None = None
-        self._door: MllpServer | Calling | None = None
+        self._door: ConnectionServer | Calling | None = None
         self._watching = anyio.CancelScope()
 
     # ------------------------------------------------------------- the channel
@@ -103,12 +106,12 @@ class MllpInbound(Inbound):
 
     async def _listen(self, task_status: TaskStatus[str]) -> None:
         context, config = self.context, self.config
-        server = MllpServer(
+        server = ConnectionServer(
             self._make,
             tls=context.tls,
             logger=context.logger,
             count=self.count,
-            proxies=config.proxy.v2 if config.proxy else (),
+            source=partial(read_source, proxies=config.proxy.v2) if config.proxy else None,
         )
         self._door = server
         listener = await anyio.to_thread.run_sync(listen, config.mllp)
@@ -125,13 +128,13 @@ class MllpInbound(Inbound):
             await self._door.stop()
 
     async def _watch(self) -> None:
-        shortest = min(self.frame_seconds, self.idle_seconds)
         with self._watching:
-            while True:
-                await self.context.clock.sleep(min(1.0, max(0.02, shortest / 4)))
-                now = self.now = self.context.clock.monotonic()
-                for connection in tuple(self._callers):
-                    connection.check(now)
+            await watch(self._look, self.context.clock, shortest=min(self.frame_seconds, self.idle_seconds))
+
+    def _look(self, now: float) -> None:
+        self.now = now
+        for connection in tuple(self._callers):
+            connection.check(now)
 
     def _make(self, address: str) -> tuple[Connection, Served]:
         connection = Connection(self, address)

@@ -6,16 +6,14 @@ Source: HL7 v2.5.1 2.9.2, 2.9.3, 2.15.8.2 (MSA-2).
 from __future__ import annotations
 
 import asyncio
-import math
-import ssl
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
-from channels._http.dial import refused_identity
+from channels._tcp.exchange import OneInFlight
 from channels.mllp.confirming import reference
 from channels.mllp.framing import COMMITTED, NOT_COMMITTED, Frame, FrameReader, Framing
 from channels.mllp.judgement import evidence
 from engine.codecs.hl7v2.answers import Ack, read_ack
-from engine.errors import MalformedMessage, PasserelleError, Transient
+from engine.errors import MalformedMessage, Transient
 
 _ANSWER_MAX = 2**20
 """Bytes of an answer that are read; a larger one is none."""
@@ -66,28 +64,16 @@ class Desk(Protocol):
         """Take an acknowledgement of another message than the one in flight; False where that cannot be looked into."""
 
 
-class Link(asyncio.Protocol):
+class Link(OneInFlight[Answer]):
     """Sends messages and reads answers; owned by a pool."""
 
     def __init__(self, desk: Desk, address: str = "") -> None:
+        super().__init__()
         self.address = address
-        self.tls: ssl.SSLObject | None = None
         self._desk = desk
-        self._loop = asyncio.get_running_loop()
         self._reader = FrameReader(desk.framing, _ANSWER_MAX)
-        self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Answer] | None = None
         self._sending: Sending | None = None
         self._answered = ""
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
-        self._ready = False
-        self.closed: asyncio.Future[None] = self._loop.create_future()
-
-    @property
-    def usable(self) -> bool:
-        """Whether another message may be sent."""
-        return self._ready and self._transport is not None and not self._transport.is_closing()
 
     async def exchange(self, sending: Sending, *, seconds: float) -> Answer:
         """Send one message and return its answer, complete within `seconds`.
@@ -96,41 +82,17 @@ class Link(asyncio.Protocol):
             Transient: no valid answer came (`sent`), or the connection was closed before anything was written.
             Permanent: the peer refused our certificate.
         """
-        if not self.usable or self._transport is None:
-            raise Transient("the connection was closed before anything was sent", code="closed")
-        self._ready = False
+        transport = self._begin(seconds)
         self._sending = sending
-        self._waiter = self._loop.create_future()
-        self._set_deadline(seconds)
-        self._transport.write(self._desk.framing.wrap(sending.content))
+        transport.write(self._desk.framing.wrap(sending.content))
         if not sending.answer and not self._desk.commit_bytes:
             self._complete(Answer("sent"))
-        try:
-            return await self._waiter
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-        finally:
-            self._waiter = None
+        return await self._answer()
 
     def write(self, content: bytes) -> None:
         """Write a message that expects no answer: the acknowledgement of an acknowledgement."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._desk.framing.wrap(content))
-
-    def close(self) -> None:
-        """Close in good order."""
-        self._ready = False
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """Cut."""
-        self._ready = False
-        if self._transport is not None:
-            self._transport.abort()
 
     def distrust(self, text: str, code: str, data: bytes = b"") -> None:
         """Cut a connection whose partner says what it was not asked: what is in flight on it is an unknown outcome."""
@@ -154,9 +116,7 @@ class Link(asyncio.Protocol):
     # ------------------------------------------------------------- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class derives from nothing
-        self.tls = transport.get_extra_info("ssl_object")
-        self._ready = True
+        super().connection_made(transport)
         if not self._desk.opened(self):
             self.abort()
 
@@ -165,24 +125,15 @@ class Link(asyncio.Protocol):
         reader.feed(data)
         while (frame := reader.next()) is not None:
             self._received(frame)
-        if reader.garbage:
-            waiting = self._waiter is not None and not self._waiter.done()
-            if waiting or reader.garbage > _GARBAGE_MAX:
-                self.distrust("the partner's answer is no MLLP", "garbage", data)
+        if reader.garbage and (self._waiting or reader.garbage > _GARBAGE_MAX):
+            self.distrust("the partner's answer is no MLLP", "garbage", data)
 
     def eof_received(self) -> bool:
         self._ready = False
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ready = False
-        if self._timer is not None:
-            self._timer.cancel()
-        where = "in the middle of its answer" if self._reader.begun else "without an answer"
-        closed = Transient(f"the partner closed the connection {where}", sent=True, code="closed")
-        self._fail(refused_identity(exc) or closed, exc)
-        if not self.closed.done():
-            self.closed.set_result(None)
+    def _half_answered(self) -> bool:
+        return self._reader.begun
 
     # ------------------------------------------------------------- answers
 
@@ -197,7 +148,7 @@ class Link(asyncio.Protocol):
         if self._desk.commit_bytes:
             self.write(COMMITTED)
         sending = self._sending
-        waiting = self._waiter is not None and not self._waiter.done() and sending is not None
+        waiting = self._waiting and sending is not None
         if waiting and sending is not None and (code := quick_answer(data, sending.raw)):
             self._complete(Answer(code, data))
             return
@@ -221,7 +172,7 @@ class Link(asyncio.Protocol):
 
     def _block(self, data: bytes) -> None:
         """Take a commit block of MLLP release 2."""
-        if self._waiter is None or self._waiter.done() or self._sending is None:
+        if not self._waiting or self._sending is None:
             return
         if data == NOT_COMMITTED:
             self._fail(Transient("the partner could not store the message", code="nak"))
@@ -239,30 +190,8 @@ class Link(asyncio.Protocol):
         self._waiter.set_result(answer)
         self._set_deadline(self._desk.idle_seconds)
 
-    def _fail(self, failure: PasserelleError, cause: BaseException | None = None) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            failure.__cause__ = cause
-            self._waiter.set_exception(failure)
-
-    # ------------------------------------------------------------- one timer per connection, moved and not remade
-
-    def _set_deadline(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
-        if seconds == math.inf:
-            return
-        if self._timer is None or self._timer.cancelled() or self._timer.when() > self._deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._loop.time() < self._deadline:
-            if self._deadline != math.inf:
-                self._timer = self._loop.call_at(self._deadline, self._look)
-        elif self._waiter is None or self._waiter.done():
-            self.close()
-        elif self._sending is not None and self._sending.silence:
+    def _overdue(self) -> None:
+        if self._sending is not None and self._sending.silence:
             self._complete(Answer("silent"))
         else:
             self._fail(Transient("the partner did not acknowledge in time", sent=True, code="timeout"))

@@ -15,7 +15,7 @@ from typing import Self, cast
 
 import anyio
 
-from channels._http.dial import Destination, Stages, probed, reach, wrap
+from channels._tcp.dial import Destination, Stages, probed, reach, wrap
 from channels.mllp.acknowledging import Acknowledger
 from channels.mllp.caller import caller_of
 from channels.mllp.confirming import confirmation_of

@@ -6,16 +6,14 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
-from channels._http.dial import Destination, dial
+from channels._tcp.dial import Destination, dial
+from channels._tcp.kept import Kept
+from channels._tcp.server import ConnectionServer, listen
 from channels.mllp.link import Desk, Link
-from channels.mllp.server import MllpServer, listen
 from engine.config.models import HostPort
 from engine.errors import Transient
-
-_GOODBYE_SECONDS = 2.0
 
 
 class Pool(Protocol):
@@ -34,43 +32,6 @@ class Pool(Protocol):
         """Close all connections: idle ones in good order, those in use are cut."""
 
 
-class _Kept:
-    """Connections that are open, and those of them that are free; the youngest is used first."""
-
-    def __init__(self) -> None:
-        self.free: list[Link] = []
-        self.all: set[Link] = set()
-
-    def add(self, link: Link) -> None:
-        self.all.add(link)
-        link.closed.add_done_callback(partial(self._gone, link))
-
-    def take(self) -> Link | None:
-        while self.free:
-            link = self.free.pop()
-            if link.usable:
-                return link
-        return None
-
-    async def close(self) -> None:
-        everyone = [link.closed for link in self.all]
-        for link in self.all:
-            if link.usable:
-                link.close()
-            else:
-                link.abort()
-        self.free.clear()
-        if everyone:
-            await asyncio.wait(everyone, timeout=_GOODBYE_SECONDS)
-        for link in tuple(self.all):
-            link.abort()
-
-    def _gone(self, link: Link, _: object) -> None:
-        self.all.discard(link)
-        if link in self.free:
-            self.free.remove(link)
-
-
 class DialledPool:
     """Opens connections as they are needed and keeps at most `kept` of them idle."""
 
@@ -78,7 +39,7 @@ class DialledPool:
         self._desk = desk
         self.destination = destination
         self._most = kept
-        self._kept = _Kept()
+        self._kept = Kept[Link]()
 
     async def open(self) -> None:
         """Connections are opened by the first message."""
@@ -91,10 +52,7 @@ class DialledPool:
         return link
 
     def give(self, link: Link) -> None:
-        if link.usable and len(self._kept.free) < self._most:
-            self._kept.free.append(link)
-        else:
-            link.close()
+        self._kept.give(link, most=self._most)
 
     async def close(self) -> None:
         await self._kept.close()
@@ -115,7 +73,7 @@ class AnsweredPool:
         self._desk = desk
         self._address = address
         self._logger = logger
-        self._kept = _Kept()
+        self._kept = Kept[Link]()
         self._waiting: list[asyncio.Future[None]] = []
         self._tls = tls
         self._count = count
@@ -142,7 +100,7 @@ class AnsweredPool:
             return
         host, port = listener.getsockname()[:2]
         self.bound = HostPort(host, port)
-        server = MllpServer(self._make, tls=self._tls, logger=self._logger, count=self._count)
+        server = ConnectionServer(self._make, tls=self._tls, logger=self._logger, count=self._count)
         self._serving = asyncio.create_task(server.serve(listener))
 
     async def take(self, seconds: float) -> Link:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+from channels._tcp.server import BadSource
 from engine.config.models import HostPort
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -18,11 +19,14 @@ _FIXED = 16
 _LENGTH_MAX = 2048
 """Bytes of addresses and their options; Unix socket addresses take 216, options seldom a hundred."""
 
+_SECONDS = 10.0
+"""How long a new connection may take to tell its source."""
+
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6 = 0x11, 0x21
 
 
-class BadProxyHeader(ConnectionError):
+class BadProxyHeader(BadSource):
     """A connection did not begin with a header that tells its source; the text is free of what it did begin with."""
 
 
@@ -32,8 +36,16 @@ async def read_source(sock: socket.socket, address: str, proxies: Sequence[IPv4N
     `address` is the other end as `host:port`; a proxy's own connection (LOCAL, a health check) keeps it.
 
     Raises:
-        BadProxyHeader: the other end is no listed proxy, or what it sent is no header.
+        BadProxyHeader: the other end is no listed proxy, or what it sent is no header, or it did not come in time.
     """
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await _read(sock, address, proxies)
+    except TimeoutError:
+        raise BadProxyHeader("the PROXY protocol header did not come in time") from None
+
+
+async def _read(sock: socket.socket, address: str, proxies: Sequence[IPv4Network | IPv6Network]) -> str:
     if not listed(address, proxies):
         raise BadProxyHeader("this address is no proxy of the listener's")
     fixed = await _exactly(sock, _FIXED)

@@ -18,10 +18,10 @@ from urllib.parse import quote, urlsplit
 import anyio
 
 from channels._http.client import ClientConnection
-from channels._http.dial import Destination, Stages, probed, reach, wrap
 from channels._http.hl7_judgement import judge_acknowledgement
 from channels._http.judgement import judge
 from channels._http.pool import CONNECT_SECONDS, Pool
+from channels._tcp.dial import Destination, Stages, probed, reach, wrap
 from channels.webhook.endpoint import WebhookEndpoint
 from engine import __version__
 from engine.errors import Rejected

@@ -9,7 +9,8 @@ import socket
 
 import pytest
 
-from channels._http import server
+from channels._tcp import server
+from engine.config.models import HostPort
 from tests.channels.http.serving import listening
 from tests.channels.http.wire import LIMIT, chunked, post, wire
 
@@ -60,7 +61,7 @@ async def test_a_port_that_is_taken_is_an_error_at_once() -> None:
     async with listening() as door:
         host, _, port = door.address.rpartition(":")
         with pytest.raises(OSError, match="in use"):
-            server.bind(host, int(port))
+            server.listen(HostPort(host, int(port)))
 
 
 async def test_whatever_is_sent_the_listener_lives_and_gives_everything_back() -> None:

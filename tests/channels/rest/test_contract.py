@@ -18,7 +18,7 @@ from tests.channels.http.wire import post
 class Platform(Poster):
     """A platform that names its messages by Idempotency-Key."""
 
-    def request(self, control_id: str) -> bytes:
+    def message(self, control_id: str) -> bytes:
         return post(b'{"summary": "fictive"}', headers={"Idempotency-Key": control_id})
 
 

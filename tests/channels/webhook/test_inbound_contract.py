@@ -22,7 +22,7 @@ from tests.channels.webhook.clinic import SHARED
 class SigningPlatform(Poster):
     """A platform that signs what it posts."""
 
-    def request(self, control_id: str) -> bytes:
+    def message(self, control_id: str) -> bytes:
         body = b'{"summary": "fictive"}'
         keys = [load_signing_key(Secret(SHARED))]
         return post(body, headers=sign(keys, message_id=control_id, timestamp=int(time.time()), body=body))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeVar
 
-from channels._http.sockets import harden
+from channels._tcp.sockets import harden
 from engine.config.models import is_loopback
 from engine.errors import PasserelleError, Permanent, Transient
 from engine.security.diagnosis import diagnose

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 import pytest
 
 from channels._http.client import ClientConnection
-from channels._http.dial import Destination, dial, refused_because, resolve
+from channels._tcp.dial import Destination, dial, refused_because, resolve
 from engine.errors import Permanent, Transient
 from tests.channels.http.answering import OK, answering
 

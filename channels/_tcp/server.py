@@ -1,6 +1,7 @@
 """A listening socket and its connections: each is secured, then served by one task of its own.
 
-Listeners use it, and endpoints whose partner connects to us.
+Sockets are accepted here and handed to the loop one by one, so that a failed TLS handshake has a cause that can be
+told. Listeners use it, and endpoints whose partner connects to us.
 """
 
 from __future__ import annotations
@@ -10,20 +11,18 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
-from channels._http.sockets import harden
-from channels.mllp.proxy import BadProxyHeader, read_source
+from channels._tcp.sockets import harden
 from engine.config.models import HostPort
 from engine.security.diagnosis import diagnose
 
-_BACKLOG = 256
+_BACKLOG = 1024
 _SOCKETS_MAX = 1000
 """Open sockets of one server, handshakes included; further ones wait in the kernel."""
 
@@ -47,7 +46,15 @@ Make = Callable[[str], tuple[asyncio.Protocol, Served]]
 """Makes a connection for the source `host:port`, as what the event loop calls and as what the server calls."""
 
 
-class MllpServer:
+class BadSource(ConnectionError):
+    """A connection did not say where it comes from, as it had to; the text is free of what it said instead."""
+
+
+Source = Callable[[socket.socket, str], Awaitable[str]]
+"""Reads from a new connection, whose other end is `host:port`, where it really comes from; raises BadSource."""
+
+
+class ConnectionServer:
     """Accepts connections until it is stopped."""
 
     def __init__(
@@ -57,20 +64,20 @@ class MllpServer:
         tls: ssl.SSLContext | None,
         logger: logging.Logger,
         count: Callable[[str], None],
-        proxies: Sequence[IPv4Network | IPv6Network] = (),
+        source: Source | None = None,
     ) -> None:
         self._make = make
         self._tls = tls
         self._logger = logger
         self._count = count
-        self._proxies = proxies
+        self._source = source
         self._open = 0
         self._serving: set[Served] = set()
         self._accepting = anyio.CancelScope()
         self._changed = anyio.Event()
 
     async def serve(self, listener: socket.socket) -> None:
-        """Serve `listener`, which does not block, until `stop` or cancellation; closes it."""
+        """Serve `listener`, which listens and does not block, until `stop` or cancellation; closes it."""
         try:
             async with anyio.create_task_group() as group:
                 with self._accepting:
@@ -124,12 +131,11 @@ class MllpServer:
             self._changed = anyio.Event()
 
     async def _begin(self, sock: socket.socket, address: str) -> Served | None:
-        """Return the connection once it is secured, None where it failed before its first message."""
+        """Return the connection once it is secured, None where it failed before it said anything."""
         try:
             harden(sock)
-            if self._proxies:
-                async with asyncio.timeout(_HANDSHAKE_SECONDS):
-                    address = await read_source(sock, address, self._proxies)
+            if self._source is not None:
+                address = await self._source(sock, address)
             protocol, served = self._make(address)
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: protocol,
@@ -138,10 +144,8 @@ class MllpServer:
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._tls else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if self._tls else None,
             )
-        except BadProxyHeader as error:
+        except BadSource as error:
             self._refused("proxy_refused", address, str(error), "proxy")
-        except TimeoutError:
-            self._refused("proxy_refused", address, "the PROXY protocol header did not come in time", "proxy")
         except OSError as error:  # ssl.SSLError and every ConnectionError are OSErrors
             failure = diagnose(error)  # None where the TLS profile has told the cause already
             if failure is None:
@@ -155,7 +159,7 @@ class MllpServer:
     def _refused(self, event: str, address: str, text: str, code: str) -> None:
         self._count(event)
         self._logger.warning(
-            "a connection failed before its first message: %s",
+            "a connection failed before it said anything: %s",
             text,
             extra={"action": "connection_refused", "address": address, "code": code},
         )
