@@ -3,8 +3,8 @@
     python -m bench [PART ...] [--rounds 3] [--seconds 4] [--waiting 1000000] [--folder DIR]
     python -m bench store|dispatch|route [...]      one room alone, printed only
 
-Parts: http ordered tls many mllp file life waiting codec commands. Without a part, all are measured. What is not
-measured anew keeps its last figures (bench/figures.json).
+Parts: http ordered tls many mllp file booking life waiting codec mappers commands. Without a part, all are measured.
+What is not measured anew keeps its last figures (bench/figures.json).
 """
 
 from __future__ import annotations
@@ -16,7 +16,19 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import codec, commands, folders, lifecycle, many, mllp, results, throughput, waiting
+from bench import (
+    booking,
+    codec,
+    commands,
+    folders,
+    lifecycle,
+    many,
+    mappers,
+    mllp,
+    results,
+    throughput,
+    waiting,
+)
 from bench.machine import facts, load, stolen, ticks, today
 from bench.throughput import Passed
 from bench.wire import Numbered
@@ -30,8 +42,9 @@ _ROUNDS: dict[str, _Round] = {
     "many": many.many_round,
     "mllp": mllp.mllp_round,
     "file": folders.file_round,
+    "booking": booking.booking_round,
 }
-PARTS = (*_ROUNDS, "life", "waiting", "codec", "commands")
+PARTS = (*_ROUNDS, "life", "waiting", "codec", "mappers", "commands")
 
 
 def by_rounds(part: str, rounds: int, seconds: float, folder: Path) -> object:
@@ -59,6 +72,8 @@ def once(part: str, rounds: int, seconds: float, rows: int, folder: Path) -> obj
         return waiting.measure(folder, rounds, seconds, rows)
     if part == "codec":
         return codec.measure()
+    if part == "mappers":
+        return mappers.measure()
     return commands.measure(folder)
 
 

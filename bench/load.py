@@ -21,6 +21,7 @@ from typing import cast
 
 import uvloop
 
+from bench.booking import Booking
 from bench.speech import SPEECHES, Admission, Speech
 from bench.timings import CAPACITY, Timings
 from bench.wire import Numbered
@@ -30,7 +31,7 @@ from bench.wire import Numbered
 class Campaign:
     """What all connections share."""
 
-    messages: Sequence[Numbered | Admission]
+    messages: Sequence[Numbered | Admission | Booking]
     speech: Speech
     sent: Timings
     acked: Timings
@@ -105,7 +106,7 @@ async def send(given: argparse.Namespace) -> dict[str, float]:
         tls.load_cert_chain(given.certificates / "platform.pem", given.certificates / "platform.key")
     posted = [Numbered(f"{int(given.permit) + which:05d}") for which in range(given.clinics)]
     campaign = Campaign(
-        [Admission()] if given.speech == "mllp" else posted,
+        _of_mllp(given.message) if given.speech == "mllp" else posted,
         SPEECHES[given.speech],
         Timings(given.sent),
         Timings(given.acked),
@@ -142,6 +143,10 @@ async def send(given: argparse.Namespace) -> dict[str, float]:
     }
 
 
+def _of_mllp(message: str) -> Sequence[Admission | Booking]:
+    return [Booking()] if message == "booking" else [Admission()]
+
+
 def main() -> None:
     """Read the command line and send."""
     parser = argparse.ArgumentParser(
@@ -158,6 +163,7 @@ def main() -> None:
     parser.add_argument("--sent", type=Path, required=True)
     parser.add_argument("--acked", type=Path, required=True)
     parser.add_argument("--speech", choices=list(SPEECHES), default="http")
+    parser.add_argument("--message", choices=["admission", "booking"], default="admission", help="by MLLP")
     parser.add_argument("--certificates", type=Path)
     print(json.dumps(uvloop.run(send(parser.parse_args()))))
 

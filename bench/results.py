@@ -39,6 +39,7 @@ _TITLES = {
     "many": "Many destinations, many routes",
     "mllp": "MLLP -> filter and two field reads -> MLLP",
     "file": "File -> map -> file",
+    "booking": "SIU over MLLP -> event -> FHIR R4 -> webhook",
 }
 
 
@@ -81,6 +82,10 @@ def _of_bare(kept: dict[str, Any]) -> float:
 
 def _codec(figure: str) -> Callable[[dict[str, Any]], float]:
     return lambda kept: float(kept["codec"]["figures"][figure])
+
+
+def _mapper(name: str, direction: str) -> Callable[[dict[str, Any]], float]:
+    return lambda kept: float(kept["mappers"]["figures"][name][direction])
 
 
 def _many(name: str) -> Callable[[dict[str, Any]], float]:
@@ -158,6 +163,26 @@ TARGETS = (
     Target("ER7 1 kB: parse + 10 fields + write, 1/s", _codec("er7_1kB"), 25_000, 60_000),
     Target("ER7 10 kB, same", _codec("er7_10kB"), 15_000, 35_000),
     Target("header + ACK only, 1/s", _codec("header_ack"), 200_000, 500_000),
+    *(
+        Target(f"{name}: {direction}, 1/s", _mapper(name, direction), must, goal)
+        for name, bounds in (
+            ("appointment", ((8_000, 20_000), (8_000, 20_000), (20_000, 40_000))),
+            ("laboratory-result", ((3_500, 8_000), (3_500, 8_000), (12_000, 25_000))),
+        )
+        for direction, (must, goal) in zip(
+            ("v2 -> event", "event -> v2", "event -> fhir"), bounds, strict=True
+        )
+    ),
+    *(
+        Target(f"{name}: v2 -> event, 1/s", _mapper(name, "v2 -> event"), 5_000, 12_000)
+        for name in ("order", "medication", "invoice")
+    ),
+    Target(
+        "SIU over MLLP -> FHIR -> webhook, delivered/s at 8 connections",
+        lambda kept: float(_row(kept, "booking", "engine", 8)["delivered"]),
+        2_000,
+        5_000,
+    ),
     Target("RSS idle, MB", _life("idle_mb"), 120, 80, most=True),
     Target("RSS under load (128 connections), MB", _engine(128, "rss_mb"), 200, 130, most=True),
     Target("start to ready, s", _life("start_s"), 2.0, 0.8, most=True, digits=2),
@@ -215,7 +240,7 @@ def write(size: int) -> None:
     for part, title in _TITLES.items():
         if part in kept:
             lines += ["", f"## {title}", "", *_throughput(kept[part], _IN_ORDER.get(part, ()))]
-    for part in ("life", "waiting", "codec", "commands"):
+    for part in ("life", "waiting", "codec", "mappers", "commands"):
         if part in kept:
             lines += ["", f"## {part.capitalize()}", "", *_figures(kept[part])]
     if NOTES.exists():

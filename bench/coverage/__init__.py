@@ -1,0 +1,1 @@
+"""Measures how much the shipped mappers carry, and writes docs/reference/mapper-coverage.md."""

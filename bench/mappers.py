@@ -1,0 +1,99 @@
+"""Measure the shipped mappers on one core, per direction.
+
+    python -m bench mappers          kept in bench/figures.json
+    python -m bench.mappers          printed only
+
+Each figure is the best of many short rounds, since other work on the machine only ever slows one down. `v2 -> event`
+begins with the bytes and `event -> v2` ends with them, so both hold what the codec does; `event -> v2` has the
+complement of the message, `create v2` has none. FHIR is measured as JSON values, without reading or writing its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from bench.booking import Booking
+from bench.codec import per_second, sized
+from bench.wire import REPOSITORY
+from engine.codecs.hl7v2 import CODEC
+from engine.config.two_way import two_way
+from engine.model import Body, Message
+from engine.spi import Document, TwoWay
+
+GOLDEN = REPOSITORY / "mappings" / "golden"
+TIMES = 30
+RESULT_BYTES = 3_700
+"""Size of the ORU of TARGETS."""
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """Return messages a second by mapper and direction, and `bytes` of the message."""
+    found: dict[str, dict[str, float]] = {}
+    for name, data in messages().items():
+        mapper = two_way(REPOSITORY, name)
+        if mapper is not None:
+            found[name] = {"bytes": len(data), **_directions(mapper, data)}
+    return found
+
+
+def messages() -> Mapping[str, bytes]:
+    """Return the message that each mapper is measured with: the largest of its golden ones where none is made here."""
+    made = {"appointment": Booking().message(1, 1), "patient-encounter": sized(1_000)}
+    for folder in sorted(GOLDEN.iterdir()) if GOLDEN.is_dir() else ():
+        golden = sorted(folder.glob("*/message.hl7"), key=lambda path: path.stat().st_size)
+        if golden and folder.name not in made:
+            made[folder.name] = (
+                _grown(golden[-1]) if folder.name == "laboratory-result" else _read(golden[-1])
+            )
+    return made
+
+
+def _directions(mapper: TwoWay, data: bytes) -> Mapping[str, float]:
+    decoded = mapper.get("v2", _decoded(data))
+    event, complement = decoded.data, decoded.complement
+    work: dict[str, Callable[[], object]] = {
+        "v2 -> event": lambda: mapper.get("v2", _decoded(data)),
+        "event -> v2": lambda: CODEC.encode(_document(mapper.put("v2", event, complement))),
+        "create v2": lambda: CODEC.encode(_document(mapper.put("v2", event))),
+    }
+    if "fhir" in mapper.sides:
+        bundle = mapper.put("fhir", event)
+        work["event -> fhir"] = partial(mapper.put, "fhir", event)
+        work["fhir -> event"] = partial(mapper.get, "fhir", bundle)
+    return {name: per_second(each, TIMES) for name, each in work.items()}
+
+
+def _decoded(data: bytes) -> object:
+    return CODEC.decode(Message("0" * 20, "door", Body.of(data), "hl7v2", 0)).root
+
+
+def _document(root: object) -> Document:
+    from engine.codecs.hl7v2.document import Hl7Document
+
+    return Hl7Document(root)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes().replace(b"\r\n", b"\r").replace(b"\n", b"\r")
+
+
+def _grown(path: Path) -> bytes:
+    """Return a golden result with its last result repeated up to the size of TARGETS."""
+    data = _read(path)
+    last = [line for line in data.split(b"\r") if line.startswith(b"OBX|")][-1] + b"\r"
+    while len(data) + len(last) <= RESULT_BYTES:
+        data += last
+    return data
+
+
+def main() -> None:
+    """Print the figures."""
+    for name, figures in measure().items():
+        told = ", ".join(f"{direction} {rate:,.0f}" for direction, rate in figures.items())
+        print(f"{name:22} {told}")
+
+
+if __name__ == "__main__":
+    main()
