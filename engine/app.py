@@ -10,7 +10,7 @@ import logging
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,7 @@ class Doubles:
     outbound: MakeOutbound | None = None
     listens: bool = True
     folder: Path | None = None
+    store: Callable[[Path, Clock], AbstractAsyncContextManager[Store]] | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -406,7 +407,8 @@ async def running(
         var = doubles.folder or loaded.root / loaded.app.engine.var
         database = doubles.folder / "test.db" if doubles.folder else loaded.root / loaded.app.store.path
         var.mkdir(parents=True, exist_ok=True)
-        store = await stack.enter_async_context(open_store(f"sqlite:{database}", clock=doubles.clock))
+        opening = doubles.store or (lambda path, clock: open_store(f"sqlite:{path}", clock=clock))
+        store = await stack.enter_async_context(opening(database, doubles.clock))
         flight = Flight.open(var / "flight")
         stack.callback(flight.close)
         engine = Engine(path, env, store, flight, loaded, doubles)

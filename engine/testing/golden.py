@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import tempfile
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 
 from engine.app import Doubles, Engine, running
+from engine.clock import Clock
 from engine.config.compose import compose_file
 from engine.config.formats import HL7
 from engine.config.gather import printed
@@ -26,7 +29,9 @@ from engine.config.validate import validate
 from engine.errors import ConfigurationError, Problem
 from engine.model import Disposition, Message, Receipt, Reply, Verdict
 from engine.runtime.watch import LISTENER
+from engine.store import Store
 from engine.store.protocol import DeliveryRow, Query
+from engine.store.sqlite.store import open_sqlite
 from engine.testing.arriving import arriving
 from engine.testing.cases import Arrival, Case, cases_beside
 from engine.testing.comparing import Found, differences
@@ -179,6 +184,11 @@ _QUIET = 5
 _MOMENT = 0.001
 
 
+def _open(path: Path, clock: Clock) -> AbstractAsyncContextManager[Store]:
+    """Open a store that commits on the loop however slow the disk: else time runs on while a thread commits."""
+    return open_sqlite(path, clock=clock, ballast_bytes=0, fast_commit_ms=math.inf)
+
+
 def load_cases(route: LoadedRoute) -> tuple[Case, ...]:
     """Read the tests beside a route; none when there is no file.
 
@@ -215,6 +225,7 @@ async def run_case(loaded: Loaded, route: LoadedRoute, case: Case, *, update: bo
                 outbound=partners.outbound,
                 listens=False,
                 folder=Path(folder),
+                store=_open,
             )
             async with running(loaded.path, env=loaded.env, doubles=doubles) as engine:
                 run = _Run(engine, clock, route, route.path.parent)

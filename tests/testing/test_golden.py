@@ -15,6 +15,8 @@ from engine.errors import ConfigurationError
 from engine.runtime import schedule
 from engine.runtime.policy import Retry
 from engine.security.certificates import make_dev_certificates
+from engine.store.sqlite import group
+from engine.store.sqlite import store as sqlite
 from engine.testing.golden import load_cases, run_case
 
 TOP = Path(__file__).parents[2]
@@ -38,6 +40,19 @@ async def test_every_shipped_golden_test_passes(project: Loaded) -> None:
             told[case.name] = result.differences
     assert len(told) >= 9
     assert {name: differences for name, differences in told.items() if differences} == {}
+
+
+async def test_no_virtual_time_passes_while_a_slow_disk_commits(
+    project: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def threaded(*_: object) -> None:
+        raise AssertionError("a commit in a thread leaves the loop idle, and the clock would run on")
+
+    monkeypatch.setattr(sqlite, "probe", lambda path: 1_000.0)
+    monkeypatch.setattr(group, "ThreadPoolExecutor", threaded)
+    route = project.routes[0]
+    (case,) = (case for case in load_cases(route) if "busy twice" in case.name)
+    assert (await run_case(project, route, case)).differences == ()
 
 
 async def test_an_engine_that_never_retries_fails_the_sample(
