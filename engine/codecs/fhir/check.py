@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 from engine.codecs.fhir.bundles import check_bundle, is_closed
@@ -210,24 +211,37 @@ def _unless_null(one: Rule, name: str) -> Rule:
 
 
 def _sibling(value: Any, at: At, holder: Mapping[str, Any], found: Findings) -> None:
-    _structure("Element").check(value, at, found)
+    """Check `_birthDate`."""
+    _beside(holder.get(str(at[1])[1:]), value, at, found)
 
 
 def _siblings(name: str) -> Rule:
+    """Compile the check of `_given`."""
+
     def check(value: Any, at: At, holder: Mapping[str, Any], found: Findings) -> None:
         if not isinstance(value, list):
             found.add(at, "this repeats: a list is expected here", "cardinality")
             return
-        values = holder.get(name)
-        if isinstance(values, list) and len(values) != len(value):
+        listed = holder.get(name)
+        values = listed if isinstance(listed, list) else [None] * len(value)
+        if len(values) != len(value):
             found.add(at, f"{name} has another length: fill both lists up with null", "cardinality")
         if all(item is None for item in value):
             found.add(at, "an empty list is no value: leave the element out", "empty")
-        for index, item in enumerate(value):
+        for index, (item, beside) in enumerate(zip_longest(value, values[: len(value)])):
             if item is not None:
-                _sibling(item, (at, index), holder, found)
+                _beside(beside, item, (at, index), found)
 
     return check
+
+
+def _beside(value: Any, sibling: Any, at: At, found: Findings) -> None:
+    """Check the id and extensions of a primitive value; with a value an id alone is enough."""
+    element = _structure("Element")
+    if value is not None and isinstance(sibling, dict) and sibling.keys() == _NO_CONTENT:
+        element.rules["id"](sibling["id"], (at, "id"), sibling, found)
+    else:
+        element.check(sibling, at, found)
 
 
 # --------------------------------------------------------------------------- resources and extensions
