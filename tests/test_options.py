@@ -31,6 +31,7 @@ OBSERVED_BY: Mapping[str, str] = {
     "AppConfig.templates": "tests/config/test_clinics.py::test_a_template_or_a_file_that_is_not_there_is_named",
     "EndpointConfig.jurisdiction": "tests/config/test_broken.py::test_a_broken_file_is_refused_at_the_very_characters",
     "Jurisdiction.assessment": "tests/config/test_broken.py::test_a_broken_file_is_refused_at_the_very_characters",
+    "Subscription.as_": "tests/runtime/receiving/test_subscribing.py::test_a_form_is_made_for_those_who_want_it",
 }
 """Keys that act while a configuration is loaded and checked, and the test that sees it."""
 

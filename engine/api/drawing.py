@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.config.loaded import Loaded, LoadedRoute
-from engine.config.route import Destination, OneOf, ToRoute
+from engine.config.route import Destination, OneOf, ToRoute, ToSubscribers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ def _of_route(route: LoadedRoute) -> Iterator[Edge]:
         elif isinstance(entry, OneOf):
             for each in entry.one_of:
                 yield from _to(here, each, "otherwise" if each.otherwise else _condition(each.when))
+        elif isinstance(entry, ToSubscribers):
+            for subscriber in entry.found:
+                yield from _to(here, subscriber.destination, f"subscribed: {entry.subscribers}")
         else:
             yield from _to(here, entry, _condition(entry.when))
 

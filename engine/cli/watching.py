@@ -14,6 +14,7 @@ from engine.cli.changes import Change, Picture, changes
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.nodes import Location, locate
 from engine.config.route import Destination, OneOf, ToRoute
+from engine.config.route import Entry as EntryConfig
 from engine.errors import Rejected
 from engine.model import Fault
 from engine.runtime.flow import Flowed, guard
@@ -124,7 +125,7 @@ class _Room:
             for step, mark in zip(steps, guard(marks), strict=True)
         )
 
-    def entry(self, made: Entry, said: Destination | OneOf | ToRoute, at: Location) -> Entry:
+    def entry(self, made: Entry, said: EntryConfig, at: Location) -> Entry:
         if isinstance(made, Outlet) and isinstance(said, Destination):
             return self.outlet(made, said, at)
         if isinstance(made, Choice) and isinstance(said, OneOf):

@@ -15,6 +15,7 @@ from engine.config.check_texts import check_texts
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded
 from engine.config.mappers import Mappers
+from engine.config.subscribers import check_subscribers
 from engine.errors import Problem
 
 
@@ -33,6 +34,7 @@ def check(loaded: Loaded, *, now_ms: int, unread: Collection[str] = ()) -> list[
     check_texts(loaded, mappers, problems)
     check_phi(loaded, mappers, problems)
     check_structures(loaded, problems)
+    check_subscribers(loaded, findings, problems)
     return [*problems, *mappers.problems]
 
 

@@ -9,7 +9,7 @@ from engine.config.findings import Findings
 from engine.config.formats import answer_codec, codecs_at_doors
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.mapped import codec_through
-from engine.config.route import Delivered, ToRoute
+from engine.config.route import Delivered, ToRoute, ToSubscribers
 from engine.errors import Problem
 
 
@@ -35,7 +35,7 @@ def _check_doors(loaded: Loaded, route: LoadedRoute, findings: Findings) -> None
 
 def _check_destination(route: LoadedRoute, findings: Findings) -> None:
     config = route.config
-    if len(config.to) != 1 or isinstance(config.to[0], ToRoute):
+    if len(config.to) != 1 or isinstance(config.to[0], ToRoute | ToSubscribers):
         findings.error_of_key(("to",), "the sender gets one answer: give the route one destination")
         return
     if config.order_by:

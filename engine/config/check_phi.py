@@ -15,7 +15,7 @@ from engine.config.loaded import Loaded
 from engine.config.mapped import MAPPED_CODEC
 from engine.config.mappers import Mappers
 from engine.config.nodes import Location, leaves
-from engine.config.route import Destination, OneOf, RouteConfig, Way
+from engine.config.route import Destination, OneOf, RouteConfig, ToSubscribers, Way
 from engine.config.uses import uses
 from engine.errors import ExpressionError, Problem
 
@@ -104,6 +104,9 @@ class _Check:
             elif isinstance(entry, OneOf):
                 for number, choice in enumerate(entry.one_of):
                     self._destination(("to", index, "one_of", number), choice, route.steps)
+            elif isinstance(entry, ToSubscribers):
+                for subscriber in entry.found:
+                    self._way(("to", index), subscriber.destination, [*route.steps, *entry.steps])
 
     def _destination(
         self, at: Location, destination: Destination, before: Sequence[Mapping[str, Any]]

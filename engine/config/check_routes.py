@@ -9,7 +9,7 @@ from engine.config.doors import common_kinds
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.nodes import Location
-from engine.config.route import Destination, Door, EndpointText, OneOf, RouteConfig, ToRoute, Way
+from engine.config.route import Destination, Door, EndpointText, Entry, OneOf, RouteConfig, ToRoute, Way
 from engine.config.suggest import did_you_mean, hint
 from engine.errors import Problem
 
@@ -114,14 +114,14 @@ class _RouteCheck:
                         at, f'no partner has an identifier "{kind}"', hint(kind, known)
                     )
 
-    def _entry(self, at: Location, entry: Destination | OneOf | ToRoute) -> None:
+    def _entry(self, at: Location, entry: Entry) -> None:
         if isinstance(entry, Destination):
             self._destination(at, entry)
             if entry.otherwise:
                 self._findings.error_of_key((*at, "otherwise"), "this is for `one_of` only")
         elif isinstance(entry, OneOf):
             self._one_of((*at, "one_of"), entry.one_of)
-        else:
+        elif isinstance(entry, ToRoute):
             known = {*self._unread, *(route.name for route in self._loaded.routes)}
             self._findings.reference((*at, "route"), entry.route, known, "route")
 

@@ -17,6 +17,7 @@ from engine.config.plugins import Plugins, installed
 from engine.config.route import RouteConfig
 from engine.config.settings import AppConfig
 from engine.config.step_lists import expand_steps
+from engine.config.subscribers import with_subscribers
 from engine.config.uses import uses
 from engine.config.validate import validate
 from engine.config.version import route_version
@@ -62,6 +63,7 @@ def load_route(
     route = room.route(path, loaded.tree)
     if route is None:
         raise ConfigurationError(_in_order(room.problems))
+    route = with_subscribers(route, loaded.partners)
     found = check(loaded.with_route(route), now_ms=_now(now_ms))
     _settled([*room.problems, *(problem for problem in found if problem.file == route.file)])
     return route
@@ -98,7 +100,7 @@ class _Loading:
             path=path,
             env=env,
             app=app,
-            routes=tuple(route for route in routes if route is not None),
+            routes=tuple(with_subscribers(route, app.partners) for route in routes if route is not None),
             tree=tree,
             plugins=self._plugins,
             watch_list=frozenset(

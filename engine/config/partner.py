@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from engine.config.models import (
     EndpointConfig,
+    Expr,
     FilePath,
     Labelled,
     Many,
@@ -136,6 +137,24 @@ class Maintenance(StrictModel):
 Endpoint = Annotated[SerializeAsAny[EndpointConfig], picked_channel("endpoint")]
 
 
+class Subscription(StrictModel):
+    """Domain events that a partner wants, and which of its endpoints gets them."""
+
+    events: Annotated[tuple[Name, ...], *Many] = ()
+    """Types of the events; all, where it is not given."""
+
+    endpoint: Name
+    """The endpoint that gets them, by its name here."""
+
+    when: Expr | None = None
+    """Only events for which this holds: `msg` is the event's data, `meta.event` its envelope, `partner` whoever
+    subscribes."""
+
+    as_: Name = Field("event", alias="as")
+    """The form in which it wants them: routes deliver each form by an entry of their own (`to: [{subscribers: fhir}]`);
+    `event` is the CloudEvent itself."""
+
+
 class PartnerConfig(Labelled):
     """A clinic, hospital, laboratory or system that messages come from or go to."""
 
@@ -158,6 +177,10 @@ class PartnerConfig(Labelled):
 
     endpoints: dict[Name, Endpoint] = Field(default_factory=dict)
     """Where messages for it go, by name; routes say `partner.endpoint`."""
+
+    subscriptions: tuple[Subscription, ...] = ()
+    """Events that it wants, whichever route brings them (`to: [{subscribers: event}]`). An endpoint gets an event once,
+    by the first that holds."""
 
     formerly: tuple[Name, ...] = ()
     """Names it had before: what is stored under them belongs to it."""

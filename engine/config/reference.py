@@ -15,7 +15,7 @@ from engine.config.models import ConnectionConfig, EndpointConfig, ListenerConfi
 from engine.config.partner import PartnerConfig
 from engine.config.plugins import Picked, Plugins, Role, installed
 from engine.config.reading import Reading
-from engine.config.route import Destination, FallbackWay, OneOf, RouteConfig, ToRoute
+from engine.config.route import Destination, FallbackWay, OneOf, RouteConfig, ToRoute, ToSubscribers
 from engine.config.schema import written
 from engine.config.settings import AppConfig
 from engine.steps.contract import Written
@@ -32,7 +32,7 @@ _ROLES: Sequence[tuple[Role, str, type[BaseModel]]] = (
 def reference() -> dict[str, str]:
     """Return the pages of docs/reference by file name."""
     plugins = installed()
-    routes = (RouteConfig, Destination, FallbackWay, OneOf, ToRoute)
+    routes = (RouteConfig, Destination, FallbackWay, OneOf, ToRoute, ToSubscribers)
     return {
         "config.md": _page(
             "config.yaml", "The engine, its doors, and what routes and partners share.", (AppConfig,)

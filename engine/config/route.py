@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.config.models import (
@@ -26,6 +26,7 @@ from engine.config.models import (
     TemplateText,
     matching,
 )
+from engine.config.partner import Subscription
 from engine.config.plugins import Finding, Picked, Plugins, SchemaOf, picked_step
 from engine.config.reading import kind
 from engine.steps import StepConfig
@@ -278,22 +279,86 @@ class ToRoute(StrictModel):
     """Only where this holds."""
 
 
-Entry: TypeAlias = Destination | OneOf | ToRoute
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """An endpoint of a partner that wants events, and what it wants: one of its subscriptions that holds is enough."""
+
+    partner: str
+    destination: Destination
+    subscriptions: tuple[Subscription, ...]
+
+
+class ToSubscribers(StrictModel):
+    """Everybody who subscribed to the event (`partners: {NAME: {subscriptions}}`), each by a delivery of their own.
+
+    The document is the event here; whoever wants another form of it gets what `steps` make.
+    """
+
+    subscribers: Name
+    """The form that they want (`as` of a subscription): `event` for the CloudEvent itself."""
+
+    id: Name | None = None
+    """Its name in listings; needed where a route has two entries for one form."""
+
+    when: Expr | None = None
+    """Only where this holds."""
+
+    steps: Steps = ()
+    """What is made of the event for this form, once for all who want it."""
+
+    use: Annotated[tuple[Name, ...], *Many] = ()
+    """Profiles whose keys apply where they are not given here; the last one wins."""
+
+    timeout: Duration | None = None
+    """How long one attempt may take; the endpoint's own where it is not given."""
+
+    retry: Retry | None = None
+    """How long and how often to insist; the endpoint's own where it is not given."""
+
+    supersede: Supersede | None = None
+    """Let newer versions take the place of undelivered older ones."""
+
+    recall: Expr | None = None
+    """Where this holds, undelivered events of the same ordering key are ended; this one is always sent."""
+
+    expire: Expr | None = None
+    """Time after which delivering it is of no use to anybody."""
+
+    _found: tuple[Subscriber, ...] = PrivateAttr(default=())
+
+    @property
+    def found(self) -> tuple[Subscriber, ...]:
+        """Those who subscribed to this form (`engine.config.subscribers`)."""
+        return self._found
+
+    def finding(self, found: Sequence[Subscriber]) -> Self:
+        """Return the entry with what a configuration's partners subscribed to."""
+        made = self.model_copy()
+        made._found = tuple(found)
+        return made
+
+
+Entry: TypeAlias = Destination | OneOf | ToRoute | ToSubscribers
+_BY_KEY: dict[str, type[OneOf | ToRoute | ToSubscribers]] = {
+    "one_of": OneOf,
+    "route": ToRoute,
+    "subscribers": ToSubscribers,
+}
 
 
 def _pick_entry(value: Any, plugins: Plugins) -> Entry:
-    if isinstance(value, Destination | OneOf | ToRoute):
+    if isinstance(value, Destination | OneOf | ToRoute | ToSubscribers):
         return value
     if isinstance(value, str):
         return Destination.model_validate({"endpoint": value}, context=plugins)
-    model: type[Destination | OneOf | ToRoute] = Destination
+    model: type[Entry] = Destination
     if isinstance(value, dict) and "endpoint" not in value:
-        model = OneOf if "one_of" in value else ToRoute if "route" in value else Destination
+        model = next((model for key, model in _BY_KEY.items() if key in value), Destination)
     return model.model_validate(value, context=plugins)
 
 
 def _entry_schemas(plugins: Plugins, schema_of: SchemaOf) -> list[dict[str, Any]]:
-    return [{"type": "string"}, schema_of(Destination), schema_of(OneOf), schema_of(ToRoute)]
+    return [{"type": "string"}, schema_of(Destination), *(schema_of(model) for model in _BY_KEY.values())]
 
 
 class OnReject(StrictModel):
@@ -398,7 +463,8 @@ class RouteConfig(Labelled):
         Annotated[
             Entry,
             Picked(
-                "[destination](#destination), [one of](#one-of) or [route](#to-route)",
+                "[destination](#destination), [one of](#one-of), [route](#to-route) "
+                "or [subscribers](#to-subscribers)",
                 _pick_entry,
                 _entry_schemas,
             ),
@@ -414,11 +480,13 @@ class RouteConfig(Labelled):
     """What happens when a delivery has failed for good."""
 
     def destinations(self) -> Sequence[Destination]:
-        """Return all destinations, those within `one_of` too, in the order of the file."""
+        """Return all destinations, those within `one_of` and subscribers too, in the order of the file."""
         found: list[Destination] = []
         for entry in self.to:
             if isinstance(entry, Destination):
                 found.append(entry)
             elif isinstance(entry, OneOf):
                 found.extend(entry.one_of)
+            elif isinstance(entry, ToSubscribers):
+                found.extend(each.destination for each in entry.found)
         return found

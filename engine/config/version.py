@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from engine.config.nodes import ListNode, MapNode, Node
-from engine.config.route import RouteConfig
+from engine.config.route import RouteConfig, ToSubscribers
 from engine.config.shipped import find_mapper, find_schema
 from engine.config.text import Text
 from engine.config.uses import Use
@@ -54,6 +54,9 @@ def _named(section: Node | None, names: Iterable[str]) -> Mapping[str, object]:
 
 def _profiles(config: RouteConfig) -> list[str]:
     names: list[str] = []
+    for entry in config.to:
+        if isinstance(entry, ToSubscribers):
+            names.extend(entry.use)
     for destination in config.destinations():
         names.extend(destination.use)
         if destination.fallback:

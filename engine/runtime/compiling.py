@@ -12,6 +12,7 @@ from engine.config.formats import HL7, answer_codec, codecs_of, said_codec
 from engine.config.loaded import LoadedRoute
 from engine.config.message_types import Types, read_pattern
 from engine.config.nodes import Location, locate
+from engine.config.partner import Subscription
 from engine.config.route import (
     Delivered,
     Destination,
@@ -19,9 +20,11 @@ from engine.config.route import (
     Fallback,
     FallbackWay,
     RouteConfig,
-    ToRoute,
+    ToSubscribers,
 )
+from engine.config.route import Entry as EntryConfig
 from engine.config.route import OneOf as OneOfConfig
+from engine.config.subscribers import condition
 from engine.errors import ConfigurationError, ExpressionError, NotFound
 from engine.expressions import Expression
 from engine.runtime.accept import Accept
@@ -30,6 +33,7 @@ from engine.runtime.board import CompiledRoute
 from engine.runtime.enclosure import Enclosure, Value
 from engine.runtime.outlet import Exposure, Outlet, Way
 from engine.runtime.program import Entry, OneOf, Onward, Program, Rejection
+from engine.runtime.subscribing import Subscriber, Subscribers, Wish
 from engine.runtime.supplies import Supplies, names_read
 from engine.runtime.tracing import CONTENT, Trace, build_steps
 from engine.runtime.workshop import Workshop
@@ -175,9 +179,11 @@ class _RouteCompiler:
                 read_pattern(text)
         return Accept(tuple(types), types=Types.of(types) if types else None)
 
-    def _entry(self, at: Location, entry: Destination | OneOfConfig | ToRoute, trace: Trace) -> Entry:
+    def _entry(self, at: Location, entry: EntryConfig, trace: Trace) -> Entry:
         if isinstance(entry, Destination):
             return self._outlet(at, entry, trace)
+        if isinstance(entry, ToSubscribers):
+            return self._subscribers(at, entry, trace)
         if isinstance(entry, OneOfConfig):
             choices = enumerate(entry.one_of)
             return OneOf(
@@ -230,6 +236,37 @@ class _RouteCompiler:
             recalling=_recalling(recall, self._config.accept.events),
             remembers=bool(destination.remember),
         )
+
+    def _subscribers(self, at: Location, entry: ToSubscribers, trace: Trace) -> Subscribers:
+        """Compile the entry once: its subscribers differ by where they are and what they want."""
+        workshop = Workshop(self._supplies, trace.codec, source=self._codec)
+        with self._placed(*at, "when"):
+            when = None if entry.when is None else workshop.expression(entry.when)
+        steps, _ = build_steps(entry.steps, trace, self._supplies, partial(self._placed, *at, "steps"))
+        first: Outlet | None = None
+        found = []
+        for each in entry.found:
+            if first is None:
+                destination = each.destination.model_copy(update={"steps": entry.steps})
+                first = replace(self._outlet(at, destination, trace), own=False)
+            way = replace(first.ways[0], endpoint=_always(each.destination.endpoint))
+            found.append(
+                Subscriber(
+                    replace(first, name=each.destination.name, ways=(way,)),
+                    self._supplies.directory.entry(each.partner),
+                    tuple(self._wish(subscription) for subscription in each.subscriptions),
+                )
+            )
+        return Subscribers(tuple(found), steps, when)
+
+    def _wish(self, subscription: Subscription) -> Wish:
+        if subscription.when is None:
+            return Wish(frozenset(subscription.events))
+        tables = self._supplies.tables
+        try:
+            return Wish(frozenset(subscription.events), condition(subscription.when, tables))
+        except ExpressionError as error:  # told at its place by the check; a reload may come without one
+            raise NotFound(f"a subscription does not compile: {error}") from error
 
     def _fallbacks(
         self, at: Location, fallback: Fallback | None, trace: Trace, number: str, shared: str
@@ -325,6 +362,15 @@ def _recalling(recall: Expression | None, kinds: Sequence[str]) -> frozenset[str
         if recall.evaluate(nothing):
             found.add(kind)
     return frozenset(found)
+
+
+def _always(name: str) -> Callable[[Scope], str]:
+    """Return what names one endpoint, whatever the message says."""
+
+    def endpoint(scope: Scope) -> str:
+        return name
+
+    return endpoint
 
 
 def _chosen(short: str) -> Callable[[Scope], str]:

@@ -112,7 +112,7 @@ class Outlet:
             Rejected: a step, a version or an expiry refused the content.
         """
         if not self.own:
-            yield self._delivery(flowed, (position, 0), part, lane, paper)
+            yield self.delivery(flowed, (position, 0), part, lane, paper)
             return
         document, scope = flowed
         came = run(self.steps, document, branch(scope))
@@ -120,9 +120,14 @@ class Outlet:
             yield paper.filtered(self.name, part, "steps")
         for index, (each, number) in enumerate(zip(came, paper.parts.numbers(part, len(came)), strict=True)):
             paper.keep(each[1].carried, number)
-            yield self._delivery(each, (position, index), number, lane, paper)
+            yield self.delivery(each, (position, index), number, lane, paper)
 
-    def _delivery(self, flowed: Flowed, trail: Trail, part: int, lane: str, paper: Paper) -> NewDelivery:
+    def delivery(self, flowed: Flowed, trail: Trail, part: int, lane: str, paper: Paper) -> NewDelivery:
+        """Give the delivery of a document that passed this destination's own steps, its content written to `paper`.
+
+        Raises:
+            Rejected: a version or an expiry refused the content.
+        """
         scope = flowed[1]
         expire_ms = self._expire_ms(scope)
         recalls = self.recall is not None and bool(self.recall.evaluate(scope))

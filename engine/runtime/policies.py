@@ -32,6 +32,7 @@ from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Maintenance
 from engine.runtime.program import OneOf, Program
 from engine.runtime.rulings import NAMES, Rule, Rulings
 from engine.runtime.schedule import FALLBACK_RETRY
+from engine.runtime.subscribing import Subscribers
 
 ALERT = "alert:"
 """Begins the route of an alert's deliveries, and the endpoint that stands for its `mailto:`."""
@@ -257,6 +258,8 @@ def _outlets(program: Program) -> Iterator[Outlet]:
             yield entry
         elif isinstance(entry, OneOf):
             yield from entry.outlets
+        elif isinstance(entry, Subscribers):
+            yield from (subscriber.outlet for subscriber in entry.subscribers)
 
 
 # --------------------------------------------------------------------------- endpoints

@@ -14,6 +14,7 @@ from engine.runtime.answering import Answering
 from engine.runtime.flow import Flowed, branch, run
 from engine.runtime.outlet import Outlet, with_kind
 from engine.runtime.paper import RENDERED, Paper, Parts
+from engine.runtime.subscribing import Subscribers
 from engine.spi import Document, Scope, Step
 from engine.steps.contract import Compiled
 from engine.store.protocol import NewDelivery, Rendering
@@ -37,7 +38,7 @@ class Onward:
     when: Compiled | None = None
 
 
-Entry = Outlet | OneOf | Onward
+Entry = Outlet | OneOf | Onward | Subscribers
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,8 @@ class Program:
                 chosen = next((outlet for outlet in entry.outlets if outlet.wants(flowed[1])), None)
                 if chosen is not None:
                     yield from chosen.serve(flowed, position, part, lane, paper)
+            elif isinstance(entry, Subscribers):
+                yield from entry.serve(flowed, position, part, lane, paper)
 
     def _hand_on(self, flowed: Flowed, message: Message, setting: Setting, part: int) -> Iterator[Routed]:
         document, scope = flowed
