@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-_LEFT_OUT: Final = frozenset({"id", "text", "meta", "contained", "fullUrl", "request", "resourceType"})
-"""Keys of a resource that say how it was made, sent or kept, not what it holds."""
+_LEFT_OUT: Final = frozenset({"id", "text", "meta", "contained", "resourceType"})
+"""Keys of a resource that say how it was made or kept, not what it holds."""
 _OWN_RESOURCES: Final = frozenset({"Provenance", "Device", "Basic", "Parameters"})
 """Resources that tell of the conversion itself, or hold what another converter could not place."""
 _STANDARD_EXTENSIONS: Final = "http://hl7.org/fhir/"
@@ -119,7 +119,8 @@ def leaves(bundle: Any) -> Iterator[Leaf]:
         if isinstance(resource, dict) and resource.get("resourceType") not in (None, "Bundle"):
             for inner in (resource, *resource.get("contained", ())):
                 kind = str(inner["resourceType"])
-                yield from _of(inner, kind, known)
+                said = {key: each for key, each in inner.items() if key not in _LEFT_OUT}
+                yield from _of(said, kind, known)
 
 
 def _types(bundle: Any) -> Mapping[str, str]:
@@ -142,7 +143,7 @@ def _of(value: Any, path: str, known: Mapping[str, str]) -> Iterator[Leaf]:
                 yield f"{path}.reference", _target(each, known)
             elif key == "extension" and isinstance(each, list):
                 yield from _of_extensions(each, path, known)
-            elif key not in _LEFT_OUT:
+            elif key != "id":
                 yield from _of(each, f"{path}.{key}", known)
     elif isinstance(value, list):
         for each in value:
