@@ -3,22 +3,27 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Two processes share the tests of `make test`; tests/conftest.py says which stay together.
+TEST_PROCESSES ?= 2
 RUN_COMMAND ?= $(BIN)/passerelle dev
 BENCH_COMMAND ?= $(BIN)/python -m bench
 DOCS_COMMAND ?= $(BIN)/passerelle schema --write docs/reference
 SETUP := PYTHON="$(PYTHON)" sh deploy/setup.sh
 
+# Tests start some hundred Python processes: each would compile the engine anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check soak corpus bench docs wheel clean
+.PHONY: help run test check soak corpus bench docs coverage-report wheel clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1	\2/p' Makefile
 
 run: .venv/ready-run ## set up, then run the engine beside three simulated clinics
 	exec $(RUN_COMMAND)
 
 test: check ## lint, types, import rules and all tests (Debian packages and servers included)
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 check: .venv/ready-test ## lint, types and import rules only
 	$(BIN)/ruff check .
@@ -38,6 +43,9 @@ bench: .venv/ready-test ## measure, into bench/RESULTS.md
 
 docs: .venv/ready-run ## regenerate docs/reference from the models
 	$(DOCS_COMMAND)
+
+coverage-report: .venv/ready-test ## what the shipped mappers carry, into docs/reference/mapper-coverage.md
+	$(BIN)/python -m bench.coverage
 
 wheel: .venv/ready-test ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

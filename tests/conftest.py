@@ -19,7 +19,30 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background so, and every child inherits it: Ctrl-C could not be tried.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+TESTS = Path(__file__).parent
+ALONE = frozenset({"crash", "disk", "power"})
+"""Rooms that kill, fill or cut what they test: one after the other, or they would take each other's time."""
+FIRST = (*sorted(ALONE), "mutants")
+"""What takes longest begins first, so that the processes of `make test` end together."""
+
 CLINICS = ("clinique-abc", "clinique-def", "clinique-ghi")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the long rooms to the front, and name what one process runs as a whole: a room of faults, or a file."""
+    items.sort(key=lambda item: FIRST.index(_room(item)) if _room(item) in FIRST else len(FIRST))
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        room = _room(item)
+        group = (
+            "faults" if room in ALONE else room if room in FIRST else item.path.relative_to(TESTS).as_posix()
+        )
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture(scope="session")

@@ -12,15 +12,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 90
+LIMIT = 180
 """Seconds that a named test may take: a mutant that hangs it is not caught."""
 
 _TREE = ("engine", "channels", "routes", "mappings", "tests", "config.yaml", "pyproject.toml")
+
+_PLAIN = ("-p", "no:cacheprovider", "-p", "no:xdist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,12 @@ def apply(mutant: Mutant, tree: Path) -> None:
         file.write_text(text.replace(hunk.old, hunk.new))
 
 
+def restore(mutant: Mutant, tree: Path) -> None:
+    """Take the bug out of a tree again; the files get their own times back, so no compiled bug stays valid."""
+    for file in {hunk.file for hunk in mutant.hunks}:
+        shutil.copy2(ROOT / file, tree / file)
+
+
 def copy_tree(to: Path) -> Path:
     """Copy what tests need, compiled files included: they are found valid by the time of their sources."""
     for name in _TREE:
@@ -86,19 +95,23 @@ def copy_tree(to: Path) -> Path:
 
 
 def run_tests(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run tests in a tree by a Python of their own, and nothing of ours in its environment."""
+    """Run tests in a tree by a Python of their own, and nothing of ours in its environment.
+
+    They have a temporary folder of their own: two runs that tidy the common one up at once get in each other's way.
+    """
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))
     }
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *tests],
-        cwd=tree,
-        env={**environment, "PYTHONPATH": str(tree)},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT * (1 + len(tests) // 10),
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="passerelle-mutant-") as folder:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-rA", *_PLAIN, f"--basetemp={folder}/t", *tests],
+            cwd=tree,
+            env={**environment, "PYTHONPATH": str(tree)},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT * (1 + len(tests) // 10),
+            check=False,
+        )
 
 
 def _hunks(diff: str) -> Iterator[Hunk]:
