@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from engine.cli.desk import Desk, desk_options
 from engine.cli.exits import Exit
 from engine.cli.hl7.files import PATH, stored_in
-from engine.errors import Conflict
+from engine.errors import ConfigurationError, Conflict, NotFound
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FILES: Any = PATH
@@ -65,4 +66,78 @@ def mapping(desk: Desk, name: str, files: tuple[Path, ...], event: str | None, c
     desk.terminal.line(desk.say("wrote {file}", file=path))
     command = f"passerelle map run {name} {files[0]} --report"
     desk.terminal.note(desk.say("next: {command}", command=command))
+    return Exit.OK
+
+
+@new.command()
+@click.argument("name")
+@click.option(
+    "--from", "door", required=True, help="Listener, with its door where it has some: `public POST /v1/x`."
+)
+@click.option(
+    "--to", "endpoints", multiple=True, required=True, metavar="PARTNER.ENDPOINT", help="Repeatable."
+)
+@click.option(
+    "--accept", "kinds", multiple=True, metavar="TYPE", help="Message type (ADT^A01) or event; repeatable."
+)
+@desk_options("config", "env", "lang")
+def route(desk: Desk, name: str, door: str, endpoints: tuple[str, ...], kinds: tuple[str, ...]) -> int:
+    """Begin the route NAME; it is loaded before it stays, and nothing is overwritten."""
+    listener, _, selector = door.partition(" ")
+    came = f"{{{listener}: {selector}}}" if selector else listener
+    what = "types" if any("^" in kind or kind.isupper() for kind in kinds) else "events"
+    accept = f"accept: {{{what}: [{', '.join(kinds)}]}}\n" if kinds else ""
+    to = "".join(f'  - "{each}"\n' if "{" in each else f"  - {each}\n" for each in endpoints)
+    return _begun(desk, f"routes/{name}.yaml", name, f"route: {name}\nfrom: {came}\n{accept}to:\n{to}")
+
+
+@new.command()
+@click.argument("name")
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    required=True,
+    metavar="NAME=TYPE:ADDRESS",
+    help="`emr=webhook:https://clinic.example/hooks`; repeatable.",
+)
+@click.option("--phi", type=click.Choice(["none", "minimal", "full"]), default="none", show_default=True)
+@desk_options("config", "env", "lang")
+def partner(desk: Desk, name: str, endpoints: tuple[str, ...], phi: str) -> int:
+    """Begin the partner NAME in partners/NAME.yaml, which config.yaml has to include; nothing is overwritten."""
+    lines = ["partners:", f"  {name}:", "    endpoints:"]
+    for each in endpoints:
+        short, found, way = each.partition("=")
+        kind, colon, address = way.partition(":")
+        if not (found and colon):
+            raise click.UsageError(f"{each!r} is no endpoint: write NAME=TYPE:ADDRESS")
+        lines.append(f'      {short}: {{{kind}: "{address}", phi: {phi}}}')
+    return _begun(desk, f"partners/{name}.yaml", name, "\n".join(lines) + "\n")
+
+
+def _begun(desk: Desk, file: str, name: str, text: str) -> int:
+    """Write a file that the configuration takes in; it is taken away again where it does not load.
+
+    Raises:
+        ConfigurationError: what is wrong with it.
+    """
+    from engine.config.load import load_configuration
+
+    if not _NAME.fullmatch(name):
+        raise click.UsageError(f"{name!r} is no name: lower case, digits and hyphens")
+    path = desk.where.config.parent / file
+    if path.exists():
+        raise Conflict(f"{path} exists: nothing is overwritten")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    try:
+        loaded = load_configuration(desk.where.config, env=desk.where.env, environ=os.environ)
+    except ConfigurationError:
+        path.unlink()
+        raise
+    if path.resolve() not in {each.resolve() for each in loaded.watch_list}:
+        path.unlink()
+        raise NotFound(f"{desk.where.config} does not take in {file}: add it to `include:` or `routes:`")
+    desk.terminal.line(desk.say("wrote {file}", file=path))
+    desk.terminal.note(desk.say("next: {command}", command="passerelle check"))
     return Exit.OK

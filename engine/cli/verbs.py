@@ -36,7 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("schema:schema", "JSON Schemas and reference pages from the models"),
     "hl7": ("hl7:hl7", "HL7 v2 by hand: show, diff, validate, send, listen"),
     "map": ("map:map_", "two-way mappers by hand: run, check, coverage"),
-    "new": ("new:new", "begin a mapping from messages"),
+    "new": ("new:new", "begin a mapping from messages, a route or a partner"),
     "graph": ("graph:graph", "a picture of listeners, routes and endpoints"),
     "purge": ("purge:purge", "drop old content, before retention does"),
     "backup": ("backup:backup", "copy a consistent state while work goes on"),

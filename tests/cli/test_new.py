@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from engine.cli.starting import camel
+from tests.api.project import write_project
 from tests.cli.invoking import ROOT, Shell
 
 RESULT = (
@@ -121,3 +122,37 @@ def test_the_shipped_samples_can_all_be_begun_from(shell: Shell) -> None:
     for number, path in enumerate(sorted((ROOT / "routes" / "hl7" / "samples").glob("*.hl7"))):
         if path.stem != "unreadable":
             assert shell("new", "mapping", f"m{number}", "--from", str(path)).code == 0
+
+
+# --------------------------------------------------------------------------- routes and partners
+
+
+def test_a_route_is_begun_and_loads(shell: Shell) -> None:
+    write_project(shell.folder)
+    ended = shell("new", "route", "copies", "--from", "door POST /copies", "--to", "clinic.box")
+    assert ended.code == 0, ended.err
+    assert (shell.folder / "routes" / "copies.yaml").read_text() == (
+        "route: copies\nfrom: {door: POST /copies}\nto:\n  - clinic.box\n"
+    )
+    assert shell("check").code == 0
+
+
+def test_a_route_to_nobody_does_not_stay(shell: Shell) -> None:
+    write_project(shell.folder)
+    ended = shell("new", "route", "copies", "--from", "door POST /copies", "--to", "clinic.nowhere")
+    assert (ended.code, "routes/copies.yaml:4:" in ended.err) == (2, True)
+    assert not (shell.folder / "routes" / "copies.yaml").exists()
+
+
+def test_a_partner_is_begun_where_it_is_taken_in(shell: Shell) -> None:
+    write_project(shell.folder, extra="include: [partners/*.yaml]\n")
+    ended = shell("new", "partner", "labo", "--endpoint", "adt=mllp:127.0.0.1:2591", "--phi", "full")
+    assert ended.code == 0, ended.err
+    assert 'adt: {mllp: "127.0.0.1:2591", phi: full}' in (shell.folder / "partners/labo.yaml").read_text()
+
+
+def test_a_partner_that_nothing_takes_in_does_not_stay(shell: Shell) -> None:
+    write_project(shell.folder)
+    ended = shell("new", "partner", "labo", "--endpoint", "adt=mllp:127.0.0.1:2591")
+    assert (ended.code, "add it to `include:`" in ended.err) == (3, True)
+    assert not (shell.folder / "partners" / "labo.yaml").exists()
