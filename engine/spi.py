@@ -197,6 +197,10 @@ class TwoWay(Protocol):
     def version(self) -> str: ...
 
     @property
+    def messages(self) -> tuple[str, ...]:
+        """The HL7 messages that it maps, as `SIU^S12`."""
+
+    @property
     def sides(self) -> frozenset[str]: ...
 
     def get(self, side: str, source: Any, *, zone: str = "UTC") -> Decoded:

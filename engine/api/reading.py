@@ -22,6 +22,7 @@ from engine.errors import NotFound
 from engine.ids import LENGTH
 from engine.model import State
 from engine.notify.alerts import KIND, Alert
+from engine.runtime.complements import losses
 from engine.runtime.versions import KIND as VERSION
 from engine.runtime.versions import Versions
 from engine.store.protocol import DeliveryRow, MessageRow, Query, Tally
@@ -75,18 +76,22 @@ async def deliveries(control: Control, call: Call) -> View:
 
 
 async def message(control: Control, call: Call) -> View:
-    """One message with its deliveries and attempts; with `content` and a `purpose` its content, journalled."""
+    """One message with its deliveries and attempts, and what two-way mappers made of its leaves.
+
+    With `content` and a `purpose` its content, journalled.
+    """
     row = await _message(control, call)
     owed = await _deliveries_of(control, row)
     view = views.message(row)
     view["deliveries"] = [await _delivery(control, each) for each in owed]
+    view["losses"] = await losses(control.store, row.sequence)
     if call.flag("content"):
         view["content"] = await _content(control, call, row, owed)
     return view
 
 
 async def trace(control: Control, call: Call) -> View:
-    """The timeline of one message: its journal rows and attempts, in order of time."""
+    """The timeline of one message: its journal rows and attempts, in order of time; and what mappers lost of it."""
     row = await _message(control, call)
     events = [
         (each.at_ms, each.action, each.detail, each.delivery, each.actor)
@@ -110,6 +115,7 @@ async def trace(control: Control, call: Call) -> View:
             }
             for at, what, detail, delivery, actor in events
         ],
+        "losses": await losses(control.store, row.sequence),
     }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import click
 
 from engine.cli.desk import Desk, at_desk
@@ -42,9 +45,24 @@ def show(desk: Desk, identifier: str, content: bool, purpose: str | None) -> Non
             for each in row["tries"]
         ],
     )
+    print_reports(desk, view["losses"])
     for role, text in view.get("content", {}).items():
         desk.terminal.line(f"--- {role}")
         desk.terminal.line(text)
+
+
+def print_reports(desk: Desk, reports: Sequence[Mapping[str, Any]]) -> None:
+    """Print what two-way mappers could not carry of a message: places and reasons, never a value."""
+    for report in reports:
+        from engine.cli.map.losses import losses, print_losses  # few messages pass a two-way mapper
+
+        part = f" #{report['part']}" if "part" in report else ""
+        told = f"{report['mapper']} {report['version']}: {report['from']} -> {report['to']}{part}"
+        desk.terminal.line(told)
+        if remark := report.get("remark"):
+            desk.terminal.line(f"  {remark}")
+        if "mapped" in report:
+            print_losses(desk, losses(report), only_lost=True, margin="  ")
 
 
 def print_deliveries(desk: Desk, deliveries: list[View]) -> None:

@@ -6,6 +6,7 @@ import click
 
 from engine.audit.vocabulary import meaning
 from engine.cli.desk import Desk, at_desk
+from engine.cli.show import print_reports
 from engine.cli.terminal import View, local
 
 
@@ -36,6 +37,7 @@ def trace(desk: Desk, identifier: str) -> None:
             for row in view["timeline"]
         ],
     )
+    print_reports(desk, view["losses"])
 
 
 def _what(desk: Desk, what: str) -> str:

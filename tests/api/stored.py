@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,13 @@ class Stopped:
         return found
 
     async def accept(
-        self, control_id: str, *, endpoint: str = "clinic.emr", reason: str = "", content: bytes = b"content"
+        self,
+        control_id: str,
+        *,
+        endpoint: str = "clinic.emr",
+        reason: str = "",
+        content: bytes = b"content",
+        besides: Sequence[Rendering] = (),
     ) -> tuple[str, int]:
         """Accept a message with one delivery, dead where a reason is given; return its id and the delivery."""
         state = State.DEAD if reason else State.PENDING
@@ -69,10 +75,9 @@ class Stopped:
             "notes", "v1", endpoint, (Hop(endpoint),), "", self._clock.now_ms(), state=state, reason=reason
         )
         rendering = Rendering("rendered", Body.of(content, "text/plain"), "text/plain")
+        keys = (("note", control_id),)
         await self.store.accept(
-            Acceptance(
-                message, Disposition.ACCEPTED, b"ok", (new,), (rendering,), keys=(("note", control_id),)
-            )
+            Acceptance(message, Disposition.ACCEPTED, b"ok", (new,), (rendering, *besides), keys=keys)
         )
         return message.id, (await self.get("deliveries", id=message.id))["deliveries"][0]["delivery"]
 

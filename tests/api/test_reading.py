@@ -9,6 +9,8 @@ import pytest
 from engine.api.problems import BadCall, NotRunning
 from engine.errors import NotFound
 from engine.model import State
+from engine.runtime.complements import loss_of
+from engine.spi import Carried
 from tests.api.stored import stopped_store
 
 
@@ -22,6 +24,23 @@ async def test_status_tells_what_waits_and_what_ended(tmp_path: Path) -> None:
     route = view["routes"][0]
     assert (view["running"], view["conserved"]) == (False, True)
     assert (route["in"], route["delivered"], route["waiting"], route["dead"]) == (3, 1, 1, 1)
+
+
+async def test_what_mappers_lost_of_a_message_is_told_with_it(tmp_path: Path) -> None:
+    carried = [
+        Carried("visit", "1", "v2", None, lambda: {"mapper": "visit", "opaque": ["ZPA-1"]}),
+        Carried("visit", "1", "event", None, lambda: {"mapper": "visit", "remark": "created"}),
+    ]
+    kept = [loss_of(each, number, number - 1) for number, each in enumerate(carried, start=1)]
+    async with stopped_store(tmp_path) as stopped:
+        message, _ = await stopped.accept("1", besides=kept)
+        view = await stopped.get(f"messages/{message}")
+        trace = await stopped.get(f"messages/{message}/trace")
+    assert view["losses"] == trace["losses"]
+    assert view["losses"] == [
+        {"mapper": "visit", "opaque": ["ZPA-1"]},
+        {"mapper": "visit", "remark": "created", "part": 1},
+    ]
 
 
 async def test_messages_are_found_by_business_key(tmp_path: Path) -> None:

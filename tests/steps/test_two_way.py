@@ -38,6 +38,7 @@ class Names:
 
     name: str = "names"
     version: str = "1"
+    messages: tuple[str, ...] = ()
     sides: frozenset[str] = frozenset({"v2", "event", "fhir"})
     spoils: bool = False
     zones: list[str] = field(default_factory=list)
