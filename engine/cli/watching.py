@@ -13,7 +13,8 @@ from typing import Any
 from engine.cli.changes import Change, Picture, changes
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.nodes import Location, locate
-from engine.config.route import Destination, OneOf, ToRoute
+from engine.config.partner import Subscription
+from engine.config.route import Destination, OneOf, ToRoute, ToSubscribers
 from engine.config.route import Entry as EntryConfig
 from engine.errors import Rejected
 from engine.model import Fault
@@ -22,6 +23,7 @@ from engine.runtime.outlet import Exposure, Outlet, Way
 from engine.runtime.paper import Paper
 from engine.runtime.program import Entry, Onward, Program
 from engine.runtime.program import OneOf as Choice
+from engine.runtime.subscribing import Subscribers
 from engine.spi import Document, Scope, Step
 from engine.steps.contract import Compiled
 from engine.store.protocol import NewDelivery
@@ -137,7 +139,18 @@ class _Room:
             name = f"route {said.route}"
             when = _When(made.when, Asked(name, self.place(at), True, said.when or ""), self.watch)
             return Onward(watched(made.program, self.loaded, self.watch, name), when)
+        if isinstance(made, Subscribers) and isinstance(said, ToSubscribers):
+            return self.subscribers(made, said, at)
         return made
+
+    def subscribers(self, made: Subscribers, said: ToSubscribers, at: Location) -> Subscribers:
+        name, place = self._inside(f"subscribers {said.subscribers}"), self.place(at)
+        asked = tuple(
+            Asked(each.destination.name, place, True, " or ".join(map(_wish, each.subscriptions)))
+            for each in said.found
+        )
+        steps = self.steps(made.steps, said.steps, (*at, "steps"), name)
+        return _Subscribers(made.subscribers, steps, made.when, asked=asked, watch=self.watch)
 
     def outlet(self, made: Outlet, said: Destination, at: Location) -> Outlet:
         name = self._inside(said.name)
@@ -237,6 +250,29 @@ class _Outlet(Outlet):
             self.watch.notes.append(Served(delivery, left_out))
             self.watch.phi.clear()
             yield delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subscribers(Subscribers):
+    """The entry for subscribers, watched; each of them is told of, served or not."""
+
+    asked: Sequence[Asked]
+    watch: Watch
+
+    def serve(
+        self, flowed: Flowed, position: int, part: int, lane: str, paper: Paper
+    ) -> Iterator[NewDelivery]:
+        at = len(self.watch.notes)
+        made = list(Subscribers.serve(self, flowed, position, part, lane, paper))
+        served = {delivery.destination for delivery in made}
+        self.watch.notes[at:at] = [replace(each, taken=each.name in served) for each in self.asked]
+        yield from made
+
+
+def _wish(subscription: Subscription) -> str:
+    """Return what a subscriber wants, as it is written."""
+    events = ", ".join(subscription.events) or "*"
+    return f"{events} when {subscription.when}" if subscription.when else events
 
 
 def _why(phi: str | None) -> str:

@@ -124,6 +124,29 @@ def test_french_is_spoken(shell: Shell) -> None:
     assert "-> clinic.box  non servie" in ended.out
 
 
+def test_each_subscriber_is_told_of_served_or_not(shell: Shell) -> None:
+    config = CONFIG.replace(
+        "    endpoints:\n",
+        "    subscriptions:\n"
+        "      - {events: booked, endpoint: box, when: msg.kind == 'a'}\n"
+        "      - {events: moved, endpoint: mail}\n"
+        "    endpoints:\n",
+    )
+    write(
+        shell.folder, "route: notes\nfrom: {door: POST /notes}\nto: [{subscribers: event}]\n", config=config
+    )
+    event = {"specversion": "1.0", "id": "1", "source": "/x", "type": "booked", "data": {"kind": "a"}}
+    (shell.folder / "note.json").write_text(json.dumps(event), encoding="utf-8")
+    ended = shell("explain", "notes", "note.json", "--json")
+    assert ended.code == 0, ended.err
+    view = ended.json["messages"][0]
+    assert [(each["destination"], each["taken"], each["when"]) for each in view["destinations"]] == [
+        ("clinic.box", True, "booked when msg.kind == 'a'"),
+        ("clinic.mail", False, "moved"),
+    ]
+    assert [each["destination"] for each in view["deliveries"]] == ["clinic.box"]
+
+
 # --------------------------------------------------------------------------- the shipped projects
 
 
