@@ -106,6 +106,20 @@ def resource_types() -> frozenset[str]:
 
 
 @cache
+def element_names() -> frozenset[str]:
+    """Return what JSON members are called anywhere in R4 (`birthDate`, `valueQuantity`, `resourceType`)."""
+    found = {"resourceType"}
+    for _, _, rows in _sections().values():
+        for row in rows:
+            path, _, _, kinds = f"{row}\t".split("\t")[:4]
+            name = path.rpartition(".")[2]
+            types = _REFERENCE.sub("Reference", kinds).replace("SimpleQuantity", "Quantity").split("|")
+            chosen = {f"{name[:-3]}{kind[0].upper()}{kind[1:]}" for kind in types}
+            found |= chosen if name.endswith("[x]") else {name}
+    return frozenset(found)
+
+
+@cache
 def is_primitive(name: str) -> bool:
     """Say whether a type is a JSON string, number or boolean (`date`, `decimal`, `xhtml`)."""
     return name in _sections() and _sections()[name][0] == "primitive"

@@ -2,16 +2,17 @@
 
 `Patient.name[use == "usual"].family`, `Patient.extension[url == "http://x.example/y"].valueString`,
 `Bundle.entry[*].resource.id`. Such a path finds nothing in a resource of another type. Without the type
-(`name[0].family`, `id`) a path is not checked, and reads whatever resource there is.
+(`name[0].family`, `id`) a path reads whatever there is: of its names it is only known that R4 has them somewhere.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
-from engine.codecs.fhir.definitions import Element, children, element, resource_types
+from engine.codecs.fhir.definitions import Element, children, element, element_names, resource_types
 from engine.codecs.json import JsonPath
 from engine.codecs.json import compile_path as compile_json
 from engine.codecs.json.steps import Key, PathStep, Where
@@ -61,6 +62,7 @@ def compile_path(text: str) -> FhirPath:
     start = _TYPE.match(text)
     if start is None:
         below = compile_json(text)
+        _check_names(text, below.steps)
         return FhirPath(text, "", below, below.get)
     kind = start[0]
     if kind not in resource_types():
@@ -84,6 +86,23 @@ def _getter(kind: str, inner: Getter) -> Getter:
             return ""
 
     return get
+
+
+def _check_names(text: str, steps: tuple[PathStep, ...]) -> None:
+    position = 0
+    for step in steps:
+        if isinstance(step, Key):
+            position = max(position, text.find(step.name, position))
+            if step.name.removeprefix("_") not in element_names():
+                near = get_close_matches(step.name, element_names(), n=1)
+                told = (
+                    f"did you mean {near[0]}?"
+                    if near
+                    else "a document with other names is read by the codec json"
+                )
+                what = f"R4 has no element {step.name}"
+                raise ExpressionError(what, offset=position, length=len(step.name), help=told)
+            position += len(step.name)
 
 
 def _check(text: str, position: int, kind: str, steps: tuple[PathStep, ...]) -> None:

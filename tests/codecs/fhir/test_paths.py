@@ -40,6 +40,8 @@ def patient() -> dict[str, Any]:
         ("Patient.birthDate", ""),
         ("Patient.contact[0].name.family", ""),
         ("Observation.id", ""),
+        ("extension[0].valueString", "1"),
+        ("_birthDate.id", ""),
     ],
 )
 def test_a_path_reads(path: str, value: Any) -> None:
@@ -95,6 +97,9 @@ def test_a_path_of_another_type_writes_nothing() -> None:
         ('Observation.category[.coding.code == "vital-signs"].text', 22, "coding repeats"),
         ("Patient._name", 8, "no _name in Patient"),
         ("Patient.name[0", 12, "never closed"),
+        ("msg.Patient.id", 0, "no element msg"),
+        ("name[0].familly", 8, "no element familly"),
+        ("subject._referense", 8, "no element _referense"),
     ],
 )
 def test_what_r4_does_not_have_is_refused_where_it_stands(path: str, offset: int, message: str) -> None:
