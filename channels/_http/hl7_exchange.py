@@ -12,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from channels._hl7 import ER7, charset_of, code_of, is_hl7, told
+from channels._hl7.modes import conditions
 from channels._http.replies import HttpExchange
 from engine.codecs.hl7v2.acknowledging import acknowledge, timestamp
 from engine.codecs.hl7v2.answers import read_ack
@@ -38,6 +39,19 @@ class Hl7Exchange:
         """Return the stored form of the acknowledgement that this verdict means."""
         code = code_of(verdict)
         return self._stored(code, () if code == "AA" else told(verdict))
+
+    @property
+    def acknowledges(self) -> bool:
+        """Whether MSH-9 says that the message is an acknowledgement."""
+        return self._header.fields[8][:3] == "ACK"
+
+    def received(self) -> bytes:
+        """Return the stored form of what is answered to an application acknowledgement that somebody waited for.
+
+        204 says that there is nothing to say; in the enhanced mode the sender may want to hear that it is kept.
+        """
+        asked = conditions(self._header, "auto")
+        return self._stored("CA", ()) if asked is not None and asked[0] in ("AL", "SU") else b"204\n"
 
     def relay(self, answer: Reply) -> bytes:
         """Return a partner's own answer as it came; one that is no HL7 message is told by its code."""

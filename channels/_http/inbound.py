@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from channels._hl7 import charset_of, sender_of
+from channels._hl7.confirming import confirmed, is_acknowledgement
 from channels._http.connection import Bounds, Connection, too_large
 from channels._http.doors import Doors
 from channels._http.hl7_exchange import Hl7Exchange
@@ -265,6 +266,8 @@ class HttpInbound(Inbound):
     async def _hand_in(self, message: Message, exchange: Exchange) -> Answer | bytes | None:
         assert self._intake is not None
         try:
+            if isinstance(exchange, Hl7Exchange) and exchange.acknowledges and await self._confirmed(message):
+                return exchange.received()
             receipt = await self._intake(message, exchange)
         except Rejected as error:
             return problem(422, str(error), faults=error.faults)
@@ -288,6 +291,21 @@ class HttpInbound(Inbound):
             self.broke(error)
             return problem(500, "The message could not be handled; send it again.", close=True)
         return receipt.reply
+
+    async def _confirmed(self, message: Message) -> bool:
+        """Tell whether it is an application acknowledgement that somebody waited for, and has it now."""
+        data = message.body.read()
+        if not is_acknowledgement(data):
+            return False
+        known = await confirmed(
+            self.context.confirm,
+            data,
+            partner=message.partner,
+            charset=charset_of(message.content_type),
+        )
+        if known:
+            self._count("confirmation")
+        return known
 
     def _kept(self, request: Request) -> Mapping[str, str] | None:
         """Return the headers that go with the message, None when they are too large."""

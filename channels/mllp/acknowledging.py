@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from channels._hl7 import ER7, REFUSED, code_of, is_unsupported, told
-from channels.mllp.modes import Acks, answers, conditions
+from channels._hl7.modes import Acks, answers, conditions
 from engine.clock import Clock
 from engine.codecs.hl7v2.acknowledging import acknowledge, timestamp
 from engine.codecs.hl7v2.header import Header

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -12,20 +12,12 @@ from pydantic.functional_validators import BeforeValidator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from channels._hl7.judgement import ELSE, Action
 from channels.mllp.settings import Charset, FrameConfig
 from engine.config.models import Address, Bool, Duration, EndpointConfig, Network, Reading, StrictModel
 
 HOLD_SECONDS = 900.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-ELSE = "else"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What a negative answer leads to: `retry`, `hold` for some seconds, `dead`, `fallback` or `delivered`."""
-
-    word: str
-    seconds: float = 0.0
 
 
 def _read_action(text: str) -> Action:
@@ -80,6 +72,10 @@ class AckTable(StrictModel):
 
     reason: str = ""
     """Why the partner's answers can be matched by their turn only; `in_turn` needs it."""
+
+    def actions(self) -> Mapping[str, Mapping[str, Action]]:
+        """Return what is done by MSA-1, then by ERR-3 or `else`."""
+        return {"AE": self.AE, "AR": self.AR, "CE": self.CE, "CR": self.CR}
 
     @model_validator(mode="after")
     def _says_why(self) -> Self:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple, Protocol
 
+from channels._hl7.confirming import reference
 from channels._tcp.exchange import OneInFlight
-from channels.mllp.confirming import reference
 from channels.mllp.framing import COMMITTED, NOT_COMMITTED, Frame, FrameReader, Framing
-from channels.mllp.judgement import evidence
 from engine.codecs.hl7v2.answers import Ack, read_ack
 from engine.errors import MalformedMessage, Transient
+from engine.model import Reply
 
 _ANSWER_MAX = 2**20
 """Bytes of an answer that are read; a larger one is none."""
@@ -96,7 +96,7 @@ class Link(OneInFlight[Answer]):
 
     def distrust(self, text: str, code: str, data: bytes = b"") -> None:
         """Cut a connection whose partner says what it was not asked: what is in flight on it is an unknown outcome."""
-        self._fail(Transient(text, sent=True, code=code, reply=evidence(code, data)))
+        self._fail(Transient(text, sent=True, code=code, reply=Reply(code, data)))
         self.abort()
 
     # ------------------------------------------------------------- as a server's connection

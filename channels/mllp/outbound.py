@@ -15,15 +15,15 @@ from typing import Self, cast
 
 import anyio
 
+from channels._hl7.confirming import confirmation_of
+from channels._hl7.judgement import refusal
+from channels._hl7.modes import answered_when_bad, answered_when_good, awaits_application
 from channels._tcp.dial import Destination, Stages, probed, reach, wrap
 from channels.mllp.acknowledging import Acknowledger
 from channels.mllp.caller import caller_of
-from channels.mllp.confirming import confirmation_of
 from channels.mllp.endpoint import MllpEndpoint
 from channels.mllp.heading import heading
-from channels.mllp.judgement import evidence, refusal
 from channels.mllp.link import Answer, Link, Sending
-from channels.mllp.modes import answered_when_bad, answered_when_good, awaits_application
 from channels.mllp.pool import AnsweredPool, DialledPool, Pool
 from engine.codecs.hl7v2.answers import Ack
 from engine.codecs.hl7v2.charsets import codecs_of
@@ -52,6 +52,7 @@ class MllpOutbound(Outbound):
         self.framing = config.frame.framing()
         self.charset = config.charset or ""
         self.commit_bytes = config.commit_bytes
+        self._actions = config.ack.actions()
         self.in_turn = config.ack.match == "in_turn"
         self.idle_seconds = timeouts.idle.total_seconds() if config.role == "client" else math.inf
         self._connect_seconds = timeouts.connect.total_seconds()
@@ -98,11 +99,12 @@ class MllpOutbound(Outbound):
             content = await anyio.to_thread.run_sync(attempt.body.read)
         sending = self._sending(content, told_charset(attempt.content_type))
         answer = await self._exchanged(sending, until)
+        reply = Reply(answer.code, answer.data, awaiting=answer.code == "CA" and sending.awaits)
         if answer.ack is not None:
-            failure = refusal(answer.ack, answer.data, self.config.ack)
+            failure = refusal(answer.ack, reply, self._actions)
             if failure is not None:
                 raise failure
-        return evidence(answer.code, answer.data, awaiting=answer.code == "CA" and sending.awaits)
+        return reply
 
     async def _exchanged(self, sending: Sending, until: float) -> Answer:
         loop = asyncio.get_running_loop()

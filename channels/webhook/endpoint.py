@@ -82,6 +82,11 @@ class WebhookEndpoint(EndpointConfig):
     """What says that a message was taken: the HTTP status, or the HL7 acknowledgement in the answer's body (HL7 over
     HTTP), matched by MSA-2 and judged as over MLLP."""
 
+    acks: Literal["auto", "original", "enhanced"] = "auto"
+    """Which HL7 acknowledgements are waited for. `auto`: a commit acknowledgement (CA) is the last word unless MSH-16
+    asks for an application's, which then comes as a message to one of our doors; `original`: it always is;
+    `enhanced`: it never is. Needs `acknowledged: hl7`."""
+
     allow_addresses: tuple[Network, ...] = ()
     """Networks that may be connected to although they are loopback, link-local or metadata addresses.
 
@@ -97,6 +102,12 @@ class WebhookEndpoint(EndpointConfig):
         if "#" in value or not value.isascii():
             raise ValueError("a webhook's URL is ASCII and has no fragment")
         return value
+
+    @model_validator(mode="after")
+    def _acks_are_hl7(self) -> Self:
+        if self.acks != "auto" and self.acknowledged != "hl7":
+            raise ValueError("`acks` is about HL7 acknowledgements: it needs `acknowledged: hl7`")
+        return self
 
     @model_validator(mode="after")
     def _tls_agrees(self) -> Self:

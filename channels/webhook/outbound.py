@@ -71,7 +71,8 @@ class WebhookOutbound(Outbound):
             head, body, seconds=until - loop.time(), reply_seconds=self._reply_seconds
         )
         if self.config.acknowledged == "hl7":
-            return judge_acknowledgement(response, body, now_ms=self.context.clock.now_ms())
+            now_ms = self.context.clock.now_ms()
+            return judge_acknowledgement(response, body, acks=self.config.acks, now_ms=now_ms)
         return judge(response, now_ms=self.context.clock.now_ms())
 
     def _lines(self, attempt: Attempt, body: bytes) -> bytes:

@@ -9,8 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from channels._hl7 import ER7
 from engine.model import State
 from engine.testing.peers_mllp import MllpPeer, answer, control_id, mllp_peer
+from tests.channels.http.answering import answering
+from tests.channels.http.wire import post
+from tests.channels.http.wire import wire as http_wire
 from tests.channels.mllp.wire import framed, message, wire
 from tests.journeys.hospital import Hospital, hospital
 from tests.journeys.house import until
@@ -23,6 +27,15 @@ partners:
   hsj: {{}}
   ris: {{endpoints: {{adt: {{mllp: "127.0.0.1:{port}", phi: full{more}}}}}}}
 """
+BY_HTTP = """
+listen:
+  sih: {{mllp: "127.0.0.1:0", partner: hsj, acks: original}}
+  ris-acks: {{rest: "127.0.0.1:0", partner: ris, codec: hl7v2}}
+partners:
+  hsj: {{}}
+  ris: {{endpoints: {{adt: {{webhook: "{url}", acknowledged: hl7, phi: full}}}}}}
+"""
+RESULTS = "route: results\nfrom: {ris-acks: POST /hl7}\naccept: {types: ORU^R01}\nto: [ris.adt]\n"
 ROUTE = "route: adt\nfrom: sih\nto: [ris.adt]\n"
 APPLICATION = b"MSH|^~\\&|RIS|IMAGERIE|SIH|HSJ|20260114093112||ACK^A01^ACK|R77|P|2.5.1\rMSA|%s|%s\r"
 REFUSED = APPLICATION + b"ERR||PID^1^5|101^Required field missing^HL70357|E\r"
@@ -79,6 +92,22 @@ async def test_the_application_answers_after_a_restart(tmp_path: Path) -> None:
             (row,) = await engine.ended(1)
         assert (row.delivery.state, row.delivery.attempts) == (State.DELIVERED, 1)
         assert [control_id(each) for each in ris.received] == ["M1"], "what was taken is not sent again"
+
+
+async def test_the_application_answers_by_http(tmp_path: Path) -> None:
+    commit = answer(asking("M1"), "CA")
+    headed = f"HTTP/1.1 200 OK\r\nContent-Type: {ER7}\r\nContent-Length: {len(commit)}\r\n\r\n".encode()
+    async with answering(headed + commit) as server:
+        config = BY_HTTP.format(url=server.url)
+        async with hospital(tmp_path, config, {"adt": ROUTE, "results": RESULTS}) as engine:
+            await awaiting(engine, "M1")
+            door = engine.engine.supervisor.addresses["ris-acks"]
+            async with http_wire(door) as own:
+                body = APPLICATION % (b"AA", b"M1")
+                await own.write(post(body, path="/hl7", content_type=ER7))
+                assert (await own.read()).status == 204
+            (row,) = await engine.ended(1)
+    assert (row.delivery.state, row.delivery.attempts) == (State.DELIVERED, 1)
 
 
 async def test_a_late_refusal_is_the_refused_messages_and_not_the_next_ones(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ import anyio
 from channels._http.listener import HttpTimeouts
 from channels.rest import RestInbound, RestListener
 from engine.config.models import HostPort
-from engine.model import Certificate
+from engine.model import Certificate, Confirmation
 from engine.spi import Inbound
 from engine.testing.channels import CountedInMemory, RecordingIntake, channel_context
 
@@ -46,6 +46,11 @@ class Door:
                 await asyncio.sleep(0.001)
 
 
+async def nobody_waits(confirmation: Confirmation) -> bool:
+    """Stand in for an engine that waits for no confirmation."""
+    return False
+
+
 @asynccontextmanager
 async def listening(
     intake: RecordingIntake | None = None,
@@ -53,6 +58,7 @@ async def listening(
     tls: ssl.SSLContext | None = None,
     selectors: Sequence[str] = (DOOR,),
     identify: Callable[[Certificate], str | None] = lambda certificate: None,
+    confirm: Callable[[Confirmation], Awaitable[bool]] = nobody_waits,
     **config: Any,
 ) -> AsyncIterator[Door]:
     """Serve a `rest` listener that is configured with `config`; cancelled on leaving."""
@@ -60,7 +66,7 @@ async def listening(
     with TemporaryDirectory() as folder:
         context = channel_context(Path(folder), name="public", tls=tls, identify=identify, counters=counted)
         context = replace(
-            context, selectors=selectors
+            context, selectors=selectors, confirm=confirm
         )  # as it is given: a list may change while it is served
         listener = RestListener.model_validate({"rest": LOOPBACK, "tls": "server" if tls else None, **config})
         channel = RestInbound(listener, context)

@@ -13,8 +13,8 @@ import time
 
 import pytest
 
+from channels._hl7.confirming import is_acknowledgement
 from channels.mllp.acknowledging import Acknowledger
-from channels.mllp.confirming import is_acknowledgement
 from channels.mllp.framing import HEAD_BYTES, TOO_LARGE, Frame, FrameReader, Framing
 from channels.mllp.heading import heading, holds_several
 from channels.mllp.link import quick_answer

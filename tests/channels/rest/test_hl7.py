@@ -9,8 +9,8 @@ import pytest
 from channels._http.hl7_exchange import Hl7Exchange
 from channels._http.replies import from_stored
 from engine.codecs.hl7v2.header import header
-from engine.errors import StoreUnavailable
-from engine.model import Disposition, Fault, Reply, Verdict
+from engine.errors import Rejected, StoreUnavailable
+from engine.model import Confirmation, Disposition, Fault, Reply, Verdict
 from engine.testing.channels import RecordingIntake
 from tests.channels.http.serving import listening
 from tests.channels.http.wire import Got, post, wire
@@ -83,6 +83,49 @@ async def test_what_could_not_be_stored_is_503_and_comes_again() -> None:
 async def test_the_answer_says_the_requests_media_type_and_character_set() -> None:
     got = await posted(RecordingIntake(), content_type="Application/HL7-v2; charset=UTF-8; boundary=x")
     assert got.headers["content-type"] == "application/hl7-v2; charset=UTF-8"
+
+
+APPLICATION = (
+    b"MSH|^~\\&|RIS|LABO|ADT|HSJ|20260114||ACK^A01^ACK|R77|P|2.5.1%b\rMSA|AE|M1\rERR||PID^1^5|101|E\r"
+)
+
+
+@pytest.mark.parametrize(("asks", "status", "said"), [(b"", 204, b""), (b"|||AL|NE", 200, b"\rMSA|CA|R77\r")])
+async def test_an_application_acknowledgement_reaches_who_waits_for_it(
+    asks: bytes, status: int, said: bytes
+) -> None:
+    heard: list[Confirmation] = []
+
+    async def confirm(confirmation: Confirmation) -> bool:
+        heard.append(confirmation)
+        return True
+
+    intake, body = RecordingIntake(), APPLICATION % asks
+    async with (
+        listening(intake, confirm=confirm, partner="labo") as door,
+        wire(door.address) as client,
+    ):
+        await client.write(post(body, content_type=ER7))
+        got = await client.read()
+    assert (got.status, said in got.body, intake.messages) == (status, True, [])
+    (confirmation,) = heard
+    assert (confirmation.reference, confirmation.partner, confirmation.reply.body) == ("M1", "labo", body)
+    assert isinstance(confirmation.refusal, Rejected) and confirmation.refusal.code == "AE_101"
+
+
+async def test_an_acknowledgement_that_nobody_waits_for_is_a_message() -> None:
+    intake = RecordingIntake()
+    got = await posted(intake, APPLICATION % b"")
+    assert (got.status, [message.control_id for message in intake.messages]) == (200, ["R77"])
+
+
+async def test_an_acknowledgement_that_could_not_be_stored_comes_again() -> None:
+    async def confirm(confirmation: Confirmation) -> bool:
+        raise StoreUnavailable("full", retry_after=7)
+
+    async with listening(confirm=confirm) as door, wire(door.address) as client:
+        await client.write(post(APPLICATION % b"", content_type=ER7))
+        assert (await client.read()).status == 503
 
 
 async def test_xml_is_not_taken_for_er7() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from channels.webhook.outbound import WebhookOutbound
 from engine.errors import PasserelleError, Permanent, Rejected, Transient
@@ -44,6 +45,37 @@ async def test_a_positive_acknowledgement_is_delivered(tmp_path: Path, status: i
     reply, request = await sent(tmp_path, status, ack(code))
     assert (reply.code, reply.body) == (code, ack(code))
     assert f"content-type: {ER7}\r\n".encode() in request and request.endswith(MESSAGE)
+
+
+def asking(application: bytes) -> bytes:
+    """The message with MSH-15 and MSH-16."""
+    return MESSAGE.replace(b"|2.5.1\r", b"|2.5.1|||AL|" + application + b"\r")
+
+
+@pytest.mark.parametrize(
+    ("acks", "message", "awaiting"),
+    [
+        ("auto", MESSAGE, False),
+        ("auto", asking(b"AL"), True),
+        ("auto", asking(b"NE"), False),
+        ("original", asking(b"AL"), False),
+        ("enhanced", MESSAGE, True),
+        ("enhanced", asking(b"NE"), False),
+    ],
+)
+async def test_a_commit_is_not_the_last_word_in_the_enhanced_mode(
+    tmp_path: Path, acks: str, message: bytes, awaiting: bool
+) -> None:
+    async with answering(response(200, f"Content-Type: {ER7}\r\n", ack("CA"))) as server:
+        config = endpoint(server.url, acknowledged="hl7", acks=acks)
+        async with WebhookOutbound(config, channel_context(tmp_path)) as channel:
+            reply = await channel.send(attempt(message, content_type=ER7))
+    assert (reply.code, reply.awaiting) == ("CA", awaiting)
+
+
+def test_acks_are_for_an_endpoint_that_speaks_hl7() -> None:
+    with pytest.raises(ValidationError, match="acknowledged: hl7"):
+        endpoint("http://127.0.0.1:9/", acks="enhanced")
 
 
 @pytest.mark.parametrize(

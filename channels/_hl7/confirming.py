@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from channels.mllp.judgement import evidence, refusal
+from channels._hl7.judgement import refusal
 from engine.codecs.hl7v2.answers import Ack, read_ack
 from engine.errors import MalformedMessage
-from engine.model import Confirmation
+from engine.model import Confirmation, Reply
 
 Confirm = Callable[[Confirmation], Awaitable[bool]]
 
@@ -41,12 +41,13 @@ async def confirmed(confirm: Confirm, data: bytes, *, partner: str | None, chars
 
 def confirmation_of(ack: Ack, data: bytes, *, partner: str | None = None, endpoint: str = "") -> Confirmation:
     """Return an application acknowledgement as the engine takes it."""
+    reply = Reply(ack.code, data)
     return Confirmation(
         reference=reference(ack),
-        reply=evidence(ack.code, data),
+        reply=reply,
         partner=partner,
         endpoint=endpoint,
-        refusal=refusal(ack, data),
+        refusal=refusal(ack, reply),
     )
 
 
