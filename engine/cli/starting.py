@@ -11,6 +11,7 @@ from engine.cli.hl7.tree import Branch
 from engine.codecs.hl7v2.names import component_name, component_type, field_name, field_type
 
 _LEAF: Final = re.compile(r"\w{3}(?:\[\d+\])?-(\d+)(?:\[(\d+)\])?(?:\.(\d+))?(?:\.(\d+))?")
+_SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _WORD: Final = re.compile(r"[A-Za-z0-9]+")
 _TYPES: Final = {"TS": "ts", "DTM": "ts", "DT": "ts", "TM": "time", "NM": "num", "SI": "int"}
 _ONCE: Final = frozenset({"MSH", "EVN", "PID", "PD1", "PV1", "PV2", "SCH", "MRG"})
@@ -63,7 +64,11 @@ class Seen:
     top: Group = field(default_factory=Group)
 
     def add(self, kind: str, structure: str, version: str, branches: Sequence[Branch]) -> None:
-        """Take one message in; `kind` is `ADT^A01`, `structure` what MSH-9.3 says."""
+        """Take one message in, but for lines that are no segments.
+
+        `kind` is `ADT^A01`, `structure` what MSH-9.3 says.
+        """
+        branches = [each for each in branches if _SEGMENT.fullmatch(each.name)]
         if kind not in self.messages:
             self.messages.append(kind)
         self.structure = self.structure or structure
@@ -190,9 +195,9 @@ def _of_field(event: str, place: str, part: Part, kind: str, margin: str, versio
     whole = set(part.parts) == {1} and not part.parts[1].parts
     fresh = ", fresh: true" if place == "MSH-10" else ""
     if whole:
-        listed = "[]" if part.repeated else ""
+        written = f'"{event}[]"' if part.repeated else event
         simple = kind if kind in _TYPES else component_type(kind, 1, version)
-        yield f"{margin}- {{event: {event}{listed}, v2: {place}{_typed(simple)}{fresh}}}"
+        yield f"{margin}- {{event: {written}, v2: {place}{_typed(simple)}{fresh}}}"
         return
     yield f"{margin}- event: {event}{'[]' if part.repeated else ''}"
     yield f"{margin}  v2: {place}"

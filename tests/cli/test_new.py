@@ -88,6 +88,14 @@ def test_a_message_that_is_made_begins_like_those_that_were_read(shell: Shell) -
     assert read["create"] == "MSH|^~\\&|||||||ORU^R01^ORU_R01|||2.5.1\rPID|\rZPA|\r"
 
 
+def test_a_list_of_values_is_quoted_where_yaml_would_break(shell: Shell) -> None:
+    assert '{event: "zpa.field3[]", v2: ZPA-3}' in begun(shell, RESULT.replace("interne", "interne|a~b"))
+
+
+def test_lines_that_are_no_segments_are_left_out(shell: Shell) -> None:
+    assert "//" not in begun(shell, RESULT + "// a comment\r")
+
+
 def test_the_event_is_named(shell: Shell) -> None:
     text = begun(shell, RESULT, "--event", "laboratory-result-available")
     assert yaml.safe_load(text)["events"] == "laboratory-result-available"
