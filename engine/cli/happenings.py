@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -129,9 +130,12 @@ class Screen:
 
 
 def _table(happenings: Happenings) -> Table:
-    table = Table(expand=False, pad_edge=False)
-    for name in ("message", "clinic", "event", "attempts", "state", "by which endpoint, or why"):
-        table.add_column(name, justify="right" if name == "attempts" else "left", overflow="fold")
+    table = Table(box=SIMPLE_HEAD, expand=False, pad_edge=False)
+    for name in ("message", "clinic", "event", "attempts", "state", "endpoint, or why"):
+        justify: Literal["left", "right"] = "right" if name == "attempts" else "left"
+        table.add_column(
+            name, justify=justify, overflow="fold", no_wrap=name in ("event", "attempts", "state")
+        )
     for each in happenings:
         colour = _COLOURS.get(each.state, "")
         table.add_row(
