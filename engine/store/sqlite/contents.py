@@ -105,6 +105,11 @@ def of_bytes(role: str, data: bytes) -> Content:
     if len(data) > INLINE_LIMIT:
         body = Body.of(data)
         return _content(role, 0, "", body, body.sha256)
+    return inline(role, data)
+
+
+def inline(role: str, data: bytes) -> Content:
+    """Return bytes as content that stands in its row whatever their size: who gives them bounds them."""
     return _new(Content, (role, 0, "", hashlib.sha256(data).digest(), data, False, None, None, None))
 
 

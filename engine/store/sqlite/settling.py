@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.audit.vocabulary import Action
 from engine.errors import Conflict, NotFound
-from engine.model import INLINE_LIMIT, Delivery, Hop, Result, State, trace_of
+from engine.model import Delivery, Hop, Result, State, trace_of
 from engine.store.protocol import AttemptRow, LaneEffect, Settled, Settlement
 from engine.store.sqlite import lanes
 from engine.store.sqlite.accepting import Brought, add_deliveries, add_keys
@@ -69,12 +69,7 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
         sequence,
         before.revision,
     )
-    if state is State.DELIVERED and tx.puts_off:
-        tx.settled.append(row)
-    else:
-        tx.cursor.execute(_SETTLE, row)
-        if not tx.connection.changes():
-            raise Conflict(f"delivery {sequence} is no longer at revision {before.revision}")
+    _write(tx, row, state)
     tx.moved(before.route, (before.endpoint, before.state), (endpoint, state))
     if settlement.attempt is not None:
         add_attempt(tx, sequence, before, settlement.attempt)
@@ -95,6 +90,17 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
     if settlement.spawn or settlement.keys or contents:
         spawned = _spawn(tx, rows, settlement, before, contents)
     return Settled(before.revision + 1, following, spawned, heads)
+
+
+def _write(tx: Transaction, row: tuple[object, ...], state: State) -> None:
+    """Change the row of a delivery, those that were delivered together with others of the group."""
+    if state is State.DELIVERED and tx.puts_off:
+        tx.settled.append(row)
+        return
+    tx.cursor.execute(_SETTLE, row)
+    if not tx.connection.changes():
+        *_, sequence, revision = row
+        raise Conflict(f"delivery {sequence} is no longer at revision {revision}")
 
 
 def _unchanged(tx: Transaction, settlement: Settlement) -> Standing:
@@ -124,7 +130,7 @@ def add_attempt(tx: Transaction, delivery: int, before: Standing, attempt: Attem
     if attempt.evidence:
         tx.body += 1
         evidence = tx.body
-        answer = of_bytes(EVIDENCE, attempt.evidence[:INLINE_LIMIT])
+        answer = inline(EVIDENCE, attempt.evidence)
         tx.evidence += rows_of(
             cursor, names, [answer], first=evidence, message=before.message, bucket=before.bucket
         )
