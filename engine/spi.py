@@ -105,7 +105,7 @@ class Scope:
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     new_id: Callable[[], str] | None = None
     carried: tuple[Carried, ...] = ()
-    stored: Callable[[Asked], Mapping[str, Any] | None] | None = None
+    stored: Callable[[Asked], dict[str, Any] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Carried:
     mapper: str
     version: str
     source: str
-    complement: Mapping[str, Any] | None
+    complement: dict[str, Any] | None
     loss: Callable[[], Mapping[str, Any]]
 
 
@@ -177,7 +177,7 @@ class Decoded(Protocol):
     def data(self) -> dict[str, Any]: ...
 
     @property
-    def complement(self) -> Mapping[str, Any]: ...
+    def complement(self) -> dict[str, Any]: ...
 
     @property
     def report(self) -> Losses: ...
@@ -210,14 +210,14 @@ class TwoWay(Protocol):
         self,
         side: str,
         data: dict[str, Any],
-        complement: Mapping[str, Any] | None = None,
+        complement: dict[str, Any] | None = None,
         *,
         zone: str = "UTC",
         new_id: Callable[[], str] | None = None,
     ) -> Any:
         """Write an event's data, into what the complement holds where there is one; Rejected names the path."""
 
-    def event_type(self, data: Mapping[str, Any]) -> str:
+    def event_type(self, data: Any) -> str:
         """Return the type of the event (`appointment-booked`), "" where the catalogue has none for it."""
 
 

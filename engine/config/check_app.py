@@ -126,6 +126,9 @@ def _check_endpoint(
         findings.reference((*at, "use", index), name, app.profiles, "profile")
     check_exposure.check_way_out(findings, at, endpoint, today)
     _check_connection(loaded, findings, at, endpoint)
+    if endpoint.complement == "send" and endpoint.phi != "full":
+        told = "a complement holds all of a message, and `phi` of this endpoint forbids that"
+        findings.error((*at, "complement"), told, "say `phi: full`, or leave it out")
     if endpoint.type in _MAIL and endpoint.phi == "full":
         findings.error(
             (*at, "phi"), "mail never carries full personal health information", "write none or minimal"

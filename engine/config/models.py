@@ -379,6 +379,10 @@ class EndpointConfig(Labelled):
     phi: Literal["none", "minimal", "full"] = "none"
     """How much personal health information it may receive."""
 
+    complement: Literal["none", "send"] = "none"
+    """Whether a FHIR Bundle that a mapper made also holds what the mapper could not carry of the message, as a Binary
+    with its Provenance. Needs `phi: full`."""
+
     env: Name | None = None
     """The environment it belongs to: an engine of another environment refuses to start with it."""
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
+from engine.config.compose import compose_file
+from engine.config.gather import printed
+from engine.config.nodes import Node
 from engine.config.shipped import find_mapper
 from engine.errors import ConfigurationError, Problem
 from engine.spi import TwoWay
@@ -13,9 +17,23 @@ from engine.spi import TwoWay
 _KEPT = 256
 """Compiled mappers that are remembered: what all the projects of a test run have."""
 _TWO_WAY = re.compile(rb"^(rules|extends)[ \t]*:", re.MULTILINE)
-_EXTENDS = re.compile(rb"^extends[ \t]*:[ \t]*[\"']?([\w.-]+)", re.MULTILINE)
-_Content = tuple[tuple[str, bytes], ...]
-_compiled: OrderedDict[_Content, TwoWay | tuple[Problem, ...]] = OrderedDict()
+_State = tuple[int, int]
+"""When a file was written last, in ns, and its size in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A mapper, or what is wrong with it, and the files that it was made of by the names that led to them."""
+
+    files: dict[str, tuple[Path | None, _State | None]]
+    result: TwoWay | tuple[Problem, ...]
+
+    def holds(self, root: Path) -> bool:
+        """Tell whether the same names still lead to the same files, and nobody wrote to them."""
+        return all(_state_of(find_mapper(root, name)) == state for name, state in self.files.items())
+
+
+_compiled: OrderedDict[tuple[Path, str], _Compiled] = OrderedDict()
 
 
 def is_two_way(path: Path) -> bool:
@@ -29,43 +47,50 @@ def is_two_way(path: Path) -> bool:
 def two_way(root: Path, name: str) -> TwoWay | None:
     """Return the two-way mapper of that name, None where there is none or it is one-way.
 
+    `root` is the project's folder, whose own mappers come first.
+
     Raises:
-        ConfigurationError: its file, or one that it extends, does not compile; holding all that is wrong.
+        ConfigurationError: its file, or one that it extends or includes, does not compile; holding all that is wrong.
     """
-    path = find_mapper(root, name)
-    if path is None or not is_two_way(path):
-        return None
-    content = _content(root, name)
-    found = _compiled.get(content)
-    if found is None:
-        try:
-            found = compile_file(root, path)
-        except ConfigurationError as error:
-            found = error.problems
-        _compiled[content] = found
+    found = _compiled.get((root, name))
+    if found is None or not found.holds(root):
+        path = find_mapper(root, name)
+        if path is None or not is_two_way(path):
+            return None
+        found = _compiled[root, name] = _compile(root, name, path)
         if len(_compiled) > _KEPT:
             _compiled.popitem(last=False)
-    if isinstance(found, tuple):
-        raise ConfigurationError(found)
-    return found
+    if isinstance(found.result, tuple):
+        raise ConfigurationError(found.result)
+    return found.result
 
 
-def compile_file(root: Path, path: Path) -> TwoWay:
-    """Compile the mapper in a file; `root` is the folder of the project whose mappers it may extend.
+def _compile(root: Path, name: str, path: Path) -> _Compiled:
+    from engine.codecs.fhir.definitions import element  # heavy, and many projects map nothing two ways
+    from engine.codecs.hl7v2.rebuilding import REBUILDING
+    from engine.mapping.loading import compile_mapper
 
-    Raises:
-        ConfigurationError: holding all that is wrong.
-    """
-    raise ConfigurationError([Problem(str(path), 1, 1, "rules cannot be compiled yet")])
+    files = {name: _state_of(path)}
+    problems: list[Problem] = []
+
+    def find(other: str) -> Node | None:
+        found = find_mapper(root, other)
+        files[other] = _state_of(found)
+        return None if found is None else compose_file(found, printed(found), problems)
+
+    try:
+        tree = compose_file(path, printed(path), problems)
+        made = compile_mapper(tree, v2=REBUILDING, r4=element, find=find, file=printed(path))
+    except ConfigurationError as error:
+        return _Compiled(files, tuple(dict.fromkeys((*problems, *error.problems))))
+    return _Compiled(files, tuple(problems) if problems else made)
 
 
-def _content(root: Path, name: str) -> _Content:
-    """Return the files that a mapper is made of, by their name."""
-    files: dict[str, bytes] = {}
-    while name not in files and (path := find_mapper(root, name)) is not None:
-        files[name] = path.read_bytes()
-        base = _EXTENDS.search(files[name])
-        if base is None:
-            break
-        name = base[1].decode()
-    return tuple(files.items())
+def _state_of(path: Path | None) -> tuple[Path | None, _State | None]:
+    if path is None:
+        return None, None
+    try:
+        found = path.stat()
+    except OSError:
+        return path, None
+    return path, (found.st_mtime_ns, found.st_size)

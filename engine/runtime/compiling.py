@@ -101,6 +101,12 @@ class _RouteCompiler:
         self._config = route.config
         self._codec = codec
         self._number = 0
+        self._whole = frozenset(
+            f"{name}.{short}"
+            for name, partner in supplies.loaded.partners.items()
+            for short, endpoint in partner.endpoints.items()
+            if endpoint.complement == "send" and endpoint.phi == "full"
+        )
 
     def program(self) -> Program:
         config = self._config
@@ -235,6 +241,7 @@ class _RouteCompiler:
             kinds=self._config.accept.events if supersede and supersede.kind == "keep_first" else (),
             recalling=_recalling(recall, self._config.accept.events),
             remembers=bool(destination.remember),
+            whole=self._whole,
         )
 
     def _subscribers(self, at: Location, entry: ToSubscribers, trace: Trace) -> Subscribers:

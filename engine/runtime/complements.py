@@ -75,7 +75,7 @@ class Stored:
     known: Known
     wanted: set[str]
 
-    def __call__(self, asked: Asked) -> Mapping[str, Any] | None:
+    def __call__(self, asked: Asked) -> dict[str, Any] | None:
         key = _key_of(asked)
         found = self.known.get(key)
         if found is None:

@@ -8,6 +8,7 @@ into a chain that leads there.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +22,18 @@ from engine.model import Hop, State
 from engine.runtime.enclosure import Enclosure, Value
 from engine.runtime.flow import Flowed, branch, run
 from engine.runtime.paper import RAW, Paper
-from engine.spi import Scope, Step
+from engine.spi import Document, Scope, Step
 from engine.steps.contract import Compiled
+from engine.steps.travelling import with_complements
+from engine.steps.two_way import CODECS
 from engine.store.protocol import NewDelivery
 
 _DIGITS = 18
 """Decimal digits of a version: what the store's integers hold."""
+
+
+WHOLE = "+complement"
+"""Ends the role of content that holds what its mapper could not carry."""
 
 
 class Exposure(IntEnum):
@@ -80,7 +87,7 @@ class Outlet:
 
     `after_ms` is the time after which the next endpoint takes over. `kinds` are the event types whose rendering a
     newer version may have to go out as (`supersede: {kind: keep_first}`), `recalling` those that recall, None where
-    only a message can tell.
+    only a message can tell. `whole` are the endpoints that get a mapper's complement, too.
     """
 
     name: str
@@ -96,6 +103,7 @@ class Outlet:
     kinds: tuple[str, ...] = ()
     recalling: frozenset[str] | None = frozenset()
     remembers: bool = False
+    whole: frozenset[str] = frozenset()
 
     def wants(self, scope: Scope) -> bool:
         """Say whether this destination is served."""
@@ -201,6 +209,10 @@ class Outlet:
             return way.enclosure.write(way.role, flowed, part, paper, mapped=way.mapped)
         if way.untouched and not kinds and paper.raw_goes_on:
             return RAW
+        if self.whole and way.endpoint(flowed[1]) in self.whole:
+            whole = _whole(flowed)
+            if whole is not None:
+                return paper.write(f"{way.role}{WHOLE}", whole, part, mapped=way.mapped, made=way.made)
         if not way.kindless:
             for kind in kinds:
                 paper.postponed.append(partial(self._render_as, kind, way, trail, part, paper))
@@ -258,6 +270,19 @@ class Outlet:
         """Return when the row must be looked at: time moves it on from the route's first choice only."""
         after = now_ms + self.after_ms if self.after_ms is not None and falls_back else None
         return min((moment for moment in (expire_ms, after) if moment is not None), default=None)
+
+
+def _whole(flowed: Flowed) -> Document | None:
+    """Return a FHIR document with the complement of what it was made from, None where there is nothing to add."""
+    document, scope = flowed
+    if document.codec != CODECS["fhir"]:
+        return None
+    made = with_complements(document.root, scope.carried, scope.meta.get("event") or {})
+    if made is document.root:
+        return None
+    whole = copy.copy(document)
+    whole.root = made
+    return whole
 
 
 def _at(came: Sequence[Flowed], place: int) -> Flowed | None:

@@ -43,9 +43,10 @@ class MapConfig(StepConfig):
     strict: bool = False
     """Refuse a message with a leaf that the mapper neither maps nor names under `drop:`."""
 
-    complement: Literal["keep", "none"] = "keep"
+    complement: Literal["keep", "none", "brought"] = "keep"
     """Keep what the event cannot carry with the message, and write it back where an answer returns; `none` keeps
-    nothing and writes anew."""
+    nothing and writes anew. `brought` is `keep`, and what a FHIR Bundle brings of it itself counts before what is
+    stored: for senders who are trusted with any message."""
 
     found_by: dict[str, ExpressionText] = Field(default_factory=dict, max_length=1)
     """Business key of the earlier message whose complement is written back, and the expression that gives its value
@@ -78,7 +79,8 @@ def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap
         source,
         target,
         workshop.house,
-        keeps=config.complement == "keep",
+        keeps=config.complement != "none",
+        believes=config.complement == "brought",
         strict=config.strict,
         verify=config.verify,
         found=found,

@@ -9,14 +9,15 @@ Source: CloudEvents 1.0.2 3.1; FHIR R4 2.27.3 (Meta.source).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from engine.errors import NotFound, Rejected
 from engine.model import Fault
-from engine.spi import Asked, Carried, Decoded, Document, Scope, TwoWay
+from engine.spi import Asked, Carried, Decoded, Document, Losses, Scope, TwoWay
 from engine.steps.contract import Compiled, House
+from engine.steps.travelling import without_complements
 
 Side = Literal["v2", "event", "fhir"]
 Verify = Literal["always", "sample", "off"]
@@ -52,6 +53,7 @@ class TwoWayMap:
     target: str
     house: House
     keeps: bool = True
+    believes: bool = False
     strict: bool = False
     verify: Verify = "off"
     found: Found | None = None
@@ -73,24 +75,35 @@ class TwoWayMap:
         root, cause = document.root, ""
         if self.source == "fhir":
             root, cause = without_source(root)
+            root, brought = without_complements(root)
+            if self.believes:
+                self._bring(brought, scope)
         zone = self.house.zone(scope)
         decoded = self.mapper.get(self.source, root, zone=zone)
-        if self.strict:
-            _refuse_unlisted(decoded)
+        report = decoded.report if self.strict else None
+        if report is not None:
+            _refuse_unlisted(report)
         if self.verify == "always" or (self.verify == "sample" and is_sampled(str(scope.meta.get("id", "")))):
             self._verify(decoded, root, zone)
-        self._carry(decoded, scope)
+        self._carry(decoded, report, scope)
         return decoded.data, self._envelope(decoded.data, scope, cause)
 
-    def _carry(self, decoded: Decoded, scope: Scope) -> None:
+    def _carry(self, decoded: Decoded, report: Losses | None, scope: Scope) -> None:
+        def loss() -> Mapping[str, Any]:
+            return {**self._heading(), **(report or decoded.report).as_json()}
+
         complement = decoded.complement if self.keeps else None
-        carried = Carried(
-            self.mapper.name, self.mapper.version, self.source, complement, lambda: self._loss(decoded)
-        )
+        carried = Carried(self.mapper.name, self.mapper.version, self.source, complement, loss)
         scope.carried = (*scope.carried, carried)
 
-    def _loss(self, decoded: Decoded) -> Mapping[str, Any]:
-        return {**self._heading(), **decoded.report.as_json()}
+    def _bring(self, brought: Sequence[dict[str, Any]], scope: Scope) -> None:
+        """Take what a document brought of this mapper's other side as if a step before had left it."""
+        for complement in brought:
+            if (complement.get("mapper"), complement.get("side")) == (self.mapper.name, self.target):
+                told = {**self._heading(), "remark": "the complement came with the document"}
+                version = str(complement.get("version", ""))
+                found = Carried(self.mapper.name, version, self.target, complement, _saying(told))
+                scope.carried = (*scope.carried, found)
 
     def _heading(self) -> dict[str, Any]:
         return {
@@ -132,18 +145,18 @@ class TwoWayMap:
             self.target, data, complement, zone=self.house.zone(scope), new_id=scope.new_id
         )
         if remark:
-            heading = {**self._heading(), "remark": remark}
-            told = Carried(self.mapper.name, self.mapper.version, "event", None, lambda: heading)
+            loss = _saying({**self._heading(), "remark": remark})
+            told = Carried(self.mapper.name, self.mapper.version, "event", None, loss)
             scope.carried = (*scope.carried, told)
         if self.target == "fhir":
             made = with_source(made, envelope)
         return self.house.document(self.target, made)
 
-    def _complement(self, envelope: Mapping[str, Any], scope: Scope) -> tuple[Mapping[str, Any] | None, str]:
+    def _complement(self, envelope: Mapping[str, Any], scope: Scope) -> tuple[dict[str, Any] | None, str]:
         """Return what an earlier message left of this side, and what there is to say where it left nothing."""
         for carried in reversed(scope.carried):
             if (carried.mapper, carried.source) == (self.mapper.name, self.target) and carried.complement:
-                return carried.complement, ""
+                return self._usable(carried.complement)
         if scope.stored is None:
             return None, ""
         name, value = self._sought(envelope, scope)
@@ -154,6 +167,9 @@ class TwoWayMap:
             return None, ""
         if not complement:
             return None, "created: the complement is kept no more"
+        return self._usable(complement)
+
+    def _usable(self, complement: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
         if complement.get("version") != self.mapper.version:
             return None, "created: the complement is of another version of the mapper"
         return complement, ""
@@ -217,8 +233,12 @@ def without_source(root: Any) -> tuple[Any, str]:
     return ({**other, "meta": rest} if rest else other), told.rpartition("#")[2]
 
 
-def _refuse_unlisted(decoded: Decoded) -> None:
-    unlisted = decoded.report.opaque
+def _saying(told: Mapping[str, Any]) -> Callable[[], Mapping[str, Any]]:
+    return lambda: told
+
+
+def _refuse_unlisted(report: Losses) -> None:
+    unlisted = report.opaque
     if not unlisted:
         return
     told = "this route is strict, and the mapper carries nothing from here"

@@ -11,9 +11,10 @@ import pytest
 from engine.codecs import codec
 from engine.codecs.json import JsonDocument
 from engine.errors import NotFound, Rejected
-from engine.spi import Asked, Codec, Document, Scope, TwoWay
+from engine.spi import Asked, Carried, Codec, Document, Scope, TwoWay
 from engine.steps.contract import Workshop
 from engine.steps.map_ import STEP, MapConfig
+from engine.steps.travelling import with_complements
 from engine.steps.two_way import SAMPLE, TwoWayMap, is_sampled, with_source, without_source
 
 
@@ -28,7 +29,7 @@ class Report:
 @dataclass(frozen=True)
 class Read:
     data: dict[str, Any]
-    complement: Mapping[str, Any]
+    complement: dict[str, Any]
     report: Report
 
 
@@ -53,7 +54,7 @@ class Names:
         self,
         side: str,
         data: dict[str, Any],
-        complement: Mapping[str, Any] | None = None,
+        complement: dict[str, Any] | None = None,
         *,
         zone: str = "UTC",
         new_id: Callable[[], str] | None = None,
@@ -61,7 +62,7 @@ class Names:
         rest = complement["rest"] if complement else {"resourceType": "Basic"}
         return {**rest, "name": data["name"] + "!" if self.spoils else data["name"]}
 
-    def event_type(self, data: Mapping[str, Any]) -> str:
+    def event_type(self, data: Any) -> str:
         return "" if data["name"] == "nobody" else "name-told"
 
 
@@ -232,7 +233,7 @@ def test_what_an_earlier_message_left_is_found_by_the_event() -> None:
     asked: list[Asked] = []
     kept = {"mapper": "names", "version": "1", "rest": {"kept": "yes"}}
 
-    def stored(question: Asked) -> Mapping[str, Any]:
+    def stored(question: Asked) -> dict[str, Any]:
         asked.append(question)
         return kept
 
@@ -261,7 +262,7 @@ def test_a_route_may_say_by_which_key_it_is_found() -> None:
     ("kept", "remark"),
     [({}, "kept no more"), ({"version": "0", "rest": {}}, "another version")],
 )
-def test_a_complement_that_cannot_serve_is_told(kept: Mapping[str, Any], remark: str) -> None:
+def test_a_complement_that_cannot_serve_is_told(kept: dict[str, Any], remark: str) -> None:
     one = replace(scope(), stored=lambda question: kept)
     [made] = built(at="json", to="v2")(EVENT, one)
     assert made.root == {"resourceType": "Basic", "name": "Ada"}
@@ -297,6 +298,36 @@ def test_what_somebody_else_wrote_there_stays(meta: Mapping[str, Any]) -> None:
 def test_a_document_that_says_its_source_keeps_it() -> None:
     root = {"resourceType": "Basic", "meta": {"source": "urn:x"}}
     assert with_source(root, {"id": "E7", "source": "/p"}) == root
+
+
+# --------------------------------------------------------------------------- a complement that a document brings
+
+
+def brought(version: str = "1") -> dict[str, Any]:
+    left = {"mapper": "names", "version": version, "side": "v2", "rest": {"kept": "yes"}}
+    root = {"resourceType": "Bundle", "name": "Ada", "entry": [{"fullUrl": "urn:x"}]}
+    whole = with_complements(root, [Carried("names", version, "v2", left, dict)], {"id": "E7"})
+    assert isinstance(whole, dict)
+    return whole
+
+
+def test_what_a_document_brings_is_believed_where_the_route_says_so() -> None:
+    one = scope()
+    [made] = built(to="v2", complement="brought")(JsonDocument(brought(), None, "fhir"), one)
+    assert made.root == {"kept": "yes", "name": "Ada"}
+    assert "came with the document" in one.carried[0].loss()["remark"]
+
+
+def test_what_a_document_brings_is_not_believed_otherwise() -> None:
+    [made] = built(to="v2")(JsonDocument(brought(), None, "fhir"), scope())
+    assert made.root == {"resourceType": "Basic", "name": "Ada"}
+
+
+def test_what_another_version_left_is_of_no_use() -> None:
+    one = scope()
+    [made] = built(to="v2", complement="brought")(JsonDocument(brought("0"), None, "fhir"), one)
+    assert made.root == {"resourceType": "Basic", "name": "Ada"}
+    assert "another version" in one.carried[-1].loss()["remark"]
 
 
 # --------------------------------------------------------------------------- what is refused at load
