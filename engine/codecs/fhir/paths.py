@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -62,7 +63,7 @@ def compile_path(text: str) -> FhirPath:
     start = _TYPE.match(text)
     if start is None:
         below = compile_json(text)
-        _check_names(text, below.steps)
+        _check_names(text, 0, below.steps)
         return FhirPath(text, "", below, below.get)
     kind = start[0]
     if kind not in resource_types():
@@ -88,8 +89,8 @@ def _getter(kind: str, inner: Getter) -> Getter:
     return get
 
 
-def _check_names(text: str, steps: tuple[PathStep, ...]) -> None:
-    position = 0
+def _check_names(text: str, position: int, steps: Sequence[PathStep]) -> None:
+    """Refuse names that R4 has nowhere, where it is not known what they stand in."""
     for step in steps:
         if isinstance(step, Key):
             position = max(position, text.find(step.name, position))
@@ -105,12 +106,16 @@ def _check_names(text: str, steps: tuple[PathStep, ...]) -> None:
             position += len(step.name)
 
 
-def _check(text: str, position: int, kind: str, steps: tuple[PathStep, ...]) -> None:
-    """Refuse what R4 does not have; behind a resource of any type (`Bundle.entry[0].resource`) nothing is known."""
+def _check(text: str, position: int, kind: str, steps: Sequence[PathStep]) -> None:
+    """Refuse what R4 does not have; in a resource of any type, unless a selector names it, only what it has nowhere."""
     at = element(kind)
     whole = False  # a list stands there of which no item was named
-    for step in steps:
-        if at is None or (at.content == "Resource" and not whole and isinstance(step, Key)):
+    chosen = ""  # the type of resource that a selector asked for
+    for number, step in enumerate(steps):
+        if at is not None and at.content == "Resource" and chosen and not whole:
+            at, chosen = element(chosen), ""
+        if at is None or (at.content == "Resource" and not whole):
+            _check_names(text, position, steps[number:])
             return
         if isinstance(step, Key):
             if whole:
@@ -123,10 +128,24 @@ def _check(text: str, position: int, kind: str, steps: tuple[PathStep, ...]) -> 
             continue
         if not whole:
             raise ExpressionError("this does not repeat", offset=position, help="leave the brackets out")
+        chosen = _chosen(text, position, step) if isinstance(step, Where) else ""
         if isinstance(step, Where) and at.content != "Resource":
             _check_conditions(text, position, at, step)
         position = text.find("]", position) + 1
         whole = False
+
+
+def _chosen(text: str, position: int, where: Where) -> str:
+    """Return the type that `[.resource.resourceType == "Patient"]` asks for, "" where none is named."""
+    for condition in where.conditions:
+        if condition.steps[-1].name == "resourceType" and condition.equal:
+            kind = str(condition.literal)
+            if kind not in resource_types():
+                raise ExpressionError(
+                    f"R4 has no resource {kind}", offset=text.find(kind, position), length=len(kind)
+                )
+            return kind
+    return ""
 
 
 def _check_conditions(text: str, position: int, at: Element, where: Where) -> None:

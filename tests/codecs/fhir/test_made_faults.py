@@ -47,6 +47,13 @@ def test_every_fault_that_is_made_is_refused_where_it_is() -> None:
     assert min(counted.values()) >= 80
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_way_to_spoil_any_resource_is_refused(kind: str) -> None:
+    made = [one for seed in range(3) for one in faults(resource(kind, Random(f"{kind} {seed}")))]
+    assert [(one.how, one.path) for one in made if not is_found(one)] == []
+
+
 def test_every_way_to_spoil_a_patient_is_refused() -> None:
     made = [one for seed in range(4) for one in faults(resource("Patient", Random(seed)))]
     assert len(made) > 200

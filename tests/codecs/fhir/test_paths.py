@@ -97,6 +97,10 @@ def test_a_path_of_another_type_writes_nothing() -> None:
         ('Observation.category[.coding.code == "vital-signs"].text', 22, "coding repeats"),
         ("Patient._name", 8, "no _name in Patient"),
         ("Patient.name[0", 12, "never closed"),
+        ("Bundle.entry[0].resource.nmae", 25, "no element nmae"),
+        ('Bundle.entry[.resource.resourceType == "Patiant"].resource.id', 40, "no resource Patiant"),
+        ('Bundle.entry[.resource.resourceType == "Slot"].resource.name', 56, "no name in Slot"),
+        ('Patient.contained[resourceType == "Organization"].family', 50, "no family in Organization"),
         ("msg.Patient.id", 0, "no element msg"),
         ("name[0].familly", 8, "no element familly"),
         ("subject._referense", 8, "no element _referense"),
@@ -106,6 +110,14 @@ def test_what_r4_does_not_have_is_refused_where_it_stands(path: str, offset: int
     with pytest.raises(ExpressionError, match=message) as caught:
         CODEC.path(path)
     assert caught.value.offset == offset
+
+
+def test_a_contained_resource_is_found_by_its_type() -> None:
+    root = patient() | {"contained": [{"resourceType": "Organization", "id": "o", "name": "Clinic"}]}
+    assert CODEC.path('Patient.contained[resourceType == "Organization"].name').get(root) == "Clinic"
+    assert CODEC.path("Patient.contained[0].name").get(root) == "Clinic"
+    within = CODEC.path('Bundle.entry[.resource.resourceType == "Patient"].resource.contained[0].name')
+    assert within.get({"resourceType": "Bundle", "entry": [{"resource": root}]}) == "Clinic"
 
 
 def test_siblings_of_primitive_values_have_paths() -> None:
