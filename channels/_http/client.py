@@ -13,11 +13,11 @@ import httptools
 from channels._tcp.exchange import OneInFlight
 from engine.errors import Transient
 
-EVIDENCE_BYTES = 65_536
-"""How much of an answer's body is kept."""
-
 _BODY_MAX = 2**20
-"""Bytes of an answer's body that are read at all; beyond, the connection is cut and the status counts."""
+"""Bytes of an answer's body that are read and kept; beyond, the connection is cut and the status counts."""
+
+_TOGETHER_MAX = 65_536
+"""Bytes of a request's body that are copied to leave in one write with its head."""
 
 _HEAD_MAX = 65_536
 _IDLE_SECONDS = (
@@ -28,7 +28,7 @@ _IDLE_MAX = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a partner answered; header names in lower case, the body up to `EVIDENCE_BYTES`."""
+    """What a partner answered; header names in lower case, the body up to 1 MiB."""
 
     status: int
     headers: Mapping[str, str]
@@ -59,7 +59,7 @@ class ClientConnection(OneInFlight[Response]):
         """
         transport = self._begin(seconds)
         self._clear()
-        if len(body) > EVIDENCE_BYTES:
+        if len(body) > _TOGETHER_MAX:
             transport.write(head)
             transport.write(body)
         else:
@@ -114,7 +114,7 @@ class ClientConnection(OneInFlight[Response]):
 
     def on_body(self, chunk: bytes) -> None:
         self._read += len(chunk)
-        room = EVIDENCE_BYTES - len(self._body)
+        room = _BODY_MAX - len(self._body)
         if room > 0:
             self._body += chunk[:room]
         if self._read > _BODY_MAX:

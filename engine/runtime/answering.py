@@ -16,7 +16,7 @@ import anyio
 from engine.clock import Clock
 from engine.errors import Transient
 from engine.model import Result, State
-from engine.runtime.outcome import MAX_EVIDENCE
+from engine.runtime.outcome import MAX_ANSWER, MAX_EVIDENCE
 from engine.runtime.sending import Concluded
 from engine.spi import Step
 from engine.store.protocol import Archive, AttemptRow, Query
@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def whole(self) -> bool:
-        return len(self.evidence) < MAX_EVIDENCE
+        return len(self.evidence) < (MAX_ANSWER if self.taken else MAX_EVIDENCE)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,10 @@ from engine.errors import Deferred, PasserelleError, Permanent, Rejected, Transi
 from engine.model import Reply, Result
 
 MAX_EVIDENCE = 64 * 1024
-"""Bytes of a partner's answer that are kept with the attempt."""
+"""Bytes of a partner's refusal that are kept with the attempt."""
+
+MAX_ANSWER = 1024 * 1024
+"""Bytes of a positive answer that are kept with the attempt: a sender may wait for it, now or when it comes again."""
 
 MAX_REMARK = 500
 """Characters of an error's text that are kept with the attempt."""
@@ -36,7 +39,7 @@ class Outcome:
 
 def from_reply(reply: Reply) -> Outcome:
     """Read a positive answer."""
-    return Outcome(Result.DELIVERED, reply.code, awaiting=reply.awaiting, evidence=reply.body[:MAX_EVIDENCE])
+    return Outcome(Result.DELIVERED, reply.code, awaiting=reply.awaiting, evidence=reply.body[:MAX_ANSWER])
 
 
 def from_error(error: Exception) -> Outcome:

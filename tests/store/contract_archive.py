@@ -143,6 +143,13 @@ class ArchiveContract:
         assert evidence is not None and evidence.data == b"thanks"
         assert result.revision == 1
 
+    async def test_a_large_answer_is_kept_whole(self, store: Store) -> None:
+        (delivery,) = (await store.accept(acceptance(duty()))).ready
+        said = bytes(range(256)) * 4096
+        attempt = AttemptRow(EMR, 1, NOW, 30, Result.DELIVERED, "AA", "", said)
+        await store.settle(settled(delivery, attempt=attempt))
+        assert [each.evidence for each in await store.attempts(delivery.sequence)] == [said]
+
     # ------------------------------------------------------------- counts (G2)
 
     async def test_the_tally_is_conserved_and_agrees_with_the_rows(self, store: Store) -> None:

@@ -16,6 +16,7 @@ from engine.store.sqlite.contents import (
     MEMORY,
     Content,
     headers_in,
+    inline,
     of_bytes,
     of_keys,
     rows_of,

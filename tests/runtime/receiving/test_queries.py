@@ -72,8 +72,8 @@ async def asking(folder: Path, peer: Peer, route: str = PDQ) -> AsyncIterator[tu
 async def ask(address: str, message: bytes = QUERY) -> bytes:
     """Send one message and return the one frame that is answered."""
     host, _, port = address.rpartition(":")
-    with anyio.fail_after(10):
-        reader, writer = await asyncio.open_connection(host, int(port))
+    with anyio.fail_after(30):
+        reader, writer = await asyncio.open_connection(host, int(port), limit=2**21)
         try:
             writer.write(framed(message))
             return await read_frame(reader)
@@ -108,6 +108,21 @@ async def test_a_copy_of_a_query_is_answered_again_and_asked_once(tmp_path: Path
     async with asking(tmp_path, index) as (_, address):
         assert [await ask(address), await ask(address)] == [ANSWER, ANSWER]
         assert asked == [QUERY]
+
+
+async def test_a_large_answer_is_given_whole_and_given_again(tmp_path: Path) -> None:
+    large = ANSWER + b"".join(b"PID|%d||%09d^^^HSJ^MR\r" % (each, each) for each in range(10_000))
+    asked: list[bytes] = []
+
+    async def index(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await read_frame(reader))
+        writer.write(framed(large))
+        await reader.read()
+        writer.close()
+
+    async with asking(tmp_path, index) as (_, address):
+        assert [await ask(address), await ask(address)] == [large, large]
+        assert (len(large) > 256 * 1024, asked) == (True, [QUERY])
 
 
 @pytest.mark.parametrize("code", ["AE", "AR"])

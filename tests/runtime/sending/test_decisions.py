@@ -84,7 +84,7 @@ def test_an_unnamed_exception_leaves_its_type_and_nothing_of_its_text() -> None:
 def test_evidence_and_remarks_are_bounded() -> None:
     read = outcome.from_error(Rejected("x" * 10_000, reply=Reply("400", b"y" * 1_000_000)))
     assert (len(read.remark), len(read.evidence)) == (outcome.MAX_REMARK, outcome.MAX_EVIDENCE)
-    assert len(outcome.from_reply(Reply("200", b"y" * 1_000_000)).evidence) == outcome.MAX_EVIDENCE
+    assert len(outcome.from_reply(Reply("200", b"y" * 2_000_000)).evidence) == outcome.MAX_ANSWER
 
 
 # ----------------------------------------------------------------- the table
