@@ -151,7 +151,7 @@ def mapper_text(name: str, event: str, seen: Seen) -> str:
         "v2:",
         f"  messages: [{', '.join(seen.messages)}]",
         f"  order: [{', '.join(seen.order)}]",
-        f'  create: "MSH|^~\\\\&|||||||{header}|||{seen.version}{create}\\r"',
+        f'  create: "MSH|^~\\\\&|||||||{header}|||{seen.version}||||||UNICODE UTF-8{create}\\r"',
         f"events: {event}",
         "rules:",
         *_of_group(seen.top, "", seen.version),

@@ -24,6 +24,8 @@ FRENCH: Mapping[str, str] = {
     "Inboxes": "Boîtes de réception",
     "Content": "Contenu",
     "Doors": "Portes",
+    "Coverage": "Couverture",
+    "Most often left": "Le plus souvent laissées",
     # columns
     "route": "route",
     "in": "entrées",
@@ -100,6 +102,14 @@ FRENCH: Mapping[str, str] = {
     "written at": "écrit à",
     "endpoints": "points de terminaison",
     "content": "contenu",
+    "leaves": "valeurs",
+    "by the event": "dans l'événement",
+    "of those by FHIR": "dont par FHIR",
+    "complement": "complément",
+    "dropped": "abandonnées",
+    "byte-exact": "à l'octet près",
+    "path": "chemin",
+    "name": "nom",
     "expires": "expire",
     # sentences
     "running since {since}, ready": "en service depuis {since}, prêt",
@@ -195,6 +205,8 @@ FRENCH: Mapping[str, str] = {
     "{count} leaves: {mapped} mapped, {complement} in the complement, {dropped} dropped": (
         "{count} valeurs : {mapped} mappées, {complement} dans le complément, {dropped} abandonnées"
     ),
+    "{goldens} golden, {events} events": "{goldens} de référence, {events} événements",
+    "{count} passed over: the mapper does not take them": "{count} laissés de côté : le mappage ne les prend pas",
     "listening on {address}": "à l'écoute sur {address}",
 }  # fmt: skip
 """English, as the verbs say it, to French."""

@@ -85,7 +85,7 @@ def test_a_message_that_is_made_begins_like_those_that_were_read(shell: Shell) -
     read = yaml.safe_load(begun(shell))["v2"]
     assert read["messages"] == ["ORU^R01"]
     assert read["order"] == ["MSH", "PID", "NTE", "ORC", "OBR", "OBX", "ZPA"]
-    assert read["create"] == "MSH|^~\\&|||||||ORU^R01^ORU_R01|||2.5.1\rPID|\rZPA|\r"
+    assert read["create"] == "MSH|^~\\&|||||||ORU^R01^ORU_R01|||2.5.1||||||UNICODE UTF-8\rPID|\rZPA|\r"
 
 
 def test_a_list_of_values_is_quoted_where_yaml_would_break(shell: Shell) -> None:

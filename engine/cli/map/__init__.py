@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from engine.cli.map.check import check
+from engine.cli.map.coverage import coverage
 from engine.cli.map.run import run
 
 
@@ -12,4 +14,5 @@ def map_() -> None:
     """Run a mapper on a file, check mappers, and measure what they carry; no engine is needed."""
 
 
-map_.add_command(run)
+for command in (run, check, coverage):
+    map_.add_command(command)

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from engine.cli.desk import Desk
 from engine.errors import NotFound
 
 if TYPE_CHECKING:
-    from engine.spi import TwoWay
+    from engine.mapping.two_way import TwoWayMapper
 
 
-def named(desk: Desk, name: str) -> TwoWay:
+def named(desk: Desk, name: str) -> TwoWayMapper:
     """Return a two-way mapper by its name, or by its file where the name ends in .yaml.
 
     Raises:
         NotFound: there is none of that name, or it is one-way.
         ConfigurationError: its file does not compile; holding all that is wrong, with file, line and column.
     """
-    from engine.config.two_way import compile_file, two_way
+    from engine.config.two_way import two_way
 
     root = desk.where.config.parent
-    path = Path(name)
-    if path.suffix == ".yaml":
-        if not path.is_file():
-            raise NotFound(f"there is no file {path}")
-        return compile_file(root, path)
+    if name.endswith(".yaml"):
+        root, name = _project_of(Path(name))
     found = two_way(root, name)
     if found is None:
         raise NotFound(_missing(root, name))
-    return found
+    return cast("TwoWayMapper", found)
 
 
 def every(desk: Desk) -> list[str]:
@@ -41,6 +38,16 @@ def every(desk: Desk) -> list[str]:
     root = desk.where.config.parent
     files = ((name, find_mapper(root, name)) for name in mapper_names(root))
     return [name for name, path in files if path is not None and is_two_way(path)]
+
+
+def _project_of(path: Path) -> tuple[Path, str]:
+    """Return the folder of the project whose `mappings/` a file lies in, and the mapper's name."""
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}")
+    folder = next((each for each in path.parents if each.name == "mappings"), None)
+    if folder is None:
+        raise NotFound(f"{path} lies below no folder mappings/: what it includes would not be found")
+    return folder.parent, path.stem
 
 
 def _missing(root: Path, name: str) -> str:
