@@ -1,0 +1,149 @@
+"""Compiles a mapper's file: every fault is told at once, with file, line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.mapping.checking import check_definition
+from engine.mapping.drafting import Find, Paper, read_paper
+from engine.mapping.faults import Faults, key_mark
+from engine.mapping.paths import SEGMENT, BadPath, event_path
+from engine.mapping.reading import RuleReader
+from engine.mapping.rules import Definition, Leaf, Path, Scope
+from engine.mapping.slots import R4, read_slots
+from engine.mapping.tables import read_tables
+from engine.mapping.two_way import Side, TwoWayMapper
+from engine.mapping.v2_reporting import V2Format
+from engine.mapping.v2_side import V2Codec
+
+
+def is_two_way(tree: Any) -> bool:
+    """Say whether a mapper's file is of this kind: it has rules, or extends one that has."""
+    return isinstance(tree, Mapping) and ("rules" in tree or "extends" in tree)
+
+
+def compile_mapper(
+    tree: Any, *, v2: V2Codec, r4: R4 | None = None, find: Find = lambda name: None, file: str = "mapper"
+) -> TwoWayMapper:
+    """Compile the tree of a mapper's file, whose nodes know where they stand.
+
+    `v2` takes messages apart, `r4` says what FHIR R4 has (None: FHIR paths are not checked), `find` gives the tree
+    of a mapper that is extended or of a file that is included.
+
+    Raises:
+        ConfigurationError: with every problem that was found.
+    """
+    faults = Faults(file)
+    definition = read_definition(tree, faults, find=find, r4=r4)
+    faults.raise_any()
+    formats: dict[str, Side] = {}
+    if "v2" in definition.sides:
+        formats["v2"] = V2Format(definition, v2)
+    _check_creation(definition, formats, tree, faults)
+    faults.raise_any()
+    return TwoWayMapper(
+        definition.name, definition.version, definition.messages, definition.sides, definition, formats
+    )
+
+
+def read_definition(tree: Any, faults: Faults, *, find: Find, r4: R4 | None) -> Definition:
+    """Read a mapper's tree; what is wrong goes to `faults`."""
+    paper = read_paper(tree, faults, find)
+    tables = read_tables(paper.tables, faults)
+    slots, bundle, seed = read_slots(paper.fhir, faults)
+    names = [*slots, "Bundle"] if bundle != "none" else list(slots)
+    reader = RuleReader(paper, tables, names, faults)
+    scope = reader.read()
+    definition = Definition(paper.name, paper.version, scope, tables, slots=slots, bundle=bundle, seed=seed)
+    definition.sides = frozenset({"event", *reader.sides})
+    for key in ("mapper", "version"):
+        if not getattr(paper, {"mapper": "name"}.get(key, key)):
+            faults.add(tree, f"{key}: is missing")
+    _head(paper, definition, scope, faults)
+    check_definition(definition, faults, r4)
+    return definition
+
+
+def _head(paper: Paper, definition: Definition, scope: Scope, faults: Faults) -> None:
+    v2 = paper.v2
+    for key in v2.keys() - {"messages", "order", "create"}:
+        faults.add(v2[key], f'unknown key "{key}"', help="v2: has messages, order and create")
+    messages = v2.get("messages", ())
+    definition.messages = tuple(map(str, [messages] if isinstance(messages, str) else messages))
+    definition.order = tuple(map(str, v2.get("order", ())))
+    for name in v2.get("order", ()):
+        if not SEGMENT.fullmatch(name):
+            faults.add(name, "no name of a segment: three capital letters or digits")
+    definition.create = str(v2.get("create", "MSH|^~\\&|\r"))
+    _events(paper.events, definition, faults)
+    definition.drop = tuple(
+        (str(one.get("path")), str(one.get("reason"))) for one in paper.drop if _dropped(one, faults)
+    )
+
+
+def _dropped(node: Any, faults: Faults) -> bool:
+    if isinstance(node, Mapping) and set(node) == {"path", "reason"}:
+        return True
+    faults.add(node, "what is dropped is {path: ZPV-3, reason: why}")
+    return False
+
+
+def _events(node: Any, definition: Definition, faults: Faults) -> None:
+    if node is None:
+        return
+    if isinstance(node, str):
+        definition.event_else = str(node)
+        return
+    if (
+        not isinstance(node, Mapping)
+        or not {"by", "types"} <= set(node)
+        or set(node) - {"by", "types", "else"}
+    ):
+        faults.add(node, "events: is a type, or {by: event path, types: {code: type}, else: type}")
+        return
+    try:
+        definition.event_by = event_path(str(node["by"]).replace("[0]", ""))[0]
+    except BadPath as error:
+        faults.add(node["by"], str(error), at=(error.offset, error.length))
+    definition.event_types = {str(code): str(kind) for code, kind in dict(node["types"]).items()}
+    definition.event_else = str(node.get("else", ""))
+    leaf = _leaf_at(definition.scope, definition.event_by)
+    if leaf is None:
+        faults.add(node["by"], f"there is no leaf {node['by']}")
+    elif leaf.table is not None:
+        for code in definition.event_types:
+            if code not in leaf.table.rows:
+                faults.add(key_mark(node["types"], code), f"table {leaf.table.name} has no {code}")
+
+
+def _leaf_at(scope: Scope, path: Path) -> Leaf | None:
+    """Return the leaf of a path that may go through lists, of which it means the first item."""
+    for leaf in scope.leaves:
+        if leaf.path == path:
+            return leaf
+    for many in scope.lists:
+        if path[: len(many.path)] == many.path:
+            return _leaf_at(many.scope, path[len(many.path) :])
+    return None
+
+
+def _check_creation(definition: Definition, formats: Mapping[str, Side], tree: Any, faults: Faults) -> None:
+    """A message that is made must say nothing of its own where a rule reads."""
+    v2 = formats.get("v2")
+    if not isinstance(v2, V2Format):
+        return
+    node = tree.get("v2", {}) if isinstance(tree, Mapping) else {}
+    at = node.get("create", node) if isinstance(node, Mapping) else node
+    try:
+        made = v2.put({}, None, "UTC", None)
+        data, _ = v2.get(made, "UTC")
+    except Exception as error:  # noqa: BLE001  # whatever the codec says of the text is the author's to mend
+        faults.add(at, f"create: is no message: {error}")
+        return
+    if data:
+        faults.add(
+            at,
+            f"create: holds values where rules read: {', '.join(sorted(data))}",
+            help="leave the leaf empty there",
+        )

@@ -1,0 +1,158 @@
+"""Generates the functions of the v2 side: one pair per kind of group, one pair per kind of repetition.
+
+`g3(group, x, w)` reads segments into the event object `x` and leaves holes; `p3(group, x, w)` writes them.
+`t4(cells, at, w)` reads the repetition `cells[at]` and returns its item, `A` where it holds none;
+`r4(cells, at, x, w)` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.mapping import v2_cells
+from engine.mapping.leaves import MISS, NULL, V2Leaf, v2_leaf_type
+from engine.mapping.rules import Leaf, Many, Scope
+from engine.mapping.v2_emitting_shared import (
+    V2Emitting,
+    asked_paths,
+    by_segment,
+    conditions,
+    fields_of,
+    is_late,
+    mask_of,
+    where_of,
+)
+from engine.mapping.v2_giving import Box, V2Giving
+from engine.mapping.v2_keys import holder
+from engine.mapping.v2_structure import Context, contexts_of
+from engine.mapping.v2_taking import V2Taking
+from engine.mapping.writing_code import Code
+
+
+@dataclass(frozen=True, slots=True)
+class V2Program:
+    """The generated functions of one mapper and the contexts that they work on."""
+
+    root: Context
+    take: Callable[[Any, dict[str, Any], v2_cells.Wire], None]
+    give: Callable[[Any, dict[str, Any], v2_cells.Wire], None]
+    source: str
+
+
+_CALLED: Final[tuple[Callable[..., Any], ...]] = (
+    v2_cells.take, v2_cells.take_deep, v2_cells.take_sub, v2_cells.take_first, v2_cells.take_object,
+    v2_cells.take_number, v2_cells.give, v2_cells.give_sub, v2_cells.give_first, v2_cells.give_object,
+    v2_cells.put_subs, v2_cells.put_field, v2_cells.put_repetitions, v2_cells.put_groups, v2_cells.new_group,
+    v2_cells.sweep,
+)  # fmt: skip
+"""What the generated functions call by name."""
+
+
+def v2_program(name: str, scope: Scope, order: Sequence[str]) -> V2Program:
+    """Generate and compile the v2 side of a mapper."""
+    contexts = contexts_of(scope, order)
+    code = Code(A=v2_cells.ABSENT, E=v2_cells.NOTHING, NULL=NULL, MISS=MISS, Box=Box, holder=holder)
+    for function in _CALLED:
+        code.names[function.__name__] = function
+    emitter = _V2Emitter(code)
+    for context in reversed(contexts):
+        emitter.context(context)
+    find = code.compiled(name)
+    return V2Program(contexts[0], find("g0"), find("p0"), code.source())
+
+
+class _V2Emitter:
+    def __init__(self, code: Code) -> None:
+        self._code = code
+        self._kinds: dict[tuple[Any, str], V2Leaf] = {}
+
+    def kinds(self, leaf: Leaf) -> V2Leaf:
+        """Return the functions of a leaf, the same for leaves of one type: fewer names in the generated source."""
+        default = leaf.default["v2"].text if "v2" in leaf.default else ""
+        key = (id(leaf.table) if leaf.table is not None else leaf.kind, default)
+        if key not in self._kinds:
+            self._kinds[key] = v2_leaf_type(leaf, default)
+        return self._kinds[key]
+
+    def context(self, context: Context) -> None:
+        """Generate the functions of a group."""
+        repetitions = {
+            id(many): self._repetition(many) for many in context.scope.lists if many.place is not None
+        }
+        code = self._code
+        with code.block(f"def g{context.number}(group, x, w):"):
+            code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
+            code.line("simple = w.simple")
+            self._body(context, repetitions, V2Taking(code, (0, 1, 3), self.kinds))
+        code.line(f"h{context.number} = holder(g{context.number})")
+        with code.block(f"def p{context.number}(group, x, w):"):
+            code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
+            self._body(context, repetitions, V2Giving(code, (0, 1, 3), self.kinds))
+
+    def _body(self, context: Context, repetitions: dict[int, str], side: V2Emitting) -> None:
+        scope = context.scope
+        asked = asked_paths(scope)
+        alternates = [leaf for leaf in scope.leaves if is_late(leaf)]
+        groups = [many for many in scope.lists if many.anchors]
+        for leaf in scope.leaves:
+            if leaf.v2:
+                side.uses(leaf, () if is_late(leaf) else where_of(leaf.v2[0], leaf.when))
+        for many in scope.lists:
+            if many.place is not None or many.anchors:
+                side.uses(many, where_of(many.place, many.when) if many.place is not None else ())
+        side.open(())
+        self._alternates([leaf for leaf in alternates if leaf.path in asked], side)
+        for segment, fields in by_segment(fields_of(scope), scope).items():
+            side.segment(segment, fields, repetitions)
+        self._alternates([leaf for leaf in alternates if leaf.path not in asked], side)
+        for many in groups:
+            with side.guard(many):
+                side.late(many, context)
+        side.close(())
+
+    def _alternates(self, leaves: Sequence[Leaf], side: V2Emitting) -> None:
+        for leaf in leaves:
+            if not leaf.together:
+                with side.guard(leaf):
+                    side.alternates(leaf)
+        for places in dict.fromkeys(leaf.together for leaf in leaves if leaf.together):
+            side.together([leaf for leaf in leaves if leaf.together == places])
+
+    def _repetition(self, many: Many) -> str:
+        """Generate the pair for one kind of repetition and return its number."""
+        code = self._code
+        number = code.fresh("")
+        with code.block(f"def t{number}(cells, at, w):"):
+            code.line("C, S, H, simple = w.component, w.subcomponent, w.hole, w.simple")
+            code.line("x = {}")
+            self._parts(many.scope, V2Taking(code, (0, 2), self.kinds))
+            code.line("return x.get('', A)" if many.plain else "return x or A")
+        with code.block(f"def r{number}(cells, at, x, w):"):
+            code.line("C, S, H = w.component, w.subcomponent, w.hole")
+            if many.plain:
+                code.line("x = {'': x}")
+            self._parts(many.scope, V2Giving(code, (0, 2), self.kinds))
+        return number
+
+    def _parts(self, scope: Scope, side: V2Emitting) -> None:
+        plain = [leaf for leaf in scope.leaves if leaf.v2 and not is_late(leaf)]
+        late = [leaf for leaf in scope.leaves if is_late(leaf)]
+        for leaf in plain:
+            side.uses(leaf, ("c", leaf.when))
+        for leaf in late:
+            side.uses(leaf, ())
+        side.open(())
+        blocks = [
+            (when, mask_of([leaf for leaf in plain if leaf.when == when])) for when in conditions(plain)
+        ]
+        if any(when is not None for when, _ in blocks):
+            side.sweep(blocks, "cells", "at")
+        for when, _ in blocks:
+            with side.under(when):
+                side.components([leaf for leaf in plain if leaf.when == when], ("c", when), "cells", "at")
+        for leaf in late:
+            with side.guard(leaf):
+                side.cells(leaf)
+        side.close(())
