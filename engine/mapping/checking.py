@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.mapping.faults import Faults
-from engine.mapping.rules import Definition, Leaf, Many, Path, Scope, V2Place, When
+from engine.mapping.rules import PRESENT_CODE, Definition, Leaf, Many, Path, Scope, V2Place, When
 from engine.mapping.slots import R4
 from engine.mapping.tables import check_columns
 
@@ -58,8 +58,8 @@ def _conditions(scope: Scope, faults: Faults) -> None:
                 faults.add(
                     _at(one, "when"), f"when: {'.'.join(path)} has conditions itself: name them here, too"
                 )
-            elif asked.table is not None and not asked.table.open and values - {None, *asked.table.rows}:
-                unknown = ", ".join(sorted(map(str, values - {None, *asked.table.rows})))
+            elif asked.table is not None and not asked.table.open and values - {None, PRESENT_CODE, *asked.table.rows}:
+                unknown = ", ".join(sorted(map(str, values - {None, PRESENT_CODE, *asked.table.rows})))
                 faults.add(_at(one, "when"), f"when: table {asked.table.name} has no {unknown}")
 
 

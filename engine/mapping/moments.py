@@ -107,7 +107,7 @@ def _is_clock(hour: str | None, minute: str | None, second: str | None, offset: 
 
 def to_v2(value: str) -> str | None:
     """Return how HL7 v2 writes an ISO text, None where the text is none of an event's."""
-    if len(value) == 19:
+    if len(value) == 19 and value[16] == ":" and value[13] == ":":
         raw = value[:4] + value[5:7] + value[8:10] + value[11:13] + value[14:16] + value[17:]
     else:
         day, _, clock = value.partition("T")

@@ -88,8 +88,13 @@ class RuleReader:
         if inner is None:
             return
         self._constants(rule, inner, scope)
+        bare = replace(
+            inner,
+            fhir=inner.fhir if "fhir" in rule.keys else None,
+            json=inner.json if "json" in rule.keys else None,
+        )
         for one in below:
-            self._rule(one, inner, scope)
+            self._rule(one, bare if one.shaped and "shape" in rule.keys else inner, scope)
 
     def _inside(self, rule: Draft, around: Around) -> Around | None:
         """Return what surrounds the rules below an object."""
@@ -116,11 +121,7 @@ class RuleReader:
     def _place(self, rule: Draft, key: str, outer: FhirPath | None) -> FhirPath | None:
         node = rule.keys.get(key)
         if node is None:
-            return (
-                outer
-                if outer == () and key == "json"
-                else (outer if not rule.shaped and outer == () else None)
-            )
+            return outer
         if str(node) == "none":
             return None
         return self._fhir(node, outer, rule, key)

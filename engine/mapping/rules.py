@@ -66,7 +66,19 @@ class When:
     def excludes(self, other: When | None) -> bool:
         """Say whether both can never hold at once."""
         known = dict(other.tests) if other is not None else {}
-        return any(path in known and not values & known[path] for path, values in self.tests)
+        return any(path in known and _apart(values, known[path]) for path, values in self.tests)
+
+
+PRESENT_CODE: Final = "present"
+"""As a code of a condition: the leaf has some value."""
+
+
+def _apart(one: frozenset[str | None], other: frozenset[str | None]) -> bool:
+    if PRESENT_CODE in one:
+        return other == {None}
+    if PRESENT_CODE in other:
+        return one == {None}
+    return not one & other
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from engine.mapping.leaves import V2Leaf
-from engine.mapping.rules import Leaf, Many, Path, Scope, V2Place, When
+from engine.mapping.rules import PRESENT_CODE, Leaf, Many, Path, Scope, V2Place, When
 from engine.mapping.v2_structure import Context
 from engine.mapping.writing_code import Code
 
@@ -174,8 +174,9 @@ class V2Emitting:
 
     def test(self, when: When) -> str:
         """Return the expression of a condition."""
-        tests = (
-            f"{self.objects.of(path)}.get({path[-1]!r}) in {self.code.constant(values)}"
-            for path, values in when.tests
-        )
+        tests = []
+        for path, values in when.tests:
+            value = f"{self.objects.of(path)}.get({path[-1]!r})"
+            some = PRESENT_CODE in values
+            tests.append(f"{value} is not None" if some else f"{value} in {self.code.constant(values)}")
         return " and ".join(tests)
