@@ -13,7 +13,7 @@ from engine.codecs import codec, codec_names
 from engine.config import formats
 from engine.config.doors import known_events
 from engine.config.loaded import Loaded, LoadedRoute
-from engine.config.mapped import Said, codec_past
+from engine.config.mapped import codec_past
 from engine.config.mappers import Mappers
 from engine.config.nodes import Location, MapNode, Node, find, locate
 from engine.config.route import EndpointText
@@ -21,11 +21,10 @@ from engine.config.shipped import find_schema
 from engine.config.suggest import did_you_mean, hint
 from engine.config.text import Mark
 from engine.config.uses import Use
-from engine.errors import ExpressionError, NotFound, Problem
+from engine.errors import ExpressionError, Problem
 from engine.expressions import Expression, Template, compile_expression, compile_template
 from engine.mapping.one_way import compile_one_way
 from engine.spi import Document
-from engine.steps.two_way import sides_of
 from engine.steps.validate import STRUCTURES
 
 NAMES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
@@ -147,8 +146,12 @@ class _Texts:
         elif (use.text, name) not in self._checked:
             self._checked.add((use.text, name))
             self._check_mapper(use.text, name)
-        if self._mappers.two_way(use.text) is not None:
-            self._check_sides(use, tree, name)
+        if (mapper := self._mappers.two_way(use.text)) is not None:
+            from engine.config.check_mapping import (
+                check_mapping,  # heavy, and many projects map nothing two ways
+            )
+
+            check_mapping(use, tree, name, mapper, self._problems)
 
     def _check_mapper(self, mapper: str, name: str) -> None:
         found = self._mappers.two_way(mapper)
@@ -164,18 +167,6 @@ class _Texts:
         if made.name != mapper:
             told = f'this file is the mapper "{mapper}"'
             self._problems.append(locate(tree, ("mapper",)).problem(told, help=f"write `mapper: {mapper}`"))
-
-    def _check_sides(self, use: Use, tree: Node, name: str) -> None:
-        """Check that a two-way mapper reads what the document is here, and writes what is wanted."""
-        mapper = self._mappers.two_way(use.text)
-        assert mapper is not None, "only asked of a two-way mapper"
-        at = use.location[: use.location.index("map") + 1]
-        node = find(tree, at)
-        said = Said.written(node) if node is not None else Said(use.text)
-        try:
-            sides_of(mapper, name, said.source, said.target)
-        except NotFound as error:
-            self._problems.append(locate(tree, at).problem(str(error)))
 
     def _schema(self, use: Use, tree: Node) -> None:
         if use.text in self._schemas or use.text == STRUCTURES:
