@@ -78,6 +78,7 @@ class MllpInbound(Inbound):
             elsewhere=config.application_ack or "",
         )
         self._senders = frozenset((each.application, each.facility) for each in config.sender)
+        self._processing = frozenset(config.processing)
         self._sequences = Sequences(context.state) if config.sequence else None
         # What the listener says of its messages; kept beside each of them, so only what was said.
         said = {"charset": config.charset, "zone": config.zone}
@@ -199,7 +200,7 @@ class MllpInbound(Inbound):
         except MalformedMessage:
             header = unknown_header()  # the intake refuses it for the same reason, and keeps the bytes
         caller = self._callers[connection]
-        faults = () if frame.fault else self._faults(header, data)
+        faults = self._faults(header, frame)
         try:
             # before the routes are asked: a listener may be there for acknowledgements only
             if not frame.fault and not faults and await self._confirmed(header, data, caller):
@@ -249,7 +250,8 @@ class MllpInbound(Inbound):
 
     def _refusal(self, header: Header, frame: Frame, connection: Connection) -> bytes | None:
         """Return the answer to a message of which too little is here to hand it in, None where it is handed in."""
-        short = frame.fault or connection.admitted(len(frame.content))
+        given_up = "" if frame.fault == TOO_LARGE else frame.fault
+        short = given_up or connection.admitted(len(frame.content))
         if not short:
             return None
         fault = _FAULTS[short]
@@ -259,14 +261,21 @@ class MllpInbound(Inbound):
         self._log("refused", fault.text, address=connection.address, partner=self.config.partner)
         return self._framed(self._acks.answer(header, "AR", (fault,), kept=False), durable=True)
 
-    def _faults(self, header: Header, data: bytes) -> tuple[Fault, ...]:
-        """Return what the listener holds against a message before anybody reads it."""
-        if holds_several(data):
+    def _faults(self, header: Header, frame: Frame) -> tuple[Fault, ...]:
+        """Return what the listener holds against a message before anybody reads it.
+
+        Of one that is too large only its head is here: enough to tell whose it was, once it is refused and kept.
+        """
+        if frame.fault:
+            return (_FAULTS[TOO_LARGE],) if frame.fault == TOO_LARGE else ()
+        if holds_several(frame.content):
             return (Fault("MSH[2]", "two messages in one frame: send each in a frame of its own", "100"),)
         if len(header.fields[9]) > CONTROL_ID_MAX:
             return (Fault("MSH-10", f"the message's id is longer than {CONTROL_ID_MAX} characters", "102"),)
         if self._senders and not self._expects(header):
             return (Fault("MSH-3", "this sending application and facility do not send here", "207"),)
+        if self._processing and header.processing not in self._processing:
+            return (Fault("MSH-11", "messages with this processing id are not taken here", "202"),)
         return ()
 
     def _expects(self, header: Header) -> bool:

@@ -27,7 +27,8 @@ class MllpLimits(ListenerLimits):
     """What an MLLP listener takes at once."""
 
     body: Size = 16 * 2**20
-    """Largest message in bytes, as they arrive; a larger one is answered AR and dropped."""
+    """Largest message in bytes, as they arrive; a larger one is answered AR, and its first 16 KiB are kept with
+    the refusal."""
 
 
 class SendingSystem(StrictModel):
@@ -83,6 +84,10 @@ class MllpListener(ListenerConfig):
 
     sender: Annotated[tuple[SendingSystem, ...], *Many] = ()
     """Systems that may send here; a message that names another in MSH-3 and MSH-4 is answered AR."""
+
+    processing: Annotated[tuple[Literal["P", "T", "D"], ...], *Many] = ()
+    """MSH-11 of the messages that are taken: `P` alone keeps training (T) and debugging (D) out, which are answered AR
+    with 202, as is a message without MSH-11. Any where it is not given."""
 
     acks: Literal["auto", "original", "enhanced"] = "auto"
     """Which acknowledgements are sent. `auto`: MSH-15 and MSH-16 of each message decide, and both empty mean the

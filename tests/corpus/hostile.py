@@ -21,6 +21,7 @@ routes: [routes/*.yaml]
 listen:
   all: {{mllp: 127.0.0.1:0, partner: hsj}}
   large: {{mllp: 127.0.0.1:0, partner: hsj, limits: {{body: 32MiB}}}}
+  production: {{mllp: 127.0.0.1:0, partner: hsj, processing: [P]}}
   silent: {{mllp: 127.0.0.1:0, partner: hsj}}
   told: {{mllp: 127.0.0.1:0, partner: hsj, charset: windows-1252}}
   night: {{mllp: 127.0.0.1:0, partner: hsj}}
@@ -42,6 +43,7 @@ to:
 ROUTES = {
     "all": "route: all\nfrom: all\n" + CHANGED,
     "large": "route: large\nfrom: large\nto: [ris.same]\n",
+    "production": "route: production\nfrom: production\nto: [ris.same]\n",
     "silent": "route: silent\nfrom: silent\nto: [ris.same, ris.utf8]\n",
     "told": "route: told\nfrom: told\nto: [ris.same, ris.utf8]\n",
     "night": "route: night\nfrom: night\nsteps: [{split: {batch: true}}]\nto: [ris.same]\n",

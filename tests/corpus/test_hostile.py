@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.model import Disposition
 from engine.store.protocol import Query
 from tests.corpus.campaign import START
 from tests.corpus.hostile import HEAD, hospital, msa
@@ -100,6 +101,19 @@ async def test_20_megabytes_are_refused_by_default(tmp_path: Path) -> None:
         answer = await here.ask(LARGE)
         assert msa(answer) == b"MSA|AR|H1|the message is larger than this listener takes"
         assert b"\rERR|||102^Data type error^HL70357|E|" in answer
+        assert await here.left() == (b"", b"")
+        (refused,) = await here.engine.store.messages(Query(dispositions=(Disposition.REFUSED,)))
+        kept = await here.engine.store.body(refused.sequence, "raw")
+        assert (refused.control_id, refused.partner) == ("H1", "hsj")
+        assert kept is not None and kept.read() == LARGE[: 16 * 1024]
+
+
+async def test_training_is_refused_by_a_door_of_production(tmp_path: Path) -> None:
+    async with hospital(tmp_path) as here:
+        sent = (HEAD + PID % b"Fictive").replace(b"|P|2.5.1", b"|T|2.5.1")
+        answer = await here.ask(sent, door="production")
+        assert msa(answer) == b"MSA|AR|H1|messages with this processing id are not taken here"
+        assert b"\rERR||MSH^1^11^1|202^Unsupported processing id^HL70357|E|" in answer
         assert await here.left() == (b"", b"")
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from channels.mllp.framing import HEAD_BYTES
 from channels.mllp.listener import MllpLimits, MllpListenerTimeouts, SendingSystem
 from channels.mllp.settings import FrameConfig
 from engine.errors import BudgetExceeded, CommitUnknown, Unmatched
@@ -166,7 +167,7 @@ async def test_a_message_above_the_limit_is_refused_and_the_connection_stays_up(
         answer = plain(await connection.ask(message(body="OBX|1|ED|x||" + "y" * 100_000 + "\r")))
         assert "MSA|AR|MSG00001|the message is larger than this listener takes\r" in answer
         assert "ERR|||102^Data type error^HL70357|E" in answer
-        assert not door.intake.messages
+        assert [kept.body.size for kept in door.intake.messages] == [HEAD_BYTES]
         assert msa(await connection.ask(message("B"))) == "MSA|AA|B"
 
 
@@ -183,7 +184,7 @@ async def test_the_default_limit_refuses_20_megabytes() -> None:
     large = message(body="OBX|1|ED|x||" + "y" * 20_000_000 + "\r")
     async with listening() as door, wire(door.address) as connection:
         assert msa(await connection.ask(large)).startswith("MSA|AR|MSG00001|")
-        assert not door.intake.messages
+        assert [kept.body.size for kept in door.intake.messages] == [HEAD_BYTES]
         await door.intake.until_idle()
 
 
@@ -246,6 +247,25 @@ async def test_a_sender_that_was_not_agreed_on_is_refused() -> None:
 async def test_a_sender_that_was_agreed_on_is_served(sender: SendingSystem) -> None:
     async with listening(sender=(sender,)) as door, wire(door.address) as connection:
         assert msa(await connection.ask(message())) == "MSA|AA|MSG00001"
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"), [("P", True), ("T", False), ("D", False), ("", False), ("T^A", False)]
+)
+async def test_training_stays_out_of_production(said: str, taken: bool) -> None:
+    intake = RecordingIntake(Disposition.ACCEPTED if taken else Disposition.REFUSED)
+    async with listening(intake, processing="P") as door, wire(door.address) as connection:
+        answer = await connection.ask(message().replace(b"|P|2.5.1", f"|{said}|2.5.1".encode()))
+        assert (msa(answer) == "MSA|AA|MSG00001") is taken
+        faults = [[(fault.path, fault.code) for fault in kept.faults] for kept in door.intake.messages]
+        assert faults == [[] if taken else [("MSH-11", "202")]]
+        assert door.events("refused_202") == (not taken)
+
+
+async def test_what_is_said_of_processing_is_p_t_or_d() -> None:
+    async with listening(processing=("P", "T")) as door, wire(door.address) as connection:
+        answer = await connection.ask(message().replace(b"|P|2.5.1", b"|T|2.5.1"))
+        assert msa(answer) == "MSA|AA|MSG00001"
 
 
 async def test_commit_blocks_come_before_the_acknowledgement() -> None:
