@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from channels._hl7.heading import heading
 from engine.codecs.hl7v2.acknowledging import condition
-from engine.codecs.hl7v2.header import Header, header
+from engine.codecs.hl7v2.header import Header
 from engine.errors import MalformedMessage
 from engine.model import Disposition, Fault, Verdict
 
@@ -29,9 +30,9 @@ class Sender:
 
 
 def sender_of(data: bytes, *, charset: str, zone: str) -> Sender:
-    """Return what MSH says: MSH-10, and `application` and `facility` (MSH-3.1, MSH-4.1) for `Message.meta`."""
+    """Return what MSH says, of a batch FHS or BHS: its id, and `application` and `facility` for `Message.meta`."""
     try:
-        found = header(data, charset)
+        found = heading(data, charset)
     except MalformedMessage:
         return Sender(None, "", {"charset": charset, "zone": zone})
     read = found.marks.read

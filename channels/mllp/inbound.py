@@ -13,8 +13,9 @@ from types import MappingProxyType
 import anyio
 from anyio.abc import TaskStatus
 
-from channels._hl7 import BUSY, ER7
+from channels._hl7 import BUSY, CONTROL_ID_MAX, ER7
 from channels._hl7.confirming import confirmed, is_acknowledgement
+from channels._hl7.heading import heading, holds_several
 from channels._tcp.server import ConnectionServer, Served, listen
 from channels._tcp.watching import watch
 from channels.mllp.acknowledging import AckExchange, Acknowledger, from_stored
@@ -22,7 +23,6 @@ from channels.mllp.caller import Caller, caller_of
 from channels.mllp.calling import Calling
 from channels.mllp.connection import Connection
 from channels.mllp.framing import COMMITTED, NOT_COMMITTED, TOO_LARGE, Frame
-from channels.mllp.heading import CONTROL_ID_MAX, heading, holds_several
 from channels.mllp.listener import MllpListener
 from channels.mllp.proxy import read_source
 from channels.mllp.sequence import Sequences

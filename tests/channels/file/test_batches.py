@@ -22,7 +22,7 @@ THREE = b"MSH|^~\\&|ADT|CHUL|RIS|LABO|20260114||ADT^A03||P|2.5\rEVN|A03\r"
 
 
 def batch(*messages: bytes, count: int) -> bytes:
-    return b"FHS|^~\\&|ADT\rBHS|^~\\&|ADT\r" + b"".join(messages) + b"BTS|%d\rFTS|1\r" % count
+    return b"FHS|^~\\&|LABO|CHUL\rBHS|^~\\&|ADT\r" + b"".join(messages) + b"BTS|%d\rFTS|1\r" % count
 
 
 async def served(folder: Path, intake: RecordingIntake, content: bytes, **keys: str) -> Path:
@@ -105,7 +105,9 @@ async def test_a_store_that_fails_in_the_middle_leaves_the_file_to_come_again(tm
 async def test_a_file_can_be_one_message_whatever_it_holds(tmp_path: Path) -> None:
     intake = RecordingIntake()
     await served(tmp_path, intake, batch(ONE, TWO, count=2), batch="whole")
-    assert [message.body.read() for message in intake.messages] == [batch(ONE, TWO, count=2)]
+    (message,) = intake.messages
+    assert message.body.read() == batch(ONE, TWO, count=2)
+    assert (message.meta["application"], message.meta["facility"]) == ("LABO", "CHUL")  # FHS-3, FHS-4
 
 
 async def test_what_is_no_message_is_handed_in_as_it_is(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import time
 import pytest
 
 from channels._hl7.confirming import is_acknowledgement
+from channels._hl7.heading import heading, holds_several
 from channels.mllp.acknowledging import Acknowledger
 from channels.mllp.framing import HEAD_BYTES, TOO_LARGE, Frame, FrameReader, Framing
-from channels.mllp.heading import heading, holds_several
 from channels.mllp.link import quick_answer
 from engine.clock import SystemClock
 from engine.codecs.hl7v2.answers import read_ack

@@ -7,9 +7,6 @@ from typing import Final
 from engine.codecs.hl7v2.header import Header, header
 from engine.codecs.hl7v2.reading import first_line, header_delimiters
 
-CONTROL_ID_MAX: Final = 199
-"""Characters of MSH-10 at most (HL7 v2.7 2.14.9.10; 20 before)."""
-
 _BATCH: Final = (b"FHS", b"BHS")
 _BEFORE: Final = b"\r\n\x0b"
 _FIELDS: Final = 20
