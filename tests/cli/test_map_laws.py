@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli.map.inventing import events, smallest
+from engine.cli.map.inventing import events, smallest, within
 from engine.cli.map.trying import Trial, outcome
 from engine.config.two_way import two_way
 from engine.mapping.two_way import Decoded, TwoWayMapper
@@ -88,6 +88,12 @@ def test_a_good_mapper_keeps_its_laws(mapper: TwoWayMapper) -> None:
         trial.before = event
 
 
+def test_what_a_side_has_no_place_for_is_not_asked_of_it(mapper: TwoWayMapper) -> None:
+    mapper.definition.scope.leaves[2].v2 = ()
+    event = {"note": "x", "sex": "male", "contacts": [{"family": "y"}]}
+    assert within(mapper.definition, event, "v2") == {"sex": "male", "contacts": [{"family": "y"}]}
+
+
 # --------------------------------------------------------------------------- small ones
 
 
@@ -117,7 +123,7 @@ class Broken:
     ) -> None:
         self._mapper = mapper
         self._got, self._given = got, given
-        self.sides = mapper.sides
+        self.sides, self.definition = mapper.sides, mapper.definition
 
     def get(self, side: str, source: Any) -> Decoded:
         found = self._mapper.get(side, source)

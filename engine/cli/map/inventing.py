@@ -51,6 +51,11 @@ def smallest(event: Event, fails: Callable[[Event], bool]) -> Event:
     return event
 
 
+def within(definition: Definition, event: Event, side: str) -> Event:
+    """Return what of an event the rules of one side can say: others have no place there."""
+    return _within(definition.scope, event, side)
+
+
 # --------------------------------------------------------------------------- making
 
 
@@ -64,6 +69,25 @@ def _object(scope: Scope, random: Random) -> Event:
             found = _items(many, random) if many.many else _object(many.scope, random)
             if found:
                 _put(made, many.path, found)
+    return made
+
+
+def _within(scope: Scope, event: Event, side: str) -> Event:
+    made: Event = {}
+    for leaf in scope.leaves:
+        placed = leaf.v2 if side == "v2" else leaf.fhir
+        value = _at(event, leaf.path, _NOTHING)
+        if placed and value is not _NOTHING and _holds(leaf.when, event):
+            _put(made, leaf.path, value)
+    for many in scope.lists:
+        found = _at(event, many.path, _NOTHING)
+        if isinstance(found, list):
+            items = found if many.plain else [_within(many.scope, each, side) for each in found]
+            found = [each for each in items if each != {}]
+        elif isinstance(found, dict):
+            found = _within(many.scope, found, side)
+        if found is not _NOTHING and found not in ([], {}):
+            _put(made, many.path, found)
     return made
 
 
@@ -132,10 +156,16 @@ _MADE: Final[dict[str, Callable[[Random], Any]]] = {
 }
 
 
-def _at(event: Event, path: Path) -> Any:
+_NOTHING: Final = object()
+"""Where an event has no such key; null is a value."""
+
+
+def _at(event: Event, path: Path, otherwise: Any = None) -> Any:
     value: Any = event
     for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, dict) or key not in value:
+            return otherwise
+        value = value[key]
     return value
 
 

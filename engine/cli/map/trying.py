@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.cli.changes import Picture, changes
 from engine.cli.map.documents import CODECS, written
-from engine.cli.map.inventing import Event
+from engine.cli.map.inventing import Event, within
 from engine.errors import Rejected
 
 if TYPE_CHECKING:
@@ -44,14 +44,15 @@ class Trial:
         return found
 
     def _create(self, side: str, event: Event) -> str | None:
-        made = self.mapper.put(side, event)
-        return _difference(event, self.mapper.get(side, made).data)
+        event = within(self.mapper.definition, event, side)
+        return _difference(event, self.mapper.get(side, self.mapper.put(side, event)).data)
 
     def _put_get(self, event: Event) -> str | None:
         if self.before is None:
             return None
         earlier = self.mapper.put("v2", self.before)
         complement = self.mapper.get("v2", earlier).complement
+        event = within(self.mapper.definition, event, "v2")
         return _difference(event, self.mapper.get("v2", self.mapper.put("v2", event, complement)).data)
 
     def _get_put(self, side: str, event: Event) -> str | None:
