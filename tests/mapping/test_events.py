@@ -11,12 +11,18 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from engine.mapping.rules import Scope
+from engine.mapping.two_way import TwoWayMapper
+from tests.mapping.trips import event_of, schema_faults, shipped
+
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "mappings" / "events"
 GOLDEN = ROOT / "mappings" / "golden"
 SCHEMAS: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json"))
 }
+MAPPERS = ("appointment", "patient-encounter", "laboratory-result", "order", "medication", "invoice")
+GOLDEN_MESSAGES = sorted(GOLDEN.glob("*/*/message.hl7"))
 CATALOGUE = re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", (EVENTS / "README.md").read_text(), re.MULTILINE)
 
 
@@ -63,3 +69,49 @@ def test_what_hl7_does_not_carry_shows_examples_that_meet_their_own_schema(name:
     assert SCHEMAS[name]["examples"]
     for example in SCHEMAS[name]["examples"]:
         check.validate(example)
+
+
+def event_paths(scope: Scope, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Give the path of every leaf that a mapper's rules have, lists without their brackets."""
+    yield from (above + tuple(key for key in leaf.path if key) for leaf in scope.leaves)
+    for many in scope.lists:
+        yield from event_paths(many.scope, above + many.path)
+
+
+def described(schema: dict[str, Any], path: tuple[str, ...]) -> bool:
+    """Say whether a schema has a leaf there."""
+    node: dict[str, Any] = schema
+    for key in (*path, ""):
+        while "$ref" in node or "items" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]] if "$ref" in node else node["items"]
+        if key:
+            node = node.get("properties", {}).get(key, {})
+    return "type" in node and "properties" not in node
+
+
+@pytest.mark.parametrize("name", MAPPERS)
+def test_every_leaf_that_a_mapper_has_is_described_by_the_schemas_of_its_events(name: str) -> None:
+    mapper = shipped(name)
+    assert isinstance(mapper, TwoWayMapper)
+    definition = mapper.definition
+    types = {*definition.event_types.values(), definition.event_else} - {""}
+    paths = set(event_paths(definition.scope))
+    assert types <= set(SCHEMAS)
+    lacking = {
+        f"{kind}: {'.'.join(path)}" for kind in types for path in paths if not described(SCHEMAS[kind], path)
+    }
+    assert lacking == set()
+
+
+@pytest.mark.parametrize("path", GOLDEN_MESSAGES, ids=lambda path: f"{path.parts[-3]}/{path.parts[-2]}")
+def test_the_event_of_a_golden_message_meets_the_schema_of_its_type(path: Path) -> None:
+    mapper = shipped(path.parts[-3])
+    assert schema_faults(mapper, event_of(mapper, path.read_bytes())) == []
+
+
+def test_every_event_that_a_mapper_makes_has_a_golden_message() -> None:
+    made = {
+        shipped(path.parts[-3]).event_type(event_of(shipped(path.parts[-3]), path.read_bytes()))
+        for path in GOLDEN_MESSAGES
+    }
+    assert set(SCHEMAS) - made == {"imaging-study-stored", "user-created"}
