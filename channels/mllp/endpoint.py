@@ -139,3 +139,7 @@ class MllpEndpoint(EndpointConfig):
 
     Loopback needs no mention where the address itself is one.
     """
+
+    def may_confirm_later(self) -> bool:
+        """A commit acknowledgement may not be the last word."""
+        return self.acks != "original"

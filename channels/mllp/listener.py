@@ -129,6 +129,10 @@ class MllpListener(ListenerConfig):
         """Return where application acknowledgements go."""
         return {"application_ack": self.application_ack} if self.application_ack else {}
 
+    def hears_confirmations(self) -> bool:
+        """Application acknowledgements are told apart before any route is asked."""
+        return True
+
     def selector_fault(self, selector: str) -> str:
         """Refuse a door within the listener: MLLP has none."""
         return "" if not selector else f'an MLLP listener has no door "{selector}": write its name alone'

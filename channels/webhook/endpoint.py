@@ -93,6 +93,10 @@ class WebhookEndpoint(EndpointConfig):
     Loopback needs no mention where the URL itself names it.
     """
 
+    def may_confirm_later(self) -> bool:
+        """A commit acknowledgement may not be the last word."""
+        return self.acknowledged == "hl7" and self.acks != "original"
+
     @field_validator("webhook")
     @classmethod
     def _plain_url(cls, value: Url) -> Url:

@@ -8,6 +8,7 @@ from engine.config.check_accept import check_accept
 from engine.config.doors import common_kinds
 from engine.config.findings import Findings
 from engine.config.loaded import Loaded, LoadedRoute
+from engine.config.models import ListenerConfig
 from engine.config.nodes import Location
 from engine.config.route import Destination, Door, EndpointText, Entry, OneOf, RouteConfig, ToRoute, Way
 from engine.config.suggest import did_you_mean, hint
@@ -37,9 +38,17 @@ def check_routes(
     _check_loops(loaded.routes, problems)
     _check_overlaps(loaded.routes, problems)
     taken = {door.listener for route in loaded.routes for door in route.config.doors}
-    for name in () if unread else loaded.app.listen:
-        if name not in taken:
+    for name, listener in {} if unread else loaded.app.listen.items():
+        if name not in taken and not _hears_answers(loaded, listener):
             findings.warning(("listen", name), f'no route takes messages from "{name}"')
+
+
+def _hears_answers(loaded: Loaded, listener: ListenerConfig) -> bool:
+    """Tell whether a listener without a route has a use: its partner's later acknowledgements come in by it."""
+    partner = loaded.partners.get(listener.partner or "")
+    if partner is None or not listener.hears_confirmations():
+        return False
+    return any(endpoint.may_confirm_later() for endpoint in partner.endpoints.values())
 
 
 class _RouteCheck:

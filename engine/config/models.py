@@ -330,6 +330,10 @@ class ListenerConfig(Labelled):
     formerly: tuple[Name, ...] = ()
     """Names it had before: what is stored under them belongs to it."""
 
+    def hears_confirmations(self) -> bool:
+        """Tell whether a partner's later word on what it took is understood here without a route; channels refine."""
+        return False
+
     def selector_fault(self, selector: str) -> str:
         """Return what is wrong with the door of this listener that a route names, "" when nothing; channels refine."""
         return ""
@@ -391,6 +395,10 @@ class EndpointConfig(Labelled):
 
     formerly: tuple[Name, ...] = ()
     """Names it had before: what is stored under them belongs to it."""
+
+    def may_confirm_later(self) -> bool:
+        """Tell whether the partner may take a message first and say later what became of it; channels refine."""
+        return False
 
     def exposure(self) -> Exposure | None:
         """Return where it connects to, None when nothing leaves this machine through it."""

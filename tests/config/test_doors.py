@@ -82,3 +82,25 @@ def test_doors_are_listed_in_the_order_of_listeners_and_files(tmp_path: Path) ->
         ("b", "PATCH /notes", ()),
         ("a", "POST /notes", ("x", "y")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("partner", "endpoint", "told"),
+    [
+        ("labo", '{mllp: "127.0.0.1:9", phi: full}', 0),
+        ("labo", '{mllp: "127.0.0.1:9", acks: original, phi: full}', 1),
+        ("labo", '{webhook: "http://127.0.0.1:9/", acknowledged: hl7, phi: full}', 0),
+        ("labo", '{webhook: "http://127.0.0.1:9/", phi: full}', 1),
+        ("clinic", '{mllp: "127.0.0.1:9", phi: full}', 1),
+    ],
+)
+def test_a_listener_for_acknowledgements_needs_no_route(
+    tmp_path: Path, partner: str, endpoint: str, told: int
+) -> None:
+    config = write_project(tmp_path)
+    text = config.read_text().replace(
+        "listen:\n", f"listen:\n  acks: {{mllp: 127.0.0.1:0, partner: {partner}}}\n"
+    )
+    config.write_text(text.replace("partners:\n", f"partners:\n  labo: {{endpoints: {{adt: {endpoint}}}}}\n"))
+    found = load_configuration(config, environ={})
+    assert [each.message for each in found.warnings].count('no route takes messages from "acks"') == told
