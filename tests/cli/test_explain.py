@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.security.certificates import make_dev_certificates
 from tests.cli.invoking import ROOT, Ended, Shell
 
 CONFIG = """\
@@ -176,17 +177,25 @@ def test_what_was_taken_out_is_told_without_its_bytes(hospital: Shell) -> None:
     assert "%PDF" not in ended.out
 
 
-def test_an_endpoint_that_the_partner_lacks_is_told(shell: Shell) -> None:
-    sample = ROOT / "routes" / "samples" / "booked.json"
-    ended = shell("explain", "appointment-to-clinic", str(sample), "--config", str(ROOT / "config.yaml"))
+@pytest.fixture
+def shipped(shell: Shell) -> Shell:
+    """The shipped project in a folder of its own, with certificates: a clean tree has none."""
+    for name in ("routes", "mappings"):
+        shutil.copytree(ROOT / name, shell.folder / name)
+    shutil.copy(ROOT / "config.yaml", shell.folder)
+    make_dev_certificates(
+        shell.folder / "certs", ["platform", "clinique-abc", "clinique-nord", "clinique-sud"]
+    )
+    return shell
+
+
+def test_an_endpoint_that_the_partner_lacks_is_told(shipped: Shell) -> None:
+    ended = shipped("explain", "appointment-to-clinic", "routes/samples/booked.json")
     assert "    not clinique-abc.queue: there is no such endpoint\n" in ended.out
 
 
-def test_a_mapped_document_is_shown_whole(shell: Shell) -> None:
-    sample = ROOT / "routes" / "samples" / "booked.json"
-    ended = shell(
-        "explain", "appointment-to-clinic", str(sample), "--json", "--config", str(ROOT / "config.yaml")
-    )
+def test_a_mapped_document_is_shown_whole(shipped: Shell) -> None:
+    ended = shipped("explain", "appointment-to-clinic", "routes/samples/booked.json", "--json")
     steps = {each["step"]: each for each in ended.json["messages"][0]["steps"]}
     assert json.loads(steps["map"]["document"])["type"] == "appointment-booked"
     assert steps["partner"]["told"] == {"partner": "clinique-abc"}
