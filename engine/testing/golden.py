@@ -25,6 +25,7 @@ from engine.config.gather import printed
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.config.nodes import ListNode
 from engine.config.plugins import installed
+from engine.config.route import ToRoute
 from engine.config.validate import validate
 from engine.errors import ConfigurationError, Problem
 from engine.model import Disposition, Message, Receipt, Reply, Verdict
@@ -241,6 +242,19 @@ async def run_case(loaded: Loaded, route: LoadedRoute, case: Case, *, update: bo
     return Verdicts(route.name, case.name, tuple(told), tuple(written))
 
 
+def _handed_on(name: str, loaded: Loaded) -> set[str]:
+    """Return the route and those that it hands its messages on to, however many are between."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        here = waiting.pop()
+        route = loaded.route(here)
+        if route is not None and here not in found:
+            found.add(here)
+            waiting += [entry.route for entry in route.config.to if isinstance(entry, ToRoute)]
+    return found
+
+
 async def _found(run: _Run, partners: Partners) -> Found:
     """Gather what the end state is compared with."""
     engine = run.engine
@@ -248,7 +262,11 @@ async def _found(run: _Run, partners: Partners) -> Found:
     opened = [row.control_id for row in messages if row.control_id.endswith(" opened")]
     rows: dict[str, list[DeliveryRow]] = {}
     for row in sorted(
-        await engine.store.deliveries(Query(route=run.route.name, limit=_MANY)),
+        [
+            row
+            for name in sorted(_handed_on(run.route.name, engine.loaded))
+            for row in await engine.store.deliveries(Query(route=name, limit=_MANY))
+        ],
         key=lambda each: each.delivery.sequence,
     ):
         rows.setdefault(_first_endpoint(row), []).append(row)
