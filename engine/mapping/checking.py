@@ -58,7 +58,11 @@ def _conditions(scope: Scope, faults: Faults) -> None:
                 faults.add(
                     _at(one, "when"), f"when: {'.'.join(path)} has conditions itself: name them here, too"
                 )
-            elif asked.table is not None and not asked.table.open and values - {None, PRESENT_CODE, *asked.table.rows}:
+            elif (
+                asked.table is not None
+                and not asked.table.open
+                and values - {None, PRESENT_CODE, *asked.table.rows}
+            ):
                 unknown = ", ".join(sorted(map(str, values - {None, PRESENT_CODE, *asked.table.rows})))
                 faults.add(_at(one, "when"), f"when: table {asked.table.name} has no {unknown}")
 

@@ -8,10 +8,11 @@ from typing import Any
 from engine.mapping.checking import check_definition
 from engine.mapping.drafting import Find, Paper, read_paper
 from engine.mapping.faults import Faults, key_mark
+from engine.mapping.fhir_side import FhirFormat
 from engine.mapping.paths import SEGMENT, BadPath, event_path
 from engine.mapping.reading import RuleReader
 from engine.mapping.rules import Definition, Leaf, Path, Scope
-from engine.mapping.slots import R4, read_slots
+from engine.mapping.slots import R4, read_slots, types_of
 from engine.mapping.tables import read_tables
 from engine.mapping.two_way import Side, TwoWayMapper
 from engine.mapping.v2_reporting import V2Format
@@ -40,6 +41,8 @@ def compile_mapper(
     formats: dict[str, Side] = {}
     if "v2" in definition.sides:
         formats["v2"] = V2Format(definition, v2)
+    for side in definition.sides & {"fhir", "json"}:
+        formats[side] = FhirFormat(definition, side, types_of(r4))
     _check_creation(definition, formats, tree, faults)
     faults.raise_any()
     return TwoWayMapper(

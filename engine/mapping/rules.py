@@ -161,7 +161,7 @@ class Scope:
             yield from many.scope.walk()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slot:
     """A resource of the Bundle: see `docs/howto/write-a-mapper.md` for what each part means."""
 

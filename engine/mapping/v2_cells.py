@@ -437,7 +437,7 @@ def put_groups(
             name = context.anchors[-1]
             child.insert(name, [name])
         if many.number is not None:
-            _number(child, many.number, at + 1, wire, new=partners[at] < 0)
+            give_number(child, many.number, at + 1, wire, new=partners[at] < 0)
 
 
 def new_group(context: Context, item: Any, wire: Wire) -> Group:
@@ -461,7 +461,8 @@ def take_number(child: Group, place: V2Place, number: int, wire: Wire) -> None:
         write_place(fields, place, wire.hole, wire)
 
 
-def _number(child: Group, place: V2Place, number: int, wire: Wire, *, new: bool) -> None:
+def give_number(child: Group, place: V2Place, number: int, wire: Wire, *, new: bool) -> None:
+    """Write a set id into a new item, or where it said which item it is."""
     fields = child.members.get(place.segment)
     if fields is not None and (new or read_place(fields, place, wire) == wire.hole):
         write_place(fields, place, str(number), wire)

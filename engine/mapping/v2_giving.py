@@ -152,10 +152,14 @@ class V2Giving(V2Emitting):
         code.line(f"l = group.children.get({child.number})")
         with code.block("if l:"):
             code.line(f"p{child.number}(l[0], E if v is A else v, w)")
+            if child.many is not None and child.many.number is not None:
+                code.line(f"give_number(l[0], {code.constant(child.many.number)}, 1, w, new=False)")
         with code.block("elif v is not A:"):
             code.line(f"i = new_group({constant}, v, w)")
             code.line(f"group.entries.insert(group.place_for(group.context.rank[{child.number}]), i)")
             code.line(f"p{child.number}(i, v, w)")
+            if child.many is not None and child.many.number is not None:
+                code.line(f"give_number(i, {code.constant(child.many.number)}, 1, w, new=True)")
             code.line(f"if not i.members: i.insert({child.anchors[-1]!r}, [{child.anchors[-1]!r}])")
 
     def cells(self, leaf: Leaf) -> None:

@@ -124,7 +124,9 @@ def places_of(scope: Scope, many: Many | None = None) -> list[V2Place]:
 
 
 def _rank(context: Context, order: Sequence[str]) -> None:
-    at = {name: number for number, name in enumerate(order)}
+    at: dict[str, int] = {}
+    for number, name in enumerate(order):
+        at.setdefault(name, number)
     names: list[tuple[float, int, str | int]] = []
     for number, name in enumerate(context.members):
         anchor = name in context.anchors

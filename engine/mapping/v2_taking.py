@@ -148,7 +148,8 @@ class V2Taking(V2Emitting):
             with code.block("if y:"):
                 code.line("l.append(y)" if many.many else f"{target} = y")
                 if many.number is not None:
-                    code.line(f"take_number(i, {code.constant(many.number)}, len(l), w)")
+                    count = "len(l)" if many.many else "1"
+                    code.line(f"take_number(i, {code.constant(many.number)}, {count}, w)")
             if not many.many:
                 code.line("break")
         if many.many:

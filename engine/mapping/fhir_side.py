@@ -1,0 +1,160 @@
+"""The FHIR side of a mapper: resources as plain JSON to event data and complement, and back.
+
+`json` is the same for JSON that no standard describes: one object, no resources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from engine.errors import Rejected
+from engine.mapping.fhir_bundle import Resources
+from engine.mapping.fhir_giving import complete, give_scope
+from engine.mapping.fhir_plan import BUNDLE, ScopePlan, TypeOf, fhir_plan
+from engine.mapping.fhir_taking import take_scope
+from engine.mapping.fhir_values import HoleTaken, Turn, value_at
+from engine.mapping.losses import LossReport
+from engine.mapping.rules import Definition, Slot
+from engine.mapping.two_way import Complement, Side
+from engine.mapping.v2_cells import ABSENT
+
+_HOLES: Final = ("\x1f\x1f", "\x1e\x1e", "\x1d\x1d", "\x1f\x1e", "\x1e\x1d")
+
+
+class FhirFormat(Side):
+    """Compiled once; pure and thread-safe."""
+
+    def __init__(self, definition: Definition, side: str, type_of: TypeOf) -> None:
+        self._definition = definition
+        self._side = side
+        self._plan: ScopePlan = fhir_plan(definition, side, type_of)
+        self._slots: dict[str, Slot] = dict(definition.slots) if side == "fhir" else {}
+        roots = [slot for slot in self._slots.values() if not slot.each and not slot.contained]
+        self._alone = roots[0] if definition.bundle == "none" and roots else None
+
+    def get(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement]:
+        """Read a Bundle or a resource; times without an offset are taken to be in `zone`.
+
+        Raises:
+            Rejected: the root is no JSON object.
+        """
+        return self._read(root, zone, force=False)
+
+    def _read(self, root: Any, zone: str, *, force: bool) -> tuple[dict[str, Any], Complement]:
+        if not isinstance(root, dict):
+            raise Rejected("a JSON object is needed", code="unmappable")
+        for known in _HOLES:
+            hole = "".join(list(known))  # a text of its own: what is equal, but another, stood in the source
+            rest: dict[str, Any] = copied(root)
+            data: dict[str, Any] = {}
+            turn = Turn(data, zone, hole, force=force)
+            try:
+                self._take(rest, data, turn)
+            except HoleTaken:
+                continue
+            complement = {
+                "mapper": self._definition.name, "version": self._definition.version, "side": self._side,
+                "hole": hole, "rest": rest,
+            }  # fmt: skip
+            return data, complement
+        raise Rejected("control characters stand where texts are read", code="unmappable")
+
+    def _take(self, rest: dict[str, Any], data: dict[str, Any], turn: Turn) -> None:
+        resources = Resources(rest, self._slots, "")
+        own = rest if self._side == "json" else None
+        take_scope(self._plan, own, {}, data, resources, turn)
+
+    def put(
+        self, data: dict[str, Any], complement: Complement | None, zone: str, fresh: Callable[[], str] | None
+    ) -> Any:
+        """Write a Bundle or a resource: into the complement's, or a new one.
+
+        Raises:
+            BadValue: a value is outside of its rule's type.
+        """
+        made = complement is None
+        rest: dict[str, Any] = self._new() if complement is None else copied(complement["rest"])
+        turn = Turn(data, zone, "" if complement is None else complement["hole"], made=made)
+        resources = Resources(rest, self._slots, "" if not self._slots else self._seed(data))
+        own = rest if self._side == "json" else None
+        known = {self._alone.name: rest} if self._alone is not None and made else {}
+        give_scope(self._plan, own, known, data, resources, turn)
+        if known and self._alone is not None:
+            complete(self._plan.nodes[self._alone.name], rest, data, turn)
+        return rest
+
+    def _new(self) -> dict[str, Any]:
+        if self._side == "json":
+            return {}
+        if self._alone is not None:
+            return {"resourceType": self._alone.type}
+        return {"resourceType": BUNDLE, "type": self._definition.bundle}
+
+    def _seed(self, data: dict[str, Any]) -> str:
+        """Return 32 hexadecimal digits that are the same for the same event."""
+        found = [value_at(data, path) for path in self._definition.seed]
+        known = [value for value in found if value is not ABSENT]
+        text = json.dumps(known or data, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def report(self, root: Any) -> LossReport:
+        """Return what of a document is mapped, by paths such as `Patient.name[0].given[1]`."""
+        _, complement = self._read(root, "UTC", force=True)
+        reasons = dict(self._definition.drop)
+        mapped: list[str] = []
+        opaque: list[str] = []
+        dropped: list[tuple[str, str]] = []
+        for path, raw, left in named_leaves(root, complement["rest"]):
+            if left == complement["hole"] and raw != left:
+                mapped.append(path)
+            elif path in reasons:
+                dropped.append((path, reasons[path]))
+            else:
+                opaque.append(path)
+        return LossReport(tuple(mapped), tuple(opaque), tuple(dropped))
+
+
+def copied(node: Any) -> Any:
+    """Return an independent copy of JSON."""
+    if isinstance(node, dict):
+        return {key: copied(value) for key, value in node.items()}
+    return [copied(value) for value in node] if isinstance(node, list) else node
+
+
+def named_leaves(root: Any, rest: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (path, value, what is left of it) for every primitive; each entry of a Bundle begins with its type."""
+    if isinstance(root, dict) and root.get("resourceType") == BUNDLE:
+        counts: dict[str, int] = {}
+        kept = {**root, "entry": []}
+        yield from _leaves(BUNDLE, kept, rest)
+        entries = root.get("entry")
+        others = rest.get("entry") if isinstance(rest, dict) else None
+        for at, entry in enumerate(entries if isinstance(entries, list) else ()):
+            left = others[at] if isinstance(others, list) and at < len(others) else None
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            kind = str(resource.get("resourceType")) if isinstance(resource, dict) else "?"
+            counts[kind] = counts.get(kind, 0) + 1
+            name = f"{kind}({counts[kind]})" if counts[kind] > 1 else kind
+            yield from _leaves(
+                f"Bundle.entry[{at}]", {k: v for k, v in entry.items() if k != "resource"}, left
+            )
+            yield from _leaves(name, resource, left.get("resource") if isinstance(left, dict) else None)
+        return
+    known = root.get("resourceType") if isinstance(root, dict) else None
+    yield from _leaves(known if isinstance(known, str) else "", root, rest)
+
+
+def _leaves(path: str, node: Any, rest: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            left = rest.get(key) if isinstance(rest, Mapping) else None
+            yield from _leaves(f"{path}.{key}" if path else str(key), value, left)
+    elif isinstance(node, list):
+        for at, value in enumerate(node):
+            left = rest[at] if isinstance(rest, list) and at < len(rest) else None
+            yield from _leaves(f"{path}[{at}]", value, left)
+    elif node is not None:
+        yield path, node, rest
