@@ -59,14 +59,14 @@ def within(definition: Definition, event: Event, side: str) -> Event:
 # --------------------------------------------------------------------------- making
 
 
-def _object(scope: Scope, random: Random) -> Event:
+def _object(scope: Scope, random: Random, *, null: bool = True) -> Event:
     made: Event = {}
     for leaf in scope.leaves:
         if _holds(leaf.when, made) and random.random() < _PRESENT and leaf.kind != "any":
-            _put(made, leaf.path, _value(leaf, random))
+            _put(made, leaf.path, _value(leaf, random, null=null))
     for many in scope.lists:
         if _holds(many.when, made) and random.random() < _PRESENT:
-            found = _items(many, random) if many.many else _object(many.scope, random)
+            found = _items(many, random, null=null) if many.many else _object(many.scope, random, null=null)
             if found:
                 _put(made, many.path, found)
     return made
@@ -95,14 +95,15 @@ def _holds(when: When | None, made: Event) -> bool:
     return when is None or all(_at(made, path) in values for path, values in when.tests)
 
 
-def _items(many: Many, random: Random) -> list[Any]:
+def _items(many: Many, random: Random, *, null: bool) -> list[Any]:
+    """Return items without null where they are repetitions: a field that is null as a whole is no list of nulls."""
     made: list[Any] = []
     keys: set[Any] = set()
     for _ in range(random.randint(1, _MOST_ITEMS)):
         if many.plain:
             made.append(_value(many.scope.leaves[0], random, null=False))
             continue
-        item = _object(many.scope, random)
+        item = _object(many.scope, random, null=null and many.place is None)
         if many.key is not None:
             key = _at(item, many.key)
             if key is None or key in keys:

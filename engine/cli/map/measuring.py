@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.cli.hl7.tree import branches
 from engine.cli.map.documents import written
+from engine.errors import Rejected
 from engine.spi import TwoWay
 
 _LEAF: Final = re.compile(
@@ -132,11 +133,21 @@ def _through_fhir(
     made = mapper.put("fhir", decoded.data, zone=zone)
     again = mapper.get("fhir", made, zone=zone).data
     before = leaves_of(root)
-    after = leaves_of(mapper.put("v2", again, decoded.complement, zone=zone))
+    back = mapper.put("v2", again, decoded.complement, zone=zone)
+    after = leaves_of(back)
     kept = [place for path in mapped if (place := Place.of(path)) and _same(before, after, place)]
     found.fhir = len(kept)
     found.by_fhir = Counter(place.general for place in kept)
+    found.across = int(_is_written_alike(back, root))
     found.alone = int(len(kept) == len(mapped))
+
+
+def _is_written_alike(made: Any, root: Any) -> bool:
+    """Say whether a message is the other one byte for byte; one that cannot be written at all is not."""
+    try:
+        return written("v2", made) == written("v2", root)
+    except Rejected:
+        return False
 
 
 def _same(before: Mapping[Place, str], after: Mapping[Place, str], place: Place) -> bool:
