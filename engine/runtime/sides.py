@@ -13,6 +13,8 @@ from engine.config.loaded import Loaded
 from engine.spi import Document, Scope
 from engine.steps.two_way import CODECS
 
+_CHARSET = codec(HL7).path("MSH-18")
+
 
 class Sides:
     """The sides of one configuration; implements `engine.steps.contract.House`."""
@@ -31,6 +33,16 @@ class Sides:
         """Wrap what a mapper made of one side."""
         name = CODECS[side]
         return Hl7Document(root) if name == HL7 else JsonDocument(root, envelope, name)
+
+    def made(self, side: str, root: Any) -> Document:
+        """Wrap what a mapper made without a complement: an HL7 message names UTF-8 where it names no character set.
+
+        Without MSH-18 it would be ASCII, and could not hold a name with an accent. Source: HL7 v2.5.1 2.15.9.18.
+        """
+        document = self.document(side, root)
+        if document.codec == HL7 and not _CHARSET.get(root):
+            _CHARSET.set(root, "UNICODE UTF-8")
+        return document
 
     def zone(self, scope: Scope) -> str:
         """Return the zone of times without an offset: the listener's, else the sender's, else the engine's."""

@@ -14,7 +14,7 @@ from engine.steps.contract import StepConfig, StepType, Workshop
 
 __all__ = ["StepConfig", "StepType", "Workshop", "build", "step_names", "step_type"]
 
-_NO_STEPS = frozenset({"assigning", "contract", "travelling", "two_way"})
+_NO_STEPS = frozenset({"assigning", "contract", "remainder", "travelling", "two_way"})
 
 
 @cache

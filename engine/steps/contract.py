@@ -88,6 +88,9 @@ class House(Protocol):
     def document(self, side: str, root: Any, envelope: Mapping[str, Any] | None = None) -> Document:
         """Wrap what a mapper made."""
 
+    def made(self, side: str, root: Any) -> Document:
+        """Wrap what a mapper made without a complement: it says in which character set it is written."""
+
     def zone(self, scope: Scope) -> str:
         """Return the zone of times without an offset: the listener's, else the sender's, else the engine's."""
 

@@ -9,8 +9,10 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from engine.errors import NotFound
+from engine.mapping.two_way import TwoWayMapper
 from engine.spi import Document, Mapper, Scope, Step, TwoWay
 from engine.steps.contract import ExpressionText, MapperName, StepConfig, StepType, Workshop
+from engine.steps.remainder import Place, places_of
 from engine.steps.two_way import Found, Side, TwoWayMap, Verify, sides_of
 
 _ONLY_TWO_WAY = ("from_", "to", "verify", "strict", "complement", "found_by")
@@ -84,7 +86,16 @@ def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap
         strict=config.strict,
         verify=config.verify,
         found=found,
+        places=_places(mapper),
     )
+
+
+def _places(mapper: TwoWay) -> dict[str, dict[str, Place]]:
+    """Return what of an event has a place in each format of a mapper."""
+    if not isinstance(mapper, TwoWayMapper):
+        return {}
+    formats = sorted(mapper.sides - {"event"})
+    return {side: places_of(mapper.definition.scope, side) for side in formats}
 
 
 def _refuse_sides(config: MapConfig) -> None:

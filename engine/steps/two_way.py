@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from engine.errors import NotFound, Rejected
 from engine.model import Fault
 from engine.spi import Asked, Carried, Decoded, Document, Losses, Scope, TwoWay
 from engine.steps.contract import Compiled, House
+from engine.steps.remainder import Place, laid_under, remainder
 from engine.steps.travelling import without_complements
 
 Side = Literal["v2", "event", "fhir"]
@@ -34,6 +35,8 @@ CAUSE: Final = "causationid"
 VERIFY: Final = "verify"
 """Code of a message that a mapper cannot give back as it came."""
 _SOURCE: Final = "source"
+_REST: Final = "remainder"
+"""Key in a kept complement of what other formats have no place for, by their side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class TwoWayMap:
     strict: bool = False
     verify: Verify = "off"
     found: Found | None = None
+    places: Mapping[str, Mapping[str, Place]] = field(default_factory=dict)
 
     def __call__(self, document: Document, scope: Scope) -> Sequence[Document]:
         data, envelope = self._read(document, scope)
@@ -92,9 +96,15 @@ class TwoWayMap:
         def loss() -> Mapping[str, Any]:
             return {**self._heading(), **(report or decoded.report).as_json()}
 
-        complement = decoded.complement if self.keeps else None
+        complement = self._kept(decoded) if self.keeps else None
         carried = Carried(self.mapper.name, self.mapper.version, self.source, complement, loss)
         scope.carried = (*scope.carried, carried)
+
+    def _kept(self, decoded: Decoded) -> dict[str, Any]:
+        """Return the complement, with what the other format has no place for."""
+        other = next((side for side in self.places if side != self.source), None)
+        rest = remainder(decoded.data, self.places[other]) if other else {}
+        return {**decoded.complement, _REST: {other: rest}} if rest else decoded.complement
 
     def _bring(self, brought: Sequence[dict[str, Any]], scope: Scope) -> None:
         """Take what a document brought of this mapper's other side as if a step before had left it."""
@@ -116,7 +126,7 @@ class TwoWayMap:
     def _envelope(self, data: Mapping[str, Any], scope: Scope, cause: str) -> Mapping[str, Any]:
         meta = scope.meta
         kind = self.mapper.event_type(data)
-        if not kind:
+        if not kind and self.target == "event":
             told = "this message means no event that the mapper's catalogue has"
             raise _at_fault("", told, "event_type")
         envelope = {
@@ -141,6 +151,12 @@ class TwoWayMap:
 
     def _written(self, data: dict[str, Any], envelope: Mapping[str, Any], scope: Scope) -> Document:
         complement, remark = self._complement(envelope, scope) if self.keeps else (None, "")
+        anew = complement is None
+        if complement is not None and _REST in complement:
+            complement = dict(complement)
+            rest = complement.pop(_REST)
+            if self.source != "event" or CAUSE in envelope:
+                data = self._completed(data, rest)
         made = self.mapper.put(
             self.target, data, complement, zone=self.house.zone(scope), new_id=scope.new_id
         )
@@ -150,7 +166,14 @@ class TwoWayMap:
             scope.carried = (*scope.carried, told)
         if self.target == "fhir":
             made = with_source(made, envelope)
-        return self.house.document(self.target, made)
+        return self.house.made(self.target, made) if anew else self.house.document(self.target, made)
+
+    def _completed(self, data: dict[str, Any], rest: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what came back by another format with what that has no place for."""
+        for side, told in rest.items():
+            if side in self.places:
+                data = laid_under(data, told, self.places[side])
+        return data
 
     def _complement(self, envelope: Mapping[str, Any], scope: Scope) -> tuple[dict[str, Any] | None, str]:
         """Return what an earlier message left of this side, and what there is to say where it left nothing."""

@@ -72,6 +72,9 @@ class House:
     def document(self, side: str, root: Any, envelope: Mapping[str, Any] | None = None) -> Document:
         return JsonDocument(root, envelope, {"v2": "hl7v2", "event": "json", "fhir": "fhir"}[side])
 
+    def made(self, side: str, root: Any) -> Document:
+        return self.document(side, root)
+
     def zone(self, scope: Scope) -> str:
         return "America/Toronto"
 

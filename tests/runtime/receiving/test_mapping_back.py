@@ -165,6 +165,16 @@ async def test_an_event_of_somebody_else_becomes_a_message_of_its_own(tmp_path: 
         assert b"ZPA" not in sent
 
 
+async def test_a_message_that_is_made_says_in_which_character_set(tmp_path: Path) -> None:
+    async with given(tmp_path, IN, OUT) as inside:
+        await admitted(inside)
+        event = {**await event_of(inside), "id": "never-seen"}
+        event["data"]["patient"]["family"] = "Lévesque"
+        sent = await returned(inside, event)
+        assert "Lévesque".encode() in sent
+        assert b"UNICODE UTF-8" in sent.split(b"\r")[0]
+
+
 async def test_where_the_complement_is_gone_a_message_is_made_and_that_is_told(tmp_path: Path) -> None:
     async with given(tmp_path, IN, OUT) as inside:
         await admitted(inside)
@@ -210,6 +220,22 @@ to: [hospital.his]
         await admitted(inside)
         sent = await inside.sent(await inside.only())
         assert b"Roy^Anne" in sent
+        assert b"ZPA|secret" in sent
+
+
+async def test_a_resource_that_returns_finds_the_message_that_it_was_made_of(tmp_path: Path) -> None:
+    out = "route: out\nfrom: door\nsteps: [{map: {mapper: visit, to: fhir}}]\nto: [abc.emr]\n"
+    back = "route: back\nfrom: {clinic: POST /fhir}\nsteps: [{map: {mapper: visit, to: v2}}]\nto: [hospital.his]\n"
+    async with given(tmp_path, out, back) as inside:
+        await admitted(inside)
+        resource = await event_of(inside)
+        assert resource["resourceType"] == "Patient"
+        resource["gender"] = "male"
+        how = {"codec": "fhir", "content_type": "application/fhir+json"}
+        receipt = await inside.post(resource, listener="clinic", selector="POST /fhir", **how)
+        assert receipt.disposition is Disposition.ACCEPTED, told(receipt)
+        sent = await inside.sent((await inside.rows(endpoint="hospital.his"))[0].delivery)
+        assert b"|19800101|M|||12 rue du Port" in sent
         assert b"ZPA|secret" in sent
 
 
