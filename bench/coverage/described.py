@@ -41,7 +41,7 @@ class Schemas:
             into.valid += 1
         for path, parts in leaves(data):
             into.leaves += 1
-            if found is not None and _is_described(found[0], parts):
+            if found is not None and is_described(found[0], parts):
                 into.described += 1
             else:
                 into.undescribed[_INDEX.sub("[]", path)] += 1
@@ -68,7 +68,7 @@ def leaves(
         yield path, parts
 
 
-def _is_described(root: Any, parts: tuple[str | int, ...]) -> bool:
+def is_described(root: Any, parts: tuple[str | int, ...]) -> bool:
     """Say whether a schema names every step, and gives the last one a type and says what it is."""
     nodes = [root]
     said = False

@@ -46,7 +46,9 @@ For {pairs} messages another converter's test suite holds the Bundle that it exp
 without indexes and value; ids, narrative, `meta` and how a Bundle is sent are left out, a reference counts as the type
 of the resource that it leads to, and a time without its zone, since converters fill in that of their own machine. A
 leaf that they have and we do not is sorted by what is there instead; much of it is choice, not loss: the same fact at
-another path, under another name of a code system, or in an extension of the converter's own.
+another path, under another name of a code system, or in an extension of the converter's own. *R4's own leaves* are
+theirs without such extensions (most hold the HL7 v2 text of what is mapped beside it) and without what tells of the
+conversion itself.
 """
 
 
@@ -137,12 +139,12 @@ def _of_pairs(pairs: Mapping[str, Tally]) -> Iterator[str]:
     for each in pairs.values():
         whole.add(each)
     yield _PAIRS.format(pairs=whole.pairs)
-    yield "| messages | pairs | leaves of theirs | ours has too | path at least | not read |"
-    yield "|---|---|---|---|---|---|"
+    yield "| messages | pairs | leaves of theirs | ours has too | of R4's own leaves | path at least | not read |"
+    yield "|---|---|---|---|---|---|---|"
     for kind, one in [*sorted(pairs.items()), ("all", whole)]:
         yield (
             f"| {kind} | {one.pairs} | {one.theirs} | {_share(one.ours_too, one.theirs)} "
-            f"| {_share(one.path_too, one.theirs)} | {one.unread} |"
+            f"| {_share(one.ours_too, one.theirs - one.own)} | {_share(one.path_too, one.theirs)} | {one.unread} |"
         )
     yield from (
         "",

@@ -20,6 +20,8 @@ _LEFT_OUT: Final = frozenset({"id", "text", "meta", "contained", "resourceType"}
 """Keys of a resource that say how it was made or kept, not what it holds."""
 _OWN_RESOURCES: Final = frozenset({"Provenance", "Device", "Basic", "Parameters"})
 """Resources that tell of the conversion itself, or hold what another converter could not place."""
+_CONVERSION: Final = "tells of the conversion itself"
+_OWN_EXTENSION: Final = "an extension of the other converter's own"
 _STANDARD_EXTENSIONS: Final = "http://hl7.org/fhir/"
 _ZONE: Final = re.compile(r"(T\d\d:\d\d(:\d\d(\.\d+)?)?)(Z|[+-]\d\d:\d\d)?$")
 
@@ -38,6 +40,11 @@ class Tally:
     unread: int = 0
     why: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def own(self) -> int:
+        """Leaves of theirs that are extensions of their own, or tell of the conversion itself."""
+        return self.why[_CONVERSION] + self.why[_OWN_EXTENSION]
 
     def add(self, other: Tally) -> None:
         """Add another's counts to these."""
@@ -99,9 +106,9 @@ def _why(leaf: Leaf, paths: Mapping[str, int], values: set[str], types: set[str]
     path, value = leaf
     resource = path.partition(".")[0]
     if resource in _OWN_RESOURCES:
-        return "tells of the conversion itself"
+        return _CONVERSION
     if "extension[" in path and _STANDARD_EXTENSIONS not in path:
-        return "an extension of the other converter's own"
+        return _OWN_EXTENSION
     if resource not in types:
         return "a resource that ours has not"
     if path.endswith((".system", ".url")) or value.startswith(("urn:", "http")):

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from bench.coverage.described import is_described
+from bench.coverage.described import leaves as event_leaves
 from bench.coverage.guide import Guide
-from bench.coverage.pairs import compared, leaves
+from bench.coverage.measured import Measured
+from bench.coverage.page import page
+from bench.coverage.pairs import Tally, compared, leaves
+from engine.cli.map.measuring import Coverage
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 
@@ -79,7 +84,9 @@ def test_two_of_theirs_are_not_met_by_one_of_ours() -> None:
     ],
 )
 def test_what_is_not_ours_says_why(resource: dict[str, Any], why: str) -> None:
-    assert list(compared(bundle(resource), bundle(PATIENT)).why) == [why]
+    found = compared(bundle(resource), bundle(PATIENT))
+    assert list(found.why) == [why]
+    assert found.own == (why.startswith(("tells", "an extension")))
 
 
 SEGMENT = """HL7 v2,,,,,,,,,HL7 FHIR,,,,,,
@@ -119,3 +126,47 @@ def test_the_guide_gives_places_down_to_components(tmp_path: Path) -> None:
 def test_the_guide_s_own_tables_are_read(kind: str) -> None:
     places = Guide.of(CORPUS / "v2-to-fhir" / "mappings").places(kind)
     assert {"MSH-10", "PID-3.1", "PID-5.2"} <= places
+
+
+# --------------------------------------------------------------------------- what the schemas describe
+
+SCHEMA = {
+    "properties": {
+        "id": {"type": "string", "description": "Its id."},
+        "untold": {"type": "string"},
+        "names": {"type": "array", "items": {"$ref": "#/$defs/name"}},
+    },
+    "$defs": {"name": {"properties": {"family": {"type": "string", "description": "Family name."}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("parts", "described"),
+    [
+        (("id",), True),
+        (("untold",), False),
+        (("names", 0, "family"), True),
+        (("names", 0, "other"), False),
+        (("raw",), False),
+    ],
+)
+def test_a_leaf_counts_where_its_schema_types_and_describes_it(
+    parts: tuple[str | int, ...], described: bool
+) -> None:
+    assert is_described(SCHEMA, parts) is described
+
+
+def test_the_leaves_of_an_event_are_its_values() -> None:
+    found = [path for path, _ in event_leaves({"a": {"b": [1, None]}, "c": "x"})]
+    assert found == ["a.b[0]", "a.b[1]", "c"]
+
+
+# --------------------------------------------------------------------------- the page
+
+
+def test_the_page_says_what_was_measured() -> None:
+    one = Measured("appointment", real={"SIU^S12": Coverage(messages=2, whole=2, leaves=10, event=9, fhir=6)})
+    one.guide, one.guide_carried = 4, 3
+    text = page([one], {"SIU^S12": Tally(pairs=1, theirs=10, ours_too=5)})
+    assert "| appointment (real) | 2 | 2 | 10 | 90.0% | 60 / 90 | 66.7% | 50 / 85 | 75.0% | 80 / 97 |" in text
+    assert "| SIU^S12 | 1 | 10 | 50.0% | 50.0% | 0.0% | 0 |" in text
