@@ -30,18 +30,18 @@ def _scope(scope: Scope, many: Many | None, faults: Faults) -> None:
 
 
 def _event_paths(scope: Scope, faults: Faults) -> None:
-    seen: list[tuple[Path, When | None]] = []
     rules: list[Leaf | Many] = [*scope.leaves, *scope.lists]
+    known: dict[Path, list[When | None]] = {}
     for one in rules:
-        for path, when in seen:
-            if path == one.path and not (one.when and one.when.excludes(when)):
-                faults.add(_at(one), f"two rules for the event's {'.'.join(path)}")
-            elif path != one.path and (path == one.path[: len(path)] or one.path == path[: len(one.path)]):
-                faults.add(
-                    _at(one),
-                    f"{'.'.join(one.path)} and {'.'.join(path)}: one is a value, the other holds values",
-                )
-        seen.append((one.path, one.when))
+        for when in known.get(one.path, ()):
+            if not (one.when and one.when.excludes(when)):
+                faults.add(_at(one), f"two rules for the event's {'.'.join(one.path)}")
+        known.setdefault(one.path, []).append(one.when)
+    for one in rules:
+        for length in range(1, len(one.path)):
+            if one.path[:length] in known:
+                above = ".".join(one.path[:length])
+                faults.add(_at(one), f"{above} is a value or a list, so {'.'.join(one.path)} cannot lie in it")
 
 
 def _conditions(scope: Scope, faults: Faults) -> None:

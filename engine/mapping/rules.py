@@ -125,7 +125,8 @@ class Many:
     """A list, or an object that is a group of segments (`many` is False).
 
     On the v2 side it is the repetitions of `place`'s field, or groups that begin with `anchors`. `plain` items are
-    values: the scope's only leaf has the path `("",)`.
+    values: the scope's only leaf has the path `("",)`. An object that one field holds has a `place` and is not `many`;
+    `places` are the fields of one that may stand in several.
     """
 
     path: Path
@@ -143,6 +144,7 @@ class Many:
     when: When | None = None
     v2_constants: tuple[tuple[V2Place, str], ...] = ()
     full: str = ""
+    places: tuple[V2Place, ...] = ()
 
 
 @dataclass(slots=True)

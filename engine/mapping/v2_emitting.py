@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.mapping import v2_cells
-from engine.mapping.leaves import MISS, NULL, V2Leaf, v2_leaf_type
+from engine.mapping.leaves import MISS, NULL, V2Leaf, v2_leaf_type, write_leaf
 from engine.mapping.rules import Leaf, Many, Scope
+from engine.mapping.v2_compacting import compacted
 from engine.mapping.v2_emitting_shared import (
     V2Emitting,
     asked_paths,
@@ -28,6 +29,7 @@ from engine.mapping.v2_giving import Box, V2Giving
 from engine.mapping.v2_keys import holder
 from engine.mapping.v2_structure import Context, contexts_of
 from engine.mapping.v2_taking import V2Taking
+from engine.mapping.v2_wholes import give_together, put_object, take_together
 from engine.mapping.writing_code import Code
 
 
@@ -45,7 +47,7 @@ _CALLED: Final[tuple[Callable[..., Any], ...]] = (
     v2_cells.take, v2_cells.take_deep, v2_cells.take_sub, v2_cells.take_first, v2_cells.take_object,
     v2_cells.take_number, v2_cells.give, v2_cells.give_sub, v2_cells.give_first, v2_cells.give_object,
     v2_cells.put_subs, v2_cells.put_field, v2_cells.put_repetitions, v2_cells.put_groups, v2_cells.new_group,
-    v2_cells.sweep, v2_cells.give_number,
+    v2_cells.sweep, v2_cells.give_number, write_leaf, put_object, take_together, give_together,
 )  # fmt: skip
 """What the generated functions call by name."""
 
@@ -67,6 +69,7 @@ class _V2Emitter:
     def __init__(self, code: Code) -> None:
         self._code = code
         self._kinds: dict[tuple[Any, str], V2Leaf] = {}
+        self._pairs: dict[Any, str] = {}
 
     def kinds(self, leaf: Leaf) -> V2Leaf:
         """Return the functions of a leaf, the same for leaves of one type: fewer names in the generated source."""
@@ -78,63 +81,77 @@ class _V2Emitter:
 
     def context(self, context: Context) -> None:
         """Generate the functions of a group."""
-        repetitions = {
-            id(many): self._repetition(many) for many in context.scope.lists if many.place is not None
-        }
+        scope = compacted(context.scope)
+        pairs = {id(many): self._pair(many) for many in scope.lists if many.place is not None}
         code = self._code
         with code.block(f"def g{context.number}(group, x, w):"):
             code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
             code.line("simple = w.simple")
-            self._body(context, repetitions, V2Taking(code, (0, 1, 3), self.kinds))
+            self._body(context, scope, pairs, V2Taking(code, (0, 1, 3), self.kinds))
         code.line(f"h{context.number} = holder(g{context.number})")
         with code.block(f"def p{context.number}(group, x, w):"):
             code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
-            self._body(context, repetitions, V2Giving(code, (0, 1, 3), self.kinds))
+            code.line("marks = w.marks")
+            self._body(context, scope, pairs, V2Giving(code, (0, 1, 3), self.kinds))
 
-    def _body(self, context: Context, repetitions: dict[int, str], side: V2Emitting) -> None:
-        scope = context.scope
+    def _body(self, context: Context, scope: Scope, pairs: dict[int, str], side: V2Emitting) -> None:
         asked = asked_paths(scope)
-        alternates = [leaf for leaf in scope.leaves if is_late(leaf)]
+        late: list[Leaf | Many] = [leaf for leaf in scope.leaves if is_late(leaf)]
+        late += [many for many in scope.lists if len(many.places) > 1]
         groups = [many for many in scope.lists if many.anchors]
         for leaf in scope.leaves:
             if leaf.v2:
                 side.uses(leaf, () if is_late(leaf) else where_of(leaf.v2[0], leaf.when))
         for many in scope.lists:
-            if many.place is not None or many.anchors:
-                side.uses(many, where_of(many.place, many.when) if many.place is not None else ())
+            if many.place is not None and len(many.places) < 2:
+                side.uses(many, where_of(many.place, many.when))
+            elif many.place is not None or many.anchors:
+                side.uses(many, ())
         side.open(())
-        self._alternates([leaf for leaf in alternates if leaf.path in asked], side)
+        self._alternates([one for one in late if one.path in asked], pairs, side)
         for segment, fields in by_segment(fields_of(scope), scope).items():
-            side.segment(segment, fields, repetitions)
-        self._alternates([leaf for leaf in alternates if leaf.path not in asked], side)
+            side.segment(segment, fields, pairs)
+        self._alternates([one for one in late if one.path not in asked], pairs, side)
         for many in groups:
             with side.guard(many):
                 side.late(many, context)
         side.close(())
 
-    def _alternates(self, leaves: Sequence[Leaf], side: V2Emitting) -> None:
+    def _alternates(self, rules: Sequence[Leaf | Many], pairs: dict[int, str], side: V2Emitting) -> None:
+        leaves = [one for one in rules if isinstance(one, Leaf)]
         for leaf in leaves:
             if not leaf.together:
                 with side.guard(leaf):
                     side.alternates(leaf)
         for places in dict.fromkeys(leaf.together for leaf in leaves if leaf.together):
             side.together([leaf for leaf in leaves if leaf.together == places])
+        for many in rules:
+            if isinstance(many, Many):
+                with side.guard(many):
+                    side.somewhere(many, pairs[id(many)])
 
-    def _repetition(self, many: Many) -> str:
-        """Generate the pair for one kind of repetition and return its number."""
+    def _pair(self, many: Many) -> str:
+        """Generate the pair for one kind of repetition, shared by all that hold the same, and return its number."""
+        shape = (many.plain, tuple(self._shape(leaf) for leaf in many.scope.leaves))
+        if shape in self._pairs:
+            return self._pairs[shape]
         code = self._code
-        number = code.fresh("")
+        number = self._pairs[shape] = code.fresh("")
         with code.block(f"def t{number}(cells, at, w):"):
             code.line("C, S, H, simple = w.component, w.subcomponent, w.hole, w.simple")
             code.line("x = {}")
             self._parts(many.scope, V2Taking(code, (0, 2), self.kinds))
             code.line("return x.get('', A)" if many.plain else "return x or A")
         with code.block(f"def r{number}(cells, at, x, w):"):
-            code.line("C, S, H = w.component, w.subcomponent, w.hole")
+            code.line("C, S, H, marks = w.component, w.subcomponent, w.hole, w.marks")
             if many.plain:
                 code.line("x = {'': x}")
             self._parts(many.scope, V2Giving(code, (0, 2), self.kinds))
         return number
+
+    def _shape(self, leaf: Leaf) -> tuple[Any, ...]:
+        pinned = "v2" in leaf.pinned
+        return (leaf.path, leaf.v2, leaf.v2_also, id(self.kinds(leaf)), leaf.kind, pinned, leaf.when)
 
     def _parts(self, scope: Scope, side: V2Emitting) -> None:
         plain = [leaf for leaf in scope.leaves if leaf.v2 and not is_late(leaf)]

@@ -43,16 +43,16 @@ Field = tuple[int, When | None, list[Leaf], Many | None]
 
 def fields_of(scope: Scope) -> dict[str, list[Field]]:
     """Return segment -> what is read in each of its fields, under each condition, in the order of fields."""
-    found: dict[str, dict[tuple[int, When | None], Field]] = {}
+    found: dict[str, dict[tuple[Any, ...], Field]] = {}
     for leaf in scope.leaves:
         if leaf.v2 and not is_late(leaf):
             place = leaf.v2[0]
             slot = found.setdefault(place.segment, {})
             slot.setdefault((place.index, leaf.when), (place.index, leaf.when, [], None))[2].append(leaf)
     for many in scope.lists:
-        if many.place is not None:
+        if many.place is not None and len(many.places) < 2:
             slot = found.setdefault(many.place.segment, {})
-            slot[(many.place.index, many.when)] = (many.place.index, many.when, [], many)
+            slot[(many.place.index, many.when, many.path)] = (many.place.index, many.when, [], many)
     return {
         segment: sorted(fields.values(), key=lambda one: (weight(one[1]), one[0]))
         for segment, fields in found.items()
@@ -86,6 +86,7 @@ class Objects:
         self._code = code
         self._levels = levels
         self._homes: dict[Path, set[tuple[Any, ...]]] = {}
+        self._at: dict[tuple[Any, ...], list[Path]] = {}
         self.names: dict[Path, str] = {(): top}
 
     def used(self, path: Path, where: tuple[Any, ...]) -> None:
@@ -95,15 +96,16 @@ class Objects:
 
     def at_home(self, where: tuple[Any, ...]) -> list[Path]:
         """Return the objects that the block `where` makes, outer ones first: all their leaves are below it."""
-        found = []
-        for path, blocks in self._homes.items():
-            depth = 0
-            while all(len(block) > depth for block in blocks) and len({block[depth] for block in blocks}) < 2:
-                depth += 1
-            depth = max(level for level in self._levels if level <= depth)
-            if next(iter(blocks))[:depth] == where:
-                found.append(path)
-        return sorted(found, key=len)
+        if not self._at:
+            for path in sorted(self._homes, key=len):
+                self._at.setdefault(self._home(self._homes[path]), []).append(path)
+        return self._at.get(where, [])
+
+    def _home(self, blocks: set[tuple[Any, ...]]) -> tuple[Any, ...]:
+        depth = 0
+        while all(len(block) > depth for block in blocks) and len({block[depth] for block in blocks}) < 2:
+            depth += 1
+        return next(iter(blocks))[: max(level for level in self._levels if level <= depth)]
 
     def declare(self, path: Path) -> str:
         self.names[path] = self._code.fresh("o")
@@ -153,6 +155,9 @@ class V2Emitting:
         raise NotImplementedError
 
     def together(self, leaves: list[Leaf]) -> None:
+        raise NotImplementedError
+
+    def somewhere(self, many: Many, pair: str) -> None:
         raise NotImplementedError
 
     def sweep(self, blocks: list[tuple[When | None, int]], cells: str, at: str) -> None:

@@ -30,7 +30,9 @@ class V2Giving(V2Emitting):
         self.open((name,))
         for index in sorted({field[0] for field in fields if field[1] is not None}):
             blocks = [
-                (when, -1 if many else mask_of(leaves)) for at, when, leaves, many in fields if at == index
+                (when, mask_of(leaves) if many is None else -1 if many.many else mask_of(many.scope.leaves))
+                for at, when, leaves, many in fields
+                if at == index
             ]
             self.sweep(blocks, "f", str(index))
         for field in fields:
@@ -56,6 +58,11 @@ class V2Giving(V2Emitting):
         code = self.code
         self.open(where)
         code.line(f"r = f[{index}] if len(f) > {index} else ''")
+        if many is not None and not many.many:
+            pair = repetitions[id(many)]
+            code.line(f"v = {self.objects.of(many.path)}.get({many.path[-1]!r}, E)")
+            code.line(f"if r or v: put_object(f, {index}, v, r{pair}, w)")
+            return
         if many is not None:
             key, pair = code.constant(many.key) if many.key else "None", repetitions[id(many)]
             code.line(f"v = {self.objects.of(many.path)}.get({many.path[-1]!r}, ())")
@@ -113,16 +120,27 @@ class V2Giving(V2Emitting):
         code = self.code
         if len(leaves) == 1 and leaves[0].v2[0].subcomponent == 1:
             leaf = leaves[0]
-            code.line(f"v = {self.objects.of(leaf.path)}.get({leaf.path[-1]!r}, A)")
+            kind = self.kind(leaf)
+            written = f"v if v.__class__ is str and v.isalnum() else write_leaf(v, {kind}, marks)"
+            if leaf.table is not None or leaf.kind not in ("text", "oid"):
+                written = f"write_leaf(v, {kind}, marks)"
+            code.line(f"v = {self.value(leaf.path)}")
+            with code.block(f"if len(c) > {at} and (r := c[{at}]):"):
+                code.line(f"if r == H and v is not A: c[{at}] = {written}")
+                code.line(f"else: give_sub(c, {at}, v, {kind}, w)")
             code.line(
-                f"if v is not A or (len(c) > {at} and c[{at}]): give_sub(c, {at}, v, {self.kind(leaf)}, w)"
+                f"elif v is not A{' or w.made' if self.kinds(leaf).default else ''}: give(c, {at}, v, {kind}, w)"
             )
             return
-        code.line(f"s = c[{at}].split(S) if len(c) > {at} else ['']")
-        for leaf in leaves:
-            value = self.value(leaf.path)
-            code.line(f"give(s, {leaf.v2[0].subcomponent - 1}, {value}, {self.kind(leaf)}, w)")
-        code.line(f"put_subs(c, {at}, s, w)")
+        names = [self.code.fresh("v") for _ in leaves]
+        for leaf, name in zip(leaves, names, strict=True):
+            code.line(f"{name} = {self.value(leaf.path)}")
+        given = " or ".join(f"{name} is not A" for name in names)
+        with code.block(f"if (len(c) > {at} and c[{at}]) or {given}:"):
+            code.line(f"s = c[{at}].split(S) if len(c) > {at} else ['']")
+            for leaf, name in zip(leaves, names, strict=True):
+                code.line(f"give(s, {leaf.v2[0].subcomponent - 1}, {name}, {self.kind(leaf)}, w)")
+            code.line(f"put_subs(c, {at}, s, w)")
 
     def late(self, one: Leaf | Many, context: Context) -> None:
         """Write a list of groups, or the one group that is an object."""
@@ -180,6 +198,15 @@ class V2Giving(V2Emitting):
         kinds = self.code.constant(tuple(self.kinds(leaf) for leaf in leaves))
         values = "".join(f"{self.value(leaf.path)}, " for leaf in leaves)
         self.code.line(f"give_object(group, {rows}, {kinds}, ({values}), w)")
+
+    def somewhere(self, many: Many, pair: str) -> None:
+        """Write an object that may stand in one of several fields."""
+        cells = self.code.constant(tuple((place.segment, place.index) for place in many.places))
+        leaves = self.code.constant(
+            tuple((leaf.path, leaf.v2[0], self.kinds(leaf)) for leaf in many.scope.leaves)
+        )
+        value = f"{self.objects.of(many.path)}.get({many.path[-1]!r}, E)"
+        self.code.line(f"give_together(group, {cells}, t{pair}, r{pair}, {leaves}, {value}, w)")
 
 
 class Box:

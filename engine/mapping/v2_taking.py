@@ -44,7 +44,9 @@ class V2Taking(V2Emitting):
         number = index + 1 if name in ("MSH", "FHS", "BHS") else index
         where = (name, number, when)
         self.open(where)
-        if many is not None:
+        if many is not None and not many.many:
+            self._whole(many, index, repetitions[id(many)])
+        elif many is not None:
             self._repetitions(many, index, repetitions[id(many)])
         elif len(leaves) == 1 and leaves[0].v2[0].component == 1 and leaves[0].v2[0].subcomponent == 1:
             leaf = leaves[0]
@@ -57,6 +59,18 @@ class V2Taking(V2Emitting):
         else:
             self.components(leaves, where, "f", str(index), opened=True)
         self.close(where)
+
+    def _whole(self, many: Many, index: int, number: str) -> None:
+        """Read an object that the field holds: in its first repetition."""
+        code = self.code
+        with code.block("if R in r:"):
+            code.line("r, q, z = r.partition(R)")
+            code.line("b = [r]")
+            code.line(f"u = t{number}(b, 0, w)")
+            code.line(f"f[{index}] = b[0] + q + z")
+        with code.block("else:"):
+            code.line(f"u = t{number}(f, {index}, w)")
+        code.line(f"if u is not A: {self.objects.of(many.path)}[{many.path[-1]!r}] = u")
 
     def _repetitions(self, many: Many, index: int, number: str) -> None:
         code = self.code
@@ -177,3 +191,12 @@ class V2Taking(V2Emitting):
             for at, leaf in enumerate(leaves):
                 target = f"{self.objects.of(leaf.path)}[{leaf.path[-1]!r}]"
                 self.code.line(f"if l[{at}] is not MISS: {target} = l[{at}]")
+
+    def somewhere(self, many: Many, pair: str) -> None:
+        """Read an object that may stand in one of several fields."""
+        cells = self.code.constant(tuple((place.segment, place.index) for place in many.places))
+        leaves = self.code.constant(
+            tuple((leaf.path, leaf.v2[0], self.kinds(leaf)) for leaf in many.scope.leaves)
+        )
+        self.code.line(f"u = take_together(m, {cells}, t{pair}, {leaves}, w)")
+        self.code.line(f"if u is not A: {self.objects.of(many.path)}[{many.path[-1]!r}] = u")
