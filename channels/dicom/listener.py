@@ -1,0 +1,93 @@
+"""What a listener of type `dicom` can be told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from engine.config.models import (
+    Address,
+    Count,
+    Duration,
+    ListenerConfig,
+    ListenerLimits,
+    Name,
+    Size,
+    StrictModel,
+    matching,
+)
+
+_LEAST_PDU, _MOST_PDU = 2**12, 2**20
+
+AeTitle = Annotated[
+    str,
+    matching("an AE title", "write up to 16 characters, as PASSERELLE", r"(?! )[ -\[\]-~]{1,16}(?<! )"),
+]
+"""PS3.5 6.2, VR AE: without backslash and control characters, blanks at its ends do not count."""
+
+
+class DicomLimits(ListenerLimits):
+    """What a DICOM listener takes at once."""
+
+    body: Size = 4 * 2**30
+    """Largest instance in bytes, as they arrive; a larger one is refused, and its first 64 KiB are kept with the
+    refusal."""
+
+    connections: Count = 16
+    """Most associations open at once from one partner, or from one address where no partner is known."""
+
+    associations: Count = 64
+    """Most associations open at once from all together; a further one is rejected and may come again."""
+
+    pdu: Size = 2**18
+    """Longest piece in which an instance may arrive, from 4 KiB to 1 MiB; senders are told."""
+
+    @model_validator(mode="after")
+    def _pieces_are_of_use(self) -> Self:
+        if not _LEAST_PDU <= self.pdu <= _MOST_PDU:
+            raise ValueError("an instance arrives in pieces of 4 KiB to 1 MiB")
+        return self
+
+
+class DicomListenerTimeouts(StrictModel):
+    """How long a sender may take."""
+
+    association: Duration = timedelta(seconds=30)
+    """From the connection to the end of its association request."""
+
+    pdu: Duration = timedelta(seconds=30)
+    """From the first byte of a piece to its last; also how long it may refuse to read an answer."""
+
+    idle: Duration = timedelta(minutes=2)
+    """How long an association is kept on which nothing comes."""
+
+
+class DicomListener(ListenerConfig):
+    """Takes DICOM instances by C-STORE, and answers C-ECHO; success is said once an instance is durable.
+
+    Every storage class and every transfer syntax is taken as it comes, but for deflated ones.
+    """
+
+    type: ClassVar[str] = "dicom"
+
+    dicom: Address
+    """Address to listen on, `127.0.0.1:11112`."""
+
+    ae_title: AeTitle = "PASSERELLE"
+    """Our AE title; an association that calls another is rejected."""
+
+    callers: dict[AeTitle, Name] = Field(default_factory=dict)
+    """AE titles that may call, and the partner that each belongs to; the certificate must be that partner's. Where none
+    are given, any may call."""
+
+    limits: DicomLimits = DicomLimits()
+    """Limits of this door."""
+
+    timeouts: DicomListenerTimeouts = DicomListenerTimeouts()
+    """How long a sender may take."""
+
+    def selector_fault(self, selector: str) -> str:
+        """Refuse a door within the listener: DICOM has none."""
+        return "" if not selector else f'a DICOM listener has no door "{selector}": write its name alone'
