@@ -73,7 +73,7 @@ class Speaker:
     async def accept(self, identifier: str, to: str = "box") -> str:
         """Put a note in and wait until nothing is in flight; return its message id."""
         view = await self.put(identifier, to)
-        await asyncio.wait_for(self._engine.dispatcher.wait_idle(), 20)
+        await asyncio.wait_for(self._engine.dispatcher.wait_idle(), 30)
         assert view["disposition"] == "accepted"
         return str(view["id"])
 

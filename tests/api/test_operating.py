@@ -104,7 +104,7 @@ async def test_a_resend_under_a_new_id_reaches_the_partner_as_another_message(tm
     async with running_project(tmp_path) as (engine, speaker):
         identifier = await speaker.accept("1")
         await speaker.post("resend", id=identifier, new_id=True)
-        await asyncio.wait_for(engine.dispatcher.wait_idle(), 20)
+        await asyncio.wait_for(engine.dispatcher.wait_idle(), 30)
         inbox = (await speaker.get("inboxes"))["inboxes"][0]
     assert (inbox["inbox"], inbox["messages"]) == ("clinic", 2)
 
@@ -116,7 +116,7 @@ async def test_what_came_during_a_pause_goes_out_when_it_ends(tmp_path: Path) ->
         paused = (await speaker.get(f"messages/{identifier}"))["deliveries"][0]
         closed = (await speaker.get("status"))["closed"]
         await speaker.post("resume", subject="route", name="notes")
-        await asyncio.wait_for(engine.dispatcher.wait_idle(), 20)
+        await asyncio.wait_for(engine.dispatcher.wait_idle(), 30)
         resumed = (await speaker.get(f"messages/{identifier}"))["deliveries"][0]
     assert (paused["state"], paused["attempts"], resumed["state"]) == ("pending", 0, "delivered")
     assert [(row["kind"], row["subject"]) for row in closed] == [("pause", "route:notes")]
@@ -188,7 +188,7 @@ async def test_a_dead_letter_is_released_to_the_running_engine(tmp_path: Path) -
         identifier = await speaker.accept("1", to="emr")
         dead = (await speaker.get("dead"))["dead"][0]
         await speaker.post(f"dead/{dead['delivery']}/release", reason="exercise")
-        await asyncio.wait_for(engine.dispatcher.wait_idle(), 20)
+        await asyncio.wait_for(engine.dispatcher.wait_idle(), 30)
         after = (await speaker.get(f"messages/{identifier}"))["deliveries"][0]
     assert (dead["message_id"], after["state"], after["generation"]) == (identifier, "dead", 1)
 

@@ -125,7 +125,7 @@ async def test_following_gives_what_happens_from_now_on(tmp_path: Path) -> None:
         await speaker.accept("before")
         rows = speaker.wire.stream("tail")
         first: asyncio.Task[Any] = asyncio.create_task(run_sync(next, rows))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not first.done():
                 await speaker.put("after")
                 await asyncio.wait([first], timeout=0.2)

@@ -14,7 +14,7 @@ from engine.model import Disposition, State
 from engine.store.protocol import DeliveryRow, Query, Store
 from tests.corpus.standard import Answer, Head, answer, due, head
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 START, END = b"\x0b", b"\x1c\r"
 CONFIG = """
 engine: {{name: corpus}}

@@ -13,7 +13,7 @@ from engine.model import State
 from engine.store.protocol import Query
 from tests.corpus.campaign import END, START, Sink, raw, read_frame, sink
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 CONFIG = """
 engine: {{name: hostile}}
 store: sqlite:var/passerelle.db

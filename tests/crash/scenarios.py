@@ -66,7 +66,7 @@ async def poisoned(stage: Stage) -> None:
     stage.environ = before
     stage.dying = True
     await stage.restart()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         assert stage.engine is not None
         await asyncio.shield(stage.engine.ended)
     stage.environ = wanted

@@ -9,6 +9,8 @@ from tests.docs.pages import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = pages()
+MEASURED = {"mapper-coverage.md"}
+"""Pages that `make coverage-report` makes of messages; they are as fresh as the last run."""
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -20,4 +22,4 @@ def test_a_page_is_fresh(name: str) -> None:
 
 
 def test_no_page_is_left_of_what_is_gone() -> None:
-    assert {path.name for path in REFERENCE.iterdir()} == set(PAGES)
+    assert {path.name for path in REFERENCE.iterdir()} == set(PAGES) | MEASURED

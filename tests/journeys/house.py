@@ -27,7 +27,7 @@ from tests.peers.ports import free_port
 Answer = TypeVar("Answer")
 
 TOP = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 30.0
 QUICK = "{backoff: 50ms..200ms, for: 24h}"
 DOOR = "/v1/appointments"
 PERMIT = "01234"

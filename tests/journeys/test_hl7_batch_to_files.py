@@ -37,7 +37,7 @@ REPORT = (
     "PID|1||000123^^^HSJ^MR||ESSAI^HÉLÈNE\rOBR|1|A1|{id}-F|GLU\rOBX|1|NM|GLU||5.2|mmol/L\r"
 )
 DOCUMENT = "OBX|2|ED|RX||RIS^Application^PDF^Base64^JVBERi0xLjQK\r"
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 
 class Laboratory:

@@ -19,7 +19,7 @@ from engine.security.identity import peer_certificate
 from engine.security.tls import RotatingContext, TlsFiles
 from tests.peers.ports import free_port
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 MAX_HEAD = 65_536
 
 

@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.peers.ports import free_port
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 ACCEPT = "accept"
 HANG = "hang"
 DROP = "drop"

@@ -157,7 +157,7 @@ async def test_python_hl7s_client_to_its_server(tmp_path: Path, dev_certs: Path,
         answers = []
         for each in MESSAGES:
             writer.writemessage(parse(each.decode()))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 msa = (await reader.readmessage()).segment("MSA")
             answers.append((str(msa[1]), str(msa[2])))
         writer.close()

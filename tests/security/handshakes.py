@@ -12,7 +12,7 @@ from engine.security.identity import peer_certificate
 from engine.security.tls import TlsFiles
 
 GREETING = b"bonjour\n"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def files_of(folder: Path, name: str, *, ca: Path | None = None) -> TlsFiles:

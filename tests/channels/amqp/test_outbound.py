@@ -53,7 +53,7 @@ class TestAmqpOutbound(NetworkOutboundContract):
 
 
 def attempt(
-    message_id: str = "01JD0000000000000001", *, body: bytes = b"{}", timeout: float = 5.0
+    message_id: str = "01JD0000000000000001", *, body: bytes = b"{}", timeout: float = 30.0
 ) -> Attempt:
     headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "ce-source": "/rdv"}
     return Attempt(

@@ -137,6 +137,6 @@ async def test_a_file_bears_the_name_that_its_destination_gave(
     endpoint = FileEndpoint.model_validate({"file": "out"})
     body = Body.of(b"%PDF-1.4\n", content_type)
     attempt = Attempt(1, "01JD0000000000000001", 1, "a.b", body, content_type, 5.0)
-    async with asyncio.timeout(5), FileOutbound(endpoint, channel_context(tmp_path)) as channel:
+    async with asyncio.timeout(30), FileOutbound(endpoint, channel_context(tmp_path)) as channel:
         reply = await channel.send(attempt)
     assert (reply.code, (tmp_path / "out" / name).read_bytes()) == ("written", b"%PDF-1.4\n")

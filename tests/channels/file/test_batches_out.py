@@ -100,7 +100,7 @@ async def test_an_endpoint_collects_and_closes_in_time(tmp_path: Path) -> None:
             for n in (1, 2, 2)
         ]
         assert [reply.code for reply in replies] == ["collected", "collected", "present"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not visible(tmp_path / "out"):  # noqa: ASYNC110  a file appears, and nobody tells
                 await asyncio.sleep(0.02)
     assert visible(tmp_path / "out") == ["night-id1.hl7"]

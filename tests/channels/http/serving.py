@@ -21,7 +21,7 @@ from engine.model import Certificate, Confirmation
 from engine.spi import Inbound
 from engine.testing.channels import CountedInMemory, RecordingIntake, channel_context
 
-LIMIT = 5.0
+LIMIT = 30.0
 DOOR = "POST /v1/appointments"
 LOOPBACK = HostPort("127.0.0.1", 0)
 

@@ -152,7 +152,7 @@ async def test_a_sender_that_does_not_read_its_answers_is_cut() -> None:
     async with listening(timeouts=timeouts(body=0.2)) as door, wire(door.address) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # streams hide that it is a Transport
         with pytest.raises(ConnectionError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while True:
                     await client.write(post(path="/nowhere") * 1000)
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-LIMIT = 5.0
+LIMIT = 30.0
 """Seconds after which something that must happen is said not to."""
 
 

@@ -56,7 +56,7 @@ def events(channel: MllpOutbound, event: str) -> float:
     return counted.totals.get(("channel_events", (("channel", "ris.adt"), ("event", event))), 0)
 
 
-def attempt(content: bytes, *, timeout: float = 5.0) -> Attempt:
+def attempt(content: bytes, *, timeout: float = 30.0) -> Attempt:
     """Return one try."""
     return Attempt(
         delivery=1,

@@ -21,7 +21,7 @@ from engine.model import Certificate, Confirmation
 from engine.spi import SmallState
 from engine.testing.channels import CountedInMemory, RecordingIntake, channel_context
 
-LIMIT = 5.0
+LIMIT = 30.0
 LOOPBACK = HostPort("127.0.0.1", 0)
 
 

@@ -218,7 +218,7 @@ async def test_an_application_acknowledgement_is_acknowledged_where_it_asks_for_
     async with mllp_peer() as peer, endpoint(peer.port, confirm=Confirmations("MSG00001")) as channel:
         says(peer, ack("CA"), asking)
         await channel.send(attempt(message(accept="AL", application="AL")))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(peer.received) < 2:  # noqa: ASYNC110  the partner tells nobody what it received
                 await asyncio.sleep(0.001)
         assert b"\rMSA|CA|R1\r" in peer.received[1]
@@ -229,7 +229,7 @@ async def test_an_acknowledgement_that_nothing_waits_for_ends_the_connection() -
     async with mllp_peer() as peer, endpoint(peer.port, confirm=confirm) as channel:
         await channel.send(attempt(message()))
         peer.say(ack("AA", control_id="STRANGER"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while peer.live():  # noqa: ASYNC110  the partner tells nobody that it was left
                 await asyncio.sleep(0.001)
         assert [each.reference for each in confirm.received] == ["STRANGER"]
@@ -238,6 +238,6 @@ async def test_an_acknowledgement_that_nothing_waits_for_ends_the_connection() -
 
 async def until(confirm: Confirmations, count: int) -> None:
     """Return once so many confirmations were handed in."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(confirm.received) < count:  # noqa: ASYNC110  the double tells nobody
             await asyncio.sleep(0.001)

@@ -66,7 +66,7 @@ async def test_a_frame_may_be_split_anywhere() -> None:
         reader = serving._reader
         for at in range(1, len(stream)):
             await connection.write(stream[:at])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not (reader.begun and reader.held == at - 1):  # noqa: ASYNC110  it reads without telling anybody
                     await asyncio.sleep(0)
             await connection.write(stream[at:])
@@ -220,7 +220,7 @@ async def test_other_frame_bytes() -> None:
     frame = FrameConfig(start=b"\x02", end=b"\x03", tail=b"")
     async with listening(frame=frame) as door, wire(door.address) as connection:
         await connection.write(b"\x02" + message() + b"\x03")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await connection.reader.readexactly(1) == b"\x02"
             answer = await connection.reader.readuntil(b"\x03")
         assert msa(answer.removesuffix(b"\x03")) == "MSA|AA|MSG00001"
@@ -346,7 +346,7 @@ async def test_a_sender_that_reads_no_answers_feels_the_pace() -> None:
         connection.writer.write(framed(*[message(body="NTE|1||" + "z" * 60_000 + "\r")] * 200))
         await intake.until(1)
         (serving,) = door.channel._callers
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not serving._paused:  # noqa: ASYNC110  reading pauses without telling anybody
                 await asyncio.sleep(0.001)
         assert serving._reader.held < 1_000_000

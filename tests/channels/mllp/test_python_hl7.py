@@ -61,7 +61,7 @@ async def test_its_client_reads_our_acknowledgement() -> None:
         host, _, port = door.address.rpartition(":")
         reader, writer = await open_hl7_connection(host, int(port))
         writer.writemessage(parse(message().decode()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             ack = await reader.readmessage()
         assert str(ack.segment("MSA")) == "MSA|AA|MSG00001"
         writer.close()
@@ -75,7 +75,7 @@ async def test_its_command_sends_a_file(tmp_path: Path) -> None:
         _, _, port = door.address.rpartition(":")
         command = [str(Path(sys.executable).with_name("mllp_send")), "-p", port, "-f", str(file), "127.0.0.1"]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             told, _ = await process.communicate()
         assert process.returncode == 0
         assert b"MSA|AA|A" in told

@@ -40,7 +40,7 @@ class Sender:
         self.arrived.put_nowait(Wire(reader, writer))
 
     async def next(self) -> Wire:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.arrived.get()
 
     def leave(self) -> None:

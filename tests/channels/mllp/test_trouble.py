@@ -117,7 +117,7 @@ async def test_in_turn_an_answer_beyond_the_turn_ends_the_connection() -> None:
     async with mllp_peer() as peer, endpoint(peer.port, ack=table) as channel:
         peer.script = lambda received: [ACK % (b"AA", b"")] * 2
         await channel.send(attempt(message()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while peer.live():  # noqa: ASYNC110  the partner tells nobody that it was left
                 await asyncio.sleep(0.001)
 
@@ -165,7 +165,7 @@ async def test_commit_blocks_are_no_answers() -> None:
         peer.script = lambda received: [b"\x06", ACK % (b"AA", b"MSG00001")] if len(received) > 1 else []
         reply = await channel.send(attempt(message()))
         assert reply.code == "AA"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(peer.received) < 2:  # noqa: ASYNC110  the partner tells nobody what it received
                 await asyncio.sleep(0.001)
         assert peer.received[1] == b"\x06", "the partner's acknowledgement is answered by a block too"
@@ -189,7 +189,7 @@ async def test_an_idle_connection_is_closed() -> None:
     timeouts = MllpTimeouts(idle=timedelta(seconds=0.1))
     async with mllp_peer() as peer, endpoint(peer.port, timeouts=timeouts) as channel:
         await channel.send(attempt(message()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while peer.live():  # noqa: ASYNC110  the partner tells nobody that it was left
                 await asyncio.sleep(0.001)
 

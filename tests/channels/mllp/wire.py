@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-LIMIT = 5.0
+LIMIT = 30.0
 """Seconds after which something that must happen is said not to."""
 
 START, END = b"\x0b", b"\x1c\r"

@@ -96,7 +96,7 @@ def attempt(
     body: bytes = b'{"summary": "fictive"}',
     *,
     message_id: str = "01JD0000000000000001",
-    timeout: float = 5.0,
+    timeout: float = 30.0,
     content_type: str = "application/json",
     headers: dict[str, str] | None = None,
 ) -> Attempt:

@@ -33,7 +33,7 @@ from tests.peers.ports import free_port
 
 
 async def failure(
-    folder: Path, url: str, tls: ssl.SSLContext | None = None, timeout: float = 5.0
+    folder: Path, url: str, tls: ssl.SSLContext | None = None, timeout: float = 30.0
 ) -> PasserelleError:
     """Send once, and return what it raised."""
     async with WebhookOutbound(endpoint(url), channel_context(folder, tls=tls)) as channel:

@@ -70,7 +70,7 @@ class Asked:
 
     async def delivery(self, count: int = 1) -> Delivery:
         """Return the newest delivery once so many were offered."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while len(self.inside.dispatched.offered) < count:
                 await self.inside.dispatched.came.wait()
         return self.inside.dispatched.offered[-1]
@@ -111,7 +111,7 @@ class Asked:
 
     async def answer(self) -> Receipt:
         """Return what the sender was told."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await self.answered.wait()
         assert self.receipt is not None
         return self.receipt

@@ -91,7 +91,7 @@ async def test_a_stored_message_is_judged_before_it_is_routed(
         receipt = await inside.post(data, content_type="x-application/hl7-v2+er7", **how)
         assert receipt.disposition is Disposition.ACCEPTED
         waiting = await inside.only()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             if refused:
                 with pytest.raises(Rejected, match="PV1-2 is required"):
                     await inside.router(waiting)

@@ -248,14 +248,14 @@ class House:
 
     async def until_sent(self, count: int, endpoint: str = "") -> None:
         """Wait until `count` attempts reached partners, or one of them."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while sum(not endpoint or sent.endpoint == endpoint for sent in self.sent) < count:
                 self.news = anyio.Event()
                 await self.news.wait()
 
     async def tick_until(self, done: Callable[[], bool], *, step_ms: int) -> None:
         """Let time pass in small steps, whatever is in flight, until something is so."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(30):
             while not done():
                 self.clock.advance_to(self.clock.now_ms() + step_ms)
                 for _ in range(5):
