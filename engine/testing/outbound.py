@@ -256,7 +256,7 @@ class OutboundContract(ABC):
     async def test_silence_holds_up_no_other_send(self, tmp_path: Path) -> None:
         async with self.partner(tmp_path) as partner, self.open(partner, tmp_path) as channel:
             await partner.become(Behaviour.SILENT)
-            attempts = [self.attempt(message_id=f"01JD{number:016}", timeout=0.5) for number in range(8)]
+            attempts = [self.attempt(message_id=f"01JD{number:016}", timeout=0.5) for number in range(16)]
             outcomes = await asyncio.gather(
                 *(self.sent(channel, each) for each in attempts), return_exceptions=True
             )
