@@ -121,6 +121,8 @@ def _make_slots(
 
 def has_values(node: Node, item: dict[str, Any]) -> bool:
     """Say whether the event has something for an object."""
+    if value_at(item, node.prefix) is ABSENT:
+        return False
     cells = [*node.cells, *(cell for found in node.primitives.values() for cell in found.values())]
     if any(
         value_at(item, cell.path) is not ABSENT and holds_now(cell.when, item)
@@ -248,13 +250,12 @@ def _give_object(
 ) -> bool:
     child = here.get(name)
     if child is None:
-        if not has_values(node, item):
+        if value_at(item, node.prefix) is ABSENT:
             return False
         child = {}
         written = give_node(node, child, item, instances, resources, turn)
-        if child or written:
-            complete(node, child, item, turn)
         if child:
+            complete(node, child, item, turn)
             here[name] = child
         return written
     if not isinstance(child, dict):
@@ -304,15 +305,15 @@ def _give_indexed(
     turn: Turn,
 ) -> bool:
     if at >= len(items):
-        if not has_values(node, item):
+        if value_at(item, node.prefix) is ABSENT:
             return False
-        while len(items) < at:
-            items.append({"extension": [dict(_FILLER)]})
-        items.append({})
-        written = give_node(node, items[at], item, instances, resources, turn)
-        complete(node, items[at], item, turn)
-        if not items[at]:
-            items.pop()
+        made: dict[str, Any] = {}
+        written = give_node(node, made, item, instances, resources, turn)
+        if made:
+            while len(items) < at:
+                items.append({"extension": [dict(_FILLER)]})
+            complete(node, made, item, turn)
+            items.append(made)
         return written
     if not isinstance(items[at], dict):
         return False
@@ -339,19 +340,21 @@ def _give_one(
     turn: Turn,
 ) -> bool:
     """Write the object that a selector names."""
-    at = next((at for at, one in enumerate(items) if class_of(listed, one) == number), -1)
+    known = () if turn.made else items
+    at = next((at for at, one in enumerate(known) if class_of(listed, one) == number), -1)
     if at >= 0:
         written = give_node(claim.node, items[at], item, instances, resources, turn)
         if not written and items[at] == _bare(claim.node):
             del items[at]
         return written
-    if not has_values(claim.node, item):
+    if value_at(item, claim.node.prefix) is ABSENT:
         return False
     made: dict[str, Any] = {}
     written = give_node(claim.node, made, item, instances, resources, turn)
-    complete(claim.node, made, item, turn)
-    items.append(made)
-    _marked(listed, number, claim, made)
+    if made:
+        complete(claim.node, made, item, turn)
+        items.append(made)
+        _marked(listed, number, claim, made)
     return written
 
 
@@ -383,7 +386,9 @@ def _give_items(
     if many is None:
         return False
     values = _items_of(item, many.path)
-    classes = classified(listed, items)
+    if turn.made and not values:
+        return False
+    classes = [] if turn.made else classified(listed, items)
     mine = [at for at, known in enumerate(classes) if known == number]
     probed = [] if turn.made else [_probed(many.plan, items[at], instances, resources, turn) for at in mine]
     old = [at for at, one in zip(mine, probed, strict=False) if one]

@@ -66,6 +66,22 @@ class Node:
     presences: list[tuple[Leaf, Path]] = field(default_factory=list)
     constants: list[tuple[FhirPath, Any]] = field(default_factory=list)
     defaults: list[tuple[FhirPath, Cell]] = field(default_factory=list)
+    prefix: Path = ()
+
+    def settle(self) -> list[Path]:
+        """Find the event path that all leaves below have in common: without it, nothing is to be written here."""
+        paths = [cell.path for cell in self.cells] + [path for _, path in self.presences]
+        paths += [cell.path for found in self.primitives.values() for cell in found.values()]
+        paths += [many.path for many in self.plains.values()]
+        for node in self.objects.values():
+            paths += node.settle()
+        for listed in self.lists.values():
+            for node in listed.indexed.values():
+                paths += node.settle()
+            for claim in listed.claims:
+                paths += claim.node.settle() if claim.many is None else [claim.many.path]
+        self.prefix = _shared(paths)
+        return [self.prefix] if paths else []
 
     def deepest(self) -> int:
         """Return how many passes reading takes: leaves that conditions ask first."""
@@ -137,6 +153,7 @@ class _Planner:
         self._fill(plan, scope, (), (), None)
         for node in [plan.own, *plan.nodes.values()]:
             _order(node)
+            node.settle()
         plan.resources.sort(key=lambda many: many.depth)
         for one in plan.slots:
             plan.nodes[one.name].constants += [
@@ -320,6 +337,15 @@ class _Planner:
         if kind in ("integer", "positiveInt", "unsignedInt"):
             return int(text)
         return Decimal(text) if kind == "decimal" else text
+
+
+def _shared(paths: Sequence[Path]) -> Path:
+    if not paths:
+        return ()
+    length = min(map(len, paths))
+    while any(path[:length] != paths[0][:length] for path in paths):
+        length -= 1
+    return paths[0][:length]
 
 
 _NO_KIND: Final = FhirLeaf(lambda raw: raw, lambda value, offset: value)
