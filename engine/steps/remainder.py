@@ -25,15 +25,26 @@ class Place:
     many: bool = False
     key: Path | None = None
     inner: dict[str, Place] = field(default_factory=dict)
+    told: bool = False
+    whole: bool = False
 
-    @property
-    def told(self) -> bool:
-        """Whether anything below has a place in the format."""
-        return self.has or any(each.told for each in self.inner.values())
+    def seal(self) -> None:
+        """Find whether anything below has a place in the format, and whether all has: it is asked of every message."""
+        for each in self.inner.values():
+            each.seal()
+        self.told = self.has or any(each.told for each in self.inner.values())
+        self.whole = all(each.whole for each in self.inner.values()) if self.inner else self.has
 
 
 def places_of(scope: Scope, side: str) -> dict[str, Place]:
     """Return what a scope of a mapper holds, by its keys, and what of it has a place in `side`."""
+    found = _places(scope, side)
+    for place in found.values():
+        place.seal()
+    return found
+
+
+def _places(scope: Scope, side: str) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for leaf in scope.leaves:
         at = _at(found, leaf.path)
@@ -41,7 +52,7 @@ def places_of(scope: Scope, side: str) -> dict[str, Place]:
     for many in scope.lists:
         at = _at(found, many.path)
         at.many, at.key = at.many or many.many, many.key or at.key
-        for name, place in places_of(many.scope, side).items():
+        for name, place in _places(many.scope, side).items():
             if (name,) == _PLAIN:
                 at.has = at.has or place.has
             else:
@@ -56,6 +67,8 @@ def remainder(data: Mapping[str, Any], places: Mapping[str, Place]) -> dict[str,
         place = places.get(key)
         if place is None or not place.told:
             found[key] = value
+        elif place.whole:
+            continue
         elif isinstance(value, dict):
             if rest := remainder(value, place.inner):
                 found[key] = rest
