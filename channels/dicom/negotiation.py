@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
-from pydicom.uid import UID
+from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
@@ -48,7 +48,8 @@ def supported(proposed: Iterable[PresentationContext]) -> list[PresentationConte
             continue
         known = found.setdefault(abstract, [])
         known += [uid for uid in context.transfer_syntax if is_taken(uid) and uid not in known]
-    return [_context(abstract, syntaxes) for abstract, syntaxes in found.items() if syntaxes]
+    # where none is taken, naming one that was not proposed makes the refusal say what is refused: the syntax
+    return [_context(abstract, syntaxes or [ImplicitVRLittleEndian]) for abstract, syntaxes in found.items()]
 
 
 def _context(abstract: UID, syntaxes: list[UID]) -> PresentationContext:
