@@ -103,7 +103,7 @@ def _order(kind: str, number: int, item: int, at: str, source: Random) -> list[s
         "|^WPN^PH^^1^450^5554321|6 rue du Soin^^Laval^QC"
     ]
     if kind != "ORM^O01":
-        segments.append(f"TQ1|1||||||{at}|20261231||{source.choice(('S^Stat^HL70485', 'R^Routine^HL70485'))}")
+        segments.append(f"TQ1|1||||||{at}|20261231|{source.choice(('S^Stat^HL70485', 'R^Routine^HL70485'))}")
     if control != "CA" or source.random() < 0.5:
         segments += _request(kind, placer, filled, item, at, by, timing, source)
     return segments
