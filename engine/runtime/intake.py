@@ -228,7 +228,9 @@ class IntakeFor:
     ) -> Receipt:
         room = self._room
         assert plan.answering is not None and plan.received is not None, "it was planned so"
-        said = room.planner.answer(plan.answering, outcome, message, plan.received, room.current.board)
+        said = room.planner.answer(
+            plan.answering, outcome, message, plan.received, room.current.board, vars=plan.vars
+        )
         if isinstance(said, Reply):
             return replace(receipt, reply=exchange.relay(said))
         code = plan.answering.answering.code if plan.answering.answering else ""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from engine.clock import Clock
 from engine.codecs import codec
@@ -24,7 +25,7 @@ from engine.runtime.complements import Stored
 from engine.runtime.flow import branch
 from engine.runtime.opening import opening
 from engine.runtime.paper import POISON, RAW, RENDERED, ROUTING, UNREADABLE, Parts, routing_endpoint
-from engine.runtime.program import Alternates, Program, Routed, Setting
+from engine.runtime.program import NOTHING_KEPT, Alternates, Program, Routed, Setting
 from engine.runtime.recalling import Known, Recalling
 from engine.runtime.replying import NONE, reply_of
 from engine.spi import Counters, Document, Scope
@@ -67,8 +68,8 @@ class Plan:
     is what the routes say that the sender's protocol should answer. `route` is who refused it. `control_id` is the
     sender's id where the content holds it. `detours` are the ordered routes that have a delivery of kind route among
     `deliveries`. `poison` says that the body is kept unread. `answering` is the program that answers the sender with
-    its destination's answer, and `received` then the document. `wanted` are ordering keys whose
-    memories a route asked for and did not find: the plan is worth nothing without them.
+    its destination's answer, `received` then the document and `vars` what its steps kept. `wanted` are ordering keys
+    whose memories a route asked for and did not find: the plan is worth nothing without them.
     """
 
     disposition: Disposition = Disposition.ACCEPTED
@@ -86,6 +87,7 @@ class Plan:
     poison: bool = False
     answering: Program | None = None
     received: Document | None = None
+    vars: Mapping[str, Any] = field(default_factory=lambda: NOTHING_KEPT)
     wanted: set[str] = field(default_factory=set)
 
     def alternates(self) -> list[Rendering]:
@@ -221,8 +223,13 @@ class Planner:
         message: Message,
         received: Document,
         board: Board,
+        *,
+        vars: Mapping[str, Any] = NOTHING_KEPT,
     ) -> Reply | tuple[Fault, ...]:
-        """Return what a waiting sender is told: the partner's answer, or why there is none; never raises for either."""
+        """Return what a waiting sender is told: the partner's answer, or why there is none; never raises for either.
+
+        `vars` is what the route's steps kept, for those of the answer.
+        """
         assert program.answering is not None, "only a route that answers is asked"
         try:
             return reply_of(
@@ -230,7 +237,7 @@ class Planner:
                 outcome,
                 message,
                 received,
-                lambda answer, document: self._opening(answer, document, board),
+                lambda answer, document: replace(self._opening(answer, document, board), vars=dict(vars)),
             )
         except Rejected as error:
             return _faults(error)
@@ -268,7 +275,9 @@ class Planner:
             return _refused(refusals)
         plan = self._together(door, outcomes)
         plan.answering = next((program for program in taking if program.answering), None)
-        plan.received = document if plan.answering else None
+        if plan.answering:
+            plan.received = document
+            plan.vars = next((each.vars for _, each in outcomes if isinstance(each, Routed)), NOTHING_KEPT)
         if document.envelope:  # a CloudEvent is one by its source and id (CloudEvents 1.0.2 3.1.1)
             event = str(document.envelope.get("id", ""))
             plan.control_id = _control_id(str(document.envelope.get("source", "")), event)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from engine.errors import Rejected
@@ -60,6 +61,9 @@ Alternates = Callable[[], Sequence[Rendering]]
 """Makes content that most messages never need; called once, or not at all."""
 
 
+NOTHING_KEPT: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
     """What a route makes of one message.
@@ -74,6 +78,8 @@ class Routed:
     keys: tuple[tuple[str, str], ...]
     keyless: bool = False
     alternates: tuple[Alternates, ...] = ()
+    vars: Mapping[str, Any] = field(default_factory=lambda: NOTHING_KEPT)
+    """What the steps of a route that answers its sender kept in `vars`, for the steps of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +186,7 @@ class Program:
             keys=(*keys, *paper.keys),
             keyless=bool(self.order_by) and not lane,
             alternates=(paper.alternates, *alternates) if paper.postponed else tuple(alternates),
+            vars=came[0][1].vars if self.answering and came else NOTHING_KEPT,
         )
 
     def _serve(

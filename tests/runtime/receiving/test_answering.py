@@ -54,6 +54,9 @@ async def asking(folder: Path, route: str = ASK) -> AsyncIterator[House]:
         yield opened
 
 
+QUESTION = {"q": 1}
+
+
 class Asked:
     """One question under way in a house."""
 
@@ -62,9 +65,9 @@ class Asked:
         self.receipt: Receipt | None = None
         self.answered = anyio.Event()
 
-    async def ask(self, **how: Any) -> None:
+    async def ask(self, question: Mapping[str, object] = QUESTION, **how: Any) -> None:
         """Hand the question in and keep what its sender was told."""
-        message = self.inside.message({"q": 1}, selector="POST /ask", **how)
+        message = self.inside.message(question, selector="POST /ask", **how)
         self.receipt = await self.inside.reception.intake("public")(message, Talking())
         self.answered.set()
 
@@ -199,6 +202,16 @@ async def test_the_answer_is_changed_by_the_routes_steps(tmp_path: Path) -> None
     async with asking(tmp_path, route) as inside, asked(inside) as question:
         await question.settle(await question.delivery(), State.DELIVERED, "200", b'{"a": "x"}')
         assert json.loads(told(await question.answer())["body"]) == {"a": "x!", "asked": 1}
+
+
+async def test_the_steps_of_the_answer_see_what_the_routes_steps_kept(tmp_path: Path) -> None:
+    steps = "steps: [{extract: {as: doc, from: msg.doc, expect: text/plain}}]\nto:"
+    answered = "{delivered: 8s, steps: [{set: {bytes: '{vars.doc.size}'}}]}"
+    route = ASK.replace("{delivered: 8s}", answered).replace("to:", steps)
+    sent = {"q": 1, "doc": "Ym9uam91cg=="}
+    async with asking(tmp_path, route) as inside, asked(inside, question=sent) as question:
+        await question.settle(await question.delivery(), State.DELIVERED, "200", b'{"a": "x"}')
+        assert json.loads(told(await question.answer())["body"]) == {"a": "x", "bytes": 7}
 
 
 async def test_an_answer_that_a_step_refuses_is_none(tmp_path: Path) -> None:
