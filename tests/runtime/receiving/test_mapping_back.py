@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from engine.codecs.fhir import structural_faults
 from engine.errors import ConfigurationError
 from engine.model import Disposition, State
 from engine.runtime.complements import losses
+from engine.runtime.sides import Sides
 from engine.store.protocol import Query
 from tests.runtime.receiving.house import House, house, told
 from tests.runtime.receiving.project import assembled, load, project
@@ -276,6 +278,43 @@ async def test_what_is_mapped_whole_passes_the_verification(tmp_path: Path) -> N
     async with given(tmp_path, verified) as inside:
         await admitted(inside)
         assert (await inside.only()).state is State.PENDING
+
+
+async def test_what_differs_when_verified_is_a_dead_letter_and_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sides, "difference", lambda *_: (9, "PID-5"))
+    verified = IN.replace("to: event}", "to: event, verify: always}") + "on_reject: {reply: AE}\n"
+    async with given(tmp_path, verified) as inside:
+        assert await admitted(inside) is Disposition.ACCEPTED
+        delivery = await inside.only()
+        assert (delivery.state, delivery.reason) == (State.DEAD, "verify")
+        assert [blame.path for blame in inside.blames] == ["PID-5"]
+
+
+# --------------------------------------------------------------------------- a complement that travels
+
+
+async def test_only_an_endpoint_that_asks_for_it_gets_the_complement(tmp_path: Path) -> None:
+    out = "route: out\nfrom: door\nsteps: [{map: {mapper: bundled, to: fhir}}]\nto: [abc.emr, abc.engine]\n"
+    config = CONFIG.replace(
+        "emr: {inbox: abc-emr, phi: full}",
+        "emr: {inbox: abc-emr, phi: full}, engine: {inbox: abc, phi: full, complement: send}",
+    )
+    bundled = VISIT.replace("mapper: visit", "mapper: bundled").replace("bundle: none", "bundle: collection")
+    made = assembled(tmp_path, out, config=config, files={"mappings/bundled.yaml": bundled})
+    async with house(tmp_path, made) as inside:
+        await admitted(inside)
+        emr, engine = [await inside.body(row.delivery) for row in await inside.rows()]
+        kinds = [entry["resource"]["resourceType"] for entry in engine["entry"]]
+        assert [entry["resource"]["resourceType"] for entry in emr["entry"]] == ["Patient"]
+        assert kinds == ["Patient", "Binary", "Provenance"]
+        assert structural_faults(engine) == ()
+
+
+def test_an_endpoint_without_full_phi_cannot_ask_for_it(tmp_path: Path) -> None:
+    config = CONFIG.replace("his: {inbox: his, phi: full}", "his: {inbox: his, phi: none, complement: send}")
+    assert "`phi` of this endpoint forbids that" in refused(tmp_path, IN, config)
 
 
 # --------------------------------------------------------------------------- what is told at load
