@@ -14,11 +14,11 @@ from pathlib import Path
 from bench.coverage.measured import beside_others, measured
 from bench.coverage.messages import CORPUS
 from bench.coverage.page import page
+from bench.mappers import NAMES
 from bench.wire import REPOSITORY
 from engine.config.two_way import two_way
 from engine.mapping.two_way import TwoWayMapper
 
-NAMES = ("appointment", "patient-encounter", "laboratory-result", "order", "medication", "invoice")
 PAGE = REPOSITORY / "docs" / "reference" / "mapper-coverage.md"
 
 
