@@ -17,8 +17,8 @@ ROOMS = ("engine", "channels")
 MARK = "__fault_point__"
 STORED = "__fault_stored__"
 
-NOT_THE_ENGINE = ("engine.testing.", "engine.cli.hl7.")
-"""The shipped test kit and the HL7 tools of the command line: peers, with sockets of their own and no store."""
+NOT_THE_ENGINE = ("engine.testing.", "engine.cli.hl7.", "engine.cli.new.")
+"""The shipped test kit, the HL7 tools of the command line, and what begins a mapper's files: they touch no store."""
 
 TORN_ELSEWHERE = ("channels.file.batching.",)
 """Whose files are torn between any two of its calls by `tests/channels/file/test_batches_out.py`."""

@@ -53,6 +53,11 @@ class Receiver:
             del self._open[writer]
             ended.set()
 
+    @property
+    def serving(self) -> bool:
+        """Whether a connection is served."""
+        return bool(self._open)
+
     async def cut(self) -> None:
         """Cut every connection, and return when nobody serves one any more."""
         self.held_open.set()
@@ -101,7 +106,9 @@ async def listening(receiver: Receiver, port: int) -> AsyncIterator[None]:
         yield
     finally:
         server.close()
-        await receiver.cut()
+        await asyncio.sleep(0)  # what was accepted in this turn begins to be served now
+        while receiver.serving:
+            await receiver.cut()
         receiver.close()
 
 

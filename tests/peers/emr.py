@@ -119,6 +119,7 @@ class Emr:
         if self._server is None:
             return
         self._server.close()
+        await asyncio.sleep(0)  # what was accepted in this turn begins to be served now
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
