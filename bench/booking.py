@@ -45,7 +45,7 @@ class Booking:
 
     _MESSAGE = (
         b"MSH|^~\\&|" + LANE_MARK + b"%(lane)04d|HSJ|AGENDA|CLINIQUE|20260114093012-0500||SIU^S12^SIU_S12|"
-        b"S%(number)08d|P|2.5.1|||AL|NE|CAN|UNICODE UTF-8\r"
+        b"S%(number)08d|P|2.5.1||||||UNICODE UTF-8\r"
         b"SCH|" + MARK + b"%(number)08d|F-" + MARK + b"%(number)08d|||CEDULE-1|BOOKED^Booked^HL70276"
         b"|CHECKUP^Suivi annuel^HL70276|ROUTINE^Routine^HL70277|30|MIN^minutes^ISO+"
         b"|^^30^20260212090000-0500^20260212093000-0500|||||1234^Fictif^Julie^^^Dr|^WPN^PH^^1^418^5550100"
