@@ -41,7 +41,9 @@ def _event_paths(scope: Scope, faults: Faults) -> None:
         for length in range(1, len(one.path)):
             if one.path[:length] in known:
                 above = ".".join(one.path[:length])
-                faults.add(_at(one), f"{above} is a value or a list, so {'.'.join(one.path)} cannot lie in it")
+                faults.add(
+                    _at(one), f"{above} is a value or a list, so {'.'.join(one.path)} cannot lie in it"
+                )
 
 
 def _conditions(scope: Scope, faults: Faults) -> None:

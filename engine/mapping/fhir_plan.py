@@ -6,11 +6,12 @@ the event that are groups of segments on the v2 side are only prefixes here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from engine.mapping.fhir_checking import Judge, Required
 from engine.mapping.fhir_leaves import FhirLeaf, fhir_leaf_type
 from engine.mapping.rules import Definition, FhirPath, Leaf, Many, Path, Scope, Selector, Slot, When
 
@@ -67,6 +68,7 @@ class Node:
     constants: list[tuple[FhirPath, Any]] = field(default_factory=list)
     defaults: list[tuple[FhirPath, Cell]] = field(default_factory=list)
     prefix: Path = ()
+    required: list[Required] = field(default_factory=list)
 
     def settle(self) -> list[Path]:
         """Find the event path that all leaves below have in common: without it, nothing is to be written here."""
@@ -122,21 +124,22 @@ class ScopePlan:
     passes: int = 1
 
 
-TypeOf = Callable[[tuple[str, ...]], str]
-"""Return the primitive type of an element's path, "string" where nobody knows."""
-
-
-def fhir_plan(definition: Definition, side: str, type_of: TypeOf) -> ScopePlan:
-    """Return the plan of a mapper's side `fhir` or `json`."""
-    return _Planner(definition, side, type_of).scope(definition.scope, (), None)
+def fhir_plan(definition: Definition, side: str, judge: Judge) -> ScopePlan:
+    """Return the plan of a mapper's side `fhir` or `json`; what R4 says against it goes to the judge's faults."""
+    planner = _Planner(definition, side, judge)
+    if side == "fhir":
+        for slot in definition.slots.values():
+            judge.slot(slot, dict(definition.slots))
+    return planner.scope(definition.scope, (), None)
 
 
 class _Planner:
-    def __init__(self, definition: Definition, side: str, type_of: TypeOf) -> None:
+    def __init__(self, definition: Definition, side: str, judge: Judge) -> None:
         self._slots = definition.slots if side == "fhir" else {}
         self._bundle = definition.bundle
         self._side = side
-        self._type_of = type_of
+        self._judge = judge
+        self._type_of = judge.type_of
 
     def scope(
         self, scope: Scope, full: Path, own: tuple[str, ...] | None, slot: Slot | None = None
@@ -154,6 +157,7 @@ class _Planner:
         for node in [plan.own, *plan.nodes.values()]:
             _order(node)
             node.settle()
+            self._require(node)
         plan.resources.sort(key=lambda many: many.depth)
         for one in plan.slots:
             plan.nodes[one.name].constants += [
@@ -168,6 +172,16 @@ class _Planner:
             + [many.depth for many in plan.resources]
         )
         return plan
+
+    def _require(self, node: Node) -> None:
+        """Note what R4 must have in an object and in those below it."""
+        if self._side == "fhir" and not node.required:
+            node.required = self._judge.required(node.path)
+        for inner in node.objects.values():
+            self._require(inner)
+        for listed in node.lists.values():
+            for inner in (*listed.indexed.values(), *(claim.node for claim in listed.claims)):
+                self._require(inner)
 
     def _fill(self, plan: ScopePlan, scope: Scope, prefix: Path, base: FhirPath, outer: When | None) -> None:
         depths = _depths(scope)
@@ -197,6 +211,7 @@ class _Planner:
             node = self._node(plan, self._placed(base, leaf.present_at))
             node.presences.append((leaf, prefix + leaf.path))
         for rank, place in enumerate(places):
+            self._judge.at = _written(leaf, self._side, rank)
             path = self._placed(base, place)
             cell = Cell(
                 "", leaf, prefix + leaf.path, _NO_KIND, when, rank, len(places), rank >= len(leaf.fhir)
@@ -226,7 +241,10 @@ class _Planner:
             owner.cells.append(cell)
             if self._side in cell.leaf.default:
                 self._default(plan, path, cell)
-        kind = self._type_of((*owner.path, cell.name)) if self._side == "fhir" else _json_type(cell.leaf)
+        names = (*owner.path, cell.name)
+        if self._side == "fhir":
+            self._judge.leaf(cell.leaf, names, listed=isinstance(last, int))
+        kind = self._type_of(names) if self._side == "fhir" else _json_type(cell.leaf)
         cell.kind = fhir_leaf_type(cell.leaf, kind, self._side)
 
     def _default(self, plan: ScopePlan, path: FhirPath, cell: Cell) -> None:
@@ -242,10 +260,15 @@ class _Planner:
         at = 0
         if path and isinstance(path[0], str) and path[0] in plan.nodes:
             node, at = plan.nodes[path[0]], 1
+        elif path and path[0] in self._slots:
+            self._judge.unreachable(path, str(path[0]))
+            return Node()
         while at < len(path):
             name = str(path[at])
             step = path[at + 1] if at + 1 < len(path) else None
             names = (*node.path, name)
+            if self._side == "fhir":
+                self._judge.step(names, listed=isinstance(step, int | Selector))
             if isinstance(step, int):
                 node = node.lists.setdefault(name, Listed()).indexed.setdefault(step, Node(names))
                 at += 2
@@ -307,11 +330,14 @@ class _Planner:
 
     def _in_list(self, plan: ScopePlan, many: Many, made: ManyPlan, place: FhirPath, full: Path) -> None:
         last = place[-1]
+        self._judge.at = _written(many, self._side, 0)
         selector = last if isinstance(last, Selector) else None
         end = -2 if selector else -1
         owner = self._node(plan, place[:end])
         name = str(place[end])
         names = (*owner.path, name)
+        if self._side == "fhir":
+            self._judge.step(names, listed=True)
         if many.plain:
             made.plan = ScopePlan(full, Node(names))
             leaf = many.scope.leaves[0]
@@ -350,6 +376,14 @@ def _shared(paths: Sequence[Path]) -> Path:
 
 _NO_KIND: Final = FhirLeaf(lambda raw: raw, lambda value, offset: value)
 _LATER: Final = ScopePlan((), Node())
+
+
+def _written(one: Leaf | Many, side: str, rank: int) -> Any:
+    """Return the text of a rule's path, for its place in the file."""
+    node = one.mark.get(side) if isinstance(one.mark, dict) else None
+    if isinstance(node, list):
+        return node[min(rank, len(node) - 1)]
+    return node if isinstance(node, str) else one.mark
 
 
 def _json_type(leaf: Leaf) -> str:

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from engine.errors import Rejected
 from engine.mapping.fhir_bundle import Resources
-from engine.mapping.fhir_giving import complete, give_scope
-from engine.mapping.fhir_plan import BUNDLE, ScopePlan, TypeOf, fhir_plan
+from engine.mapping.fhir_checking import Judge
+from engine.mapping.fhir_giving import give_scope
+from engine.mapping.fhir_making import complete
+from engine.mapping.fhir_plan import BUNDLE, ScopePlan, fhir_plan
 from engine.mapping.fhir_taking import take_scope
 from engine.mapping.fhir_values import HoleTaken, Turn, value_at
 from engine.mapping.losses import LossReport
@@ -27,10 +29,10 @@ _HOLES: Final = ("\x1f\x1f", "\x1e\x1e", "\x1d\x1d", "\x1f\x1e", "\x1e\x1d")
 class FhirFormat(Side):
     """Compiled once; pure and thread-safe."""
 
-    def __init__(self, definition: Definition, side: str, type_of: TypeOf) -> None:
+    def __init__(self, definition: Definition, side: str, judge: Judge) -> None:
         self._definition = definition
         self._side = side
-        self._plan: ScopePlan = fhir_plan(definition, side, type_of)
+        self._plan: ScopePlan = fhir_plan(definition, side, judge)
         self._slots: dict[str, Slot] = dict(definition.slots) if side == "fhir" else {}
         roots = [slot for slot in self._slots.values() if not slot.each and not slot.contained]
         self._alone = roots[0] if definition.bundle == "none" and roots else None

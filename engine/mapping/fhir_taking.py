@@ -13,6 +13,7 @@ from engine.mapping.fhir_values import (
     Turn,
     holds_now,
     meets,
+    offset_of,
     put_value,
     read,
     take_cell,
@@ -173,7 +174,10 @@ def take_primitive(
     if turn.probe:
         return
     plain = (
-        extension is None and not cell.pinned and raw is not NO_RAW and same(cell.kind.write(value, ""), raw)
+        extension is None
+        and not cell.pinned
+        and raw is not NO_RAW
+        and same(cell.kind.write(value, offset_of(cell, value, turn.zone)), raw)
     )
     if plain or (turn.force and raw is not NO_RAW):
         here[name][at] = turn.hole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from engine.mapping.fhir_leaves import DATA_ABSENT, EVENT_VALUE, NO_RAW, event_value, said_value
 from engine.mapping.fhir_plan import Cell
-from engine.mapping.leaves import MISS
+from engine.mapping.leaves import MISS, BadValue
 from engine.mapping.rules import ABSENT_CODE, Default, FhirPath, Path, Selector, When
 from engine.mapping.v2_cells import ABSENT, same
 
@@ -405,3 +405,13 @@ def _give_yielded(cell: Cell, node: dict[str, Any], item: dict[str, Any], value:
         if not node["extension"]:
             del node["extension"]
     return ABSENT if yields else value
+
+
+def items_of(item: dict[str, Any], path: Path) -> Sequence[Any]:
+    """Return the items of a list of the event; BadValue where it is none."""
+    values = value_at(item, path)
+    if values is ABSENT or values is None:
+        return ()
+    if not isinstance(values, list):
+        raise BadValue("a list is needed")
+    return values

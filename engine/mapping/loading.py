@@ -8,11 +8,12 @@ from typing import Any
 from engine.mapping.checking import check_definition
 from engine.mapping.drafting import Find, Paper, read_paper
 from engine.mapping.faults import Faults, key_mark
+from engine.mapping.fhir_checking import Judge
 from engine.mapping.fhir_side import FhirFormat
 from engine.mapping.paths import SEGMENT, BadPath, event_path
 from engine.mapping.reading import RuleReader
 from engine.mapping.rules import Definition, Leaf, Path, Scope
-from engine.mapping.slots import R4, read_slots, types_of
+from engine.mapping.slots import R4, Children, read_slots
 from engine.mapping.tables import read_tables
 from engine.mapping.two_way import Side, TwoWayMapper
 from engine.mapping.v2_reporting import V2Format
@@ -25,12 +26,18 @@ def is_two_way(tree: Any) -> bool:
 
 
 def compile_mapper(
-    tree: Any, *, v2: V2Codec, r4: R4 | None = None, find: Find = lambda name: None, file: str = "mapper"
+    tree: Any,
+    *,
+    v2: V2Codec,
+    r4: R4 | None = None,
+    children: Children | None = None,
+    find: Find = lambda name: None,
+    file: str = "mapper",
 ) -> TwoWayMapper:
     """Compile the tree of a mapper's file, whose nodes know where they stand.
 
-    `v2` takes messages apart, `r4` says what FHIR R4 has (None: FHIR paths are not checked), `find` gives the tree
-    of a mapper that is extended or of a file that is included.
+    `v2` takes messages apart, `r4` says what FHIR R4 has (None: FHIR paths are not checked), `children` what each of
+    its types must have, `find` gives the tree of a mapper that is extended or of a file that is included.
 
     Raises:
         ConfigurationError: with every problem that was found.
@@ -42,7 +49,7 @@ def compile_mapper(
     if "v2" in definition.sides:
         formats["v2"] = V2Format(definition, v2)
     for side in definition.sides & {"fhir", "json"}:
-        formats[side] = FhirFormat(definition, side, types_of(r4))
+        formats[side] = FhirFormat(definition, side, Judge(r4, faults, children))
     _check_creation(definition, formats, tree, faults)
     faults.raise_any()
     return TwoWayMapper(

@@ -276,7 +276,7 @@ class RuleReader:
                 self._faults.add(rule.keys["type"], "a rule has a type or a table, not both")
         leaf.default = self._defaults(rule)
         if "yields_to" in rule.keys:
-            leaf.yields_to = (*around.event, *str(rule.keys["yields_to"]).split("."))
+            leaf.yields_to = (*path[:-1], *str(rule.keys["yields_to"]).split("."))
         leaf.when = self._when(rule, around) or around.when
         return leaf
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from engine.mapping.faults import Faults, key_mark
@@ -24,12 +24,22 @@ class Element(Protocol):
     def types(self) -> tuple[str, ...]: ...
     @property
     def targets(self) -> tuple[str, ...]: ...
+    @property
+    def content(self) -> str: ...
+    @property
+    def choice(self) -> str: ...
 
 
 class R4(Protocol):
-    """The look-up of R4's definitions."""
+    """The look-up of R4's definitions by path."""
 
     def __call__(self, path: str) -> Element | None: ...
+
+
+class Children(Protocol):
+    """JSON name -> element of what a type, or an element with content of its own, has."""
+
+    def __call__(self, content: str) -> Mapping[str, Element]: ...
 
 
 def read_slots(node: Mapping[str, Any], faults: Faults) -> tuple[dict[str, Slot], str, tuple[Path, ...]]:
@@ -116,13 +126,3 @@ def _refs(node: Any, faults: Faults) -> tuple[tuple[FhirPath, str, bool], ...]:
         except BadPath as error:
             faults.add(key_mark(node, text), str(error))
     return tuple(found)
-
-
-def types_of(r4: R4 | None) -> Callable[[tuple[str, ...]], str]:
-    """Return the look-up of a primitive element's type; "string" where R4 is not at hand or has no such element."""
-
-    def type_of(names: tuple[str, ...]) -> str:
-        element = r4(".".join(names)) if r4 is not None else None
-        return element.types[0] if element is not None and element.types else "string"
-
-    return type_of

@@ -60,7 +60,8 @@ class _Owners:
     def __init__(self, scope: Scope) -> None:
         self._below: dict[Path, set[int]] = {}
         self._asked: dict[Path, set[int]] = {}
-        for one in (*scope.leaves, *scope.lists):
+        rules: list[Leaf | Many] = [*scope.leaves, *scope.lists]
+        for one in rules:
             for length in range(1, len(one.path) + 1):
                 self._below.setdefault(one.path[:length], set()).add(id(one))
             for path, _ in one.when.tests if one.when is not None else ():

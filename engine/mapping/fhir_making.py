@@ -1,0 +1,78 @@
+"""What an object that is made gets beside the event's values: constants, defaults, and what R4 must have."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.mapping.fhir_checking import Required
+from engine.mapping.fhir_leaves import DATA_ABSENT
+from engine.mapping.fhir_plan import Node
+from engine.mapping.fhir_values import Turn, default_of, give_default, json_at, meets, value_at
+from engine.mapping.rules import FhirPath, Selector
+from engine.mapping.v2_cells import ABSENT
+
+FILLER: Final = {"url": DATA_ABSENT, "valueCode": "unknown"}
+"""What stands for an item or an element of which nothing is known (R4 data-absent-reason)."""
+
+
+def complete(node: Node, here: dict[str, Any], item: dict[str, Any], turn: Turn) -> None:
+    """Write constants and defaults of an object that was made."""
+    for path, value in node.constants:
+        if json_at(here, path) is ABSENT:
+            put_json(here, path, value)
+    for path, cell in node.defaults:
+        text = default_of(cell, item, turn.data)
+        if not text or text == "none" or value_at(item, cell.path) is not ABSENT:
+            continue
+        owner = json_at(here, path[:-1])
+        if owner is ABSENT:
+            owner = {}
+            put_json(here, path[:-1], owner)
+        if isinstance(owner, dict):
+            give_default(cell, owner, text)
+    for required in node.required:
+        if not any(name in here or f"_{name}" in here for name in required.names):
+            _absent(here, required)
+
+
+def _absent(here: dict[str, Any], required: Required) -> None:
+    """Say of an element that R4 must have that nothing is known of it."""
+    name = required.names[-1]
+    absence: Any = {"extension": [dict(FILLER)]}
+    here[f"_{name}" if required.primitive else name] = [absence] if required.listed else absence
+
+
+def put_json(here: Any, path: FhirPath, value: Any) -> None:
+    """Set a place of a tree, objects and lists on the way made."""
+    for at, step in enumerate(path):
+        last = at == len(path) - 1
+        following = path[at + 1] if not last else None
+        if isinstance(step, str):
+            if step != "extension" and here == {"extension": [FILLER]}:
+                here.clear()
+            if last:
+                here[step] = value
+            else:
+                here = here.setdefault(step, {} if isinstance(following, str) else [])
+        elif isinstance(step, Selector):
+            here = _chosen(here, step)
+        else:
+            while len(here) < step:
+                here.append({"extension": [dict(FILLER)]})
+            if len(here) == step:
+                here.append({})
+            if last:
+                here[step] = value
+            else:
+                here = here[step]
+
+
+def _chosen(here: list[Any], selector: Selector) -> Any:
+    """Return the item of a list that meets a selector, made where there is none."""
+    found = next((one for one in here if meets(one, selector)), None)
+    if found is None:
+        found = {}
+        here.append(found)
+        for path, text in selector.conditions:
+            put_json(found, path, text)
+    return found

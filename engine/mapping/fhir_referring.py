@@ -1,0 +1,116 @@
+"""Writes the references between resources: those that slots name, and those by which they are found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.mapping.fhir_bundle import EACH, Instances, Resources
+from engine.mapping.fhir_making import put_json
+from engine.mapping.fhir_plan import ScopePlan
+from engine.mapping.fhir_values import json_at
+from engine.mapping.rules import FhirPath, Slot
+from engine.mapping.v2_cells import ABSENT
+
+
+def refer_one(slot: Slot, instances: Instances, own: Any, resources: Resources) -> None:
+    """Write the references of a new resource, and those that lead to it."""
+    mine = instances[slot.name]
+    for path, name, _ in slot.refs:
+        if name in instances and EACH not in path:
+            _set_reference(mine, path, resources.refer(instances[name]))
+    _link(slot, mine, instances, own, resources)
+    for other in resources.slots.values():
+        for path, name, _ in other.refs:
+            if name == slot.name and other.name in instances and EACH in path:
+                _append_reference(instances[other.name], path, resources.refer(mine))
+
+
+def _link(slot: Slot, mine: dict[str, Any], instances: Instances, own: Any, resources: Resources) -> None:
+    if slot.link:
+        first = slot.link[0]
+        named = isinstance(first, str) and first in resources.slots
+        source = instances.get(str(first)) if named else own
+        path = slot.link[1:] if named else slot.link
+        if isinstance(source, dict):
+            if EACH in path:
+                _append_reference(source, path, resources.refer(mine))
+            else:
+                _set_reference(source, path, resources.refer(mine))
+    elif slot.link_from and slot.link_to in instances:
+        _set_reference(mine, slot.link_from, resources.refer(instances[slot.link_to]))
+
+
+def refer(plan: ScopePlan, own: Any, instances: Instances, new: Sequence[Slot], resources: Resources) -> None:
+    """Write references between slots of which one is new."""
+    fresh = {slot.name for slot in new}
+    for slot in new:
+        _link(slot, instances[slot.name], instances, own, resources)
+    for slot in resources.slots.values():
+        if slot.name not in instances or (slot.name not in fresh and slot not in plan.slots and not fresh):
+            continue
+        for path, name, _ in slot.refs:
+            if name in instances and EACH not in path and (name in fresh or slot.name in fresh):
+                _set_reference(instances[slot.name], path, resources.refer(instances[name]))
+            elif name in fresh and name in instances:
+                _append_reference(instances[slot.name], path, resources.refer(instances[name]))
+
+
+def _set_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, Any] | None) -> None:
+    if reference is None:
+        return
+    place = json_at(source, path)
+    if place is ABSENT:
+        put_json(source, path, dict(reference))
+    elif isinstance(place, dict) and "reference" not in place:
+        place.update(reference)
+
+
+def _append_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, Any] | None) -> None:
+    if reference is None:
+        return
+    at = path.index(EACH)
+    listed = json_at(source, path[:at])
+    if listed is ABSENT:
+        listed = []
+        put_json(source, path[:at], listed)
+    if not isinstance(listed, list):
+        return
+    rest = path[at + 1 :]
+    if any(
+        isinstance(one, dict) and json_at(one, (*rest, "reference")) == reference["reference"]
+        for one in listed
+    ):
+        return
+    made: dict[str, Any] = {}
+    if rest:
+        put_json(made, rest, dict(reference))
+    else:
+        made = dict(reference)
+    listed.append(made)
+
+
+def unlink(slot: Slot, gone: dict[str, Any], own: Any, instances: Instances, resources: Resources) -> None:
+    """Take the references to a resource out of the lists that name its slot."""
+    reference = resources.refer(gone)
+    places = [
+        (instances.get(other.name), path)
+        for other in resources.slots.values()
+        for path, name, _ in other.refs
+        if name == slot.name
+    ]
+    if slot.link:
+        first = slot.link[0]
+        named = isinstance(first, str) and first in resources.slots
+        places.append((instances.get(str(first)), slot.link[1:]) if named else (own, slot.link))
+    for source, path in places:
+        if not isinstance(source, dict) or EACH not in path or reference is None:
+            continue
+        at = path.index(EACH)
+        listed = json_at(source, path[:at])
+        if isinstance(listed, list):
+            wanted = (*path[at + 1 :], "reference")
+            listed[:] = [one for one in listed if json_at(one, wanted) != reference["reference"]]
+            if not listed:
+                owner = json_at(source, path[: at - 1])
+                owner.pop(str(path[at - 1]), None)
