@@ -43,6 +43,7 @@ class Ports:
     clinic: int = 0
     feed: int = 0
     echo: int = 0
+    images: int = 0
 
 
 def write_project(folder: Path, ports: Ports, *, longest_ms: int = 800) -> Path:
@@ -63,6 +64,7 @@ listen:
   public: {{rest: "127.0.0.1:{port}"}}
   feed: {{mllp: "127.0.0.1:{feed}", partner: clinic}}
   echo: {{mllp: "127.0.0.1:{echo}", partner: clinic, commit_bytes: true}}
+  images: {{dicom: "127.0.0.1:{images}", codec: opaque, partner: clinic}}
   folder: {{file: in, match: "*.json", every: 20ms, stable: 0s}}
   queue: {{amqp: "{broker}", queue: "{incoming}", declare: true, refused: reject}}
   hooks: {{webhook: "127.0.0.1:{hooks}", verify: {{standard_webhooks: "${{file:hooks.whsec}}"}}, partner: clinic}}
@@ -91,6 +93,7 @@ _FULL_ROUTES = {
     "hooked": "route: hooked\nfrom: {hooks: POST /hooks}\nto: [clinic.sink]\n",
     "fed": "route: fed\nfrom: feed\nto: [clinic.ris]\n",
     "echoed": "route: echoed\nfrom: echo\nto: [clinic.sink]\n",
+    "imaged": "route: imaged\nfrom: images\nto: [clinic.sink]\n",
     "queued": "route: queued\nfrom: queue\nto: [clinic.mq]\n",
     "notices": (
         "route: notices\nfrom: {public: POST /v1/notices}\n"
@@ -145,6 +148,7 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
             hooks=ports.hooks,
             feed=ports.feed,
             echo=ports.echo,
+            images=ports.images,
             heard=ports.echo or ports.receiver,
             clinic=ports.clinic or ports.receiver,
             broker=broker.url.rstrip("/"),

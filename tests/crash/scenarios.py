@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from channels._folder import Folder
+from tests.crash.images import break_off, store
 from tests.crash.project import write_full_project
 from tests.crash.stage import Stage
 from tests.power.shim import File, Word
@@ -192,6 +193,16 @@ async def pressed(stage: Stage) -> None:
         writer.transport.abort()
 
 
+async def imaged(stage: Stage) -> None:
+    """Images by C-STORE, bytes that are no DICOM, and a start that finds what a crash left of an instance."""
+    spool = stage.folder / "var/dicom/images"
+    if spool.exists():
+        (spool / "left.part").write_bytes(b"DICM")
+    await asyncio.to_thread(store, stage.ports.images)
+    await asyncio.to_thread(break_off, stage.ports.images)
+    await restarts(stage)
+
+
 def _fresh(stage: Stage, name: str) -> Path:
     stage.number += 1
     return stage.folder / f"{name}-{stage.number}"
@@ -227,6 +238,7 @@ SCENARIOS: dict[str, Scenario] = {
     "channels._folder:Folder.clean": leftovers,
     "channels._folder:Folder._failing": absent_folder,
     "channels.amqp.inbound:AmqpInbound._tell:send#3": pressed,
+    "channels.dicom.": imaged,
     "channels.file.handling:_move:rename#2": meddled,
 }
 """By the beginning of a site, the longest first; everything else is reached by traffic alone."""

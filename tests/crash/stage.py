@@ -47,7 +47,14 @@ class Stage:
     def __init__(self, folder: Path, broker: Broker, relay: int, rng: random.Random) -> None:
         self.folder = folder
         self.rng = rng
-        self.ports = Ports(free_port(), free_port(), clinic=free_port(), feed=free_port(), echo=free_port())
+        self.ports = Ports(
+            free_port(),
+            free_port(),
+            clinic=free_port(),
+            feed=free_port(),
+            echo=free_port(),
+            images=free_port(),
+        )
         self.ports_of_scratch = Ports(free_port(), self.ports.receiver)
         self.dying = False
         """Whether the engine's death is wanted although it is not the armed one."""

@@ -1,0 +1,40 @@
+"""Images for an engine under fire: a modality that stores one, and a stranger whose bytes are no DICOM.
+
+Nobody insists on these: what is promised of a message is judged by the orders.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pynetdicom.ae import ApplicationEntity
+
+from tests.channels.dicom.modality import SECONDARY_CAPTURE, instance
+
+LARGE_BYTES = 400_000
+"""Pixels beyond what an instance may have to stay in memory."""
+_SECONDS = 5.0
+
+
+def store(port: int) -> None:
+    """Store one large instance; blocks, returns also where the engine dies over it."""
+    modality = ApplicationEntity("MODALITY")
+    modality.acse_timeout = modality.dimse_timeout = modality.network_timeout = (
+        modality.connection_timeout
+    ) = _SECONDS
+    modality.add_requested_context(SECONDARY_CAPTURE, ExplicitVRLittleEndian)
+    association = modality.associate("127.0.0.1", port, ae_title="PASSERELLE")
+    if not association.is_established:
+        return
+    with suppress(RuntimeError, ValueError):  # the association ended meanwhile
+        association.send_c_store(instance(str(generate_uid()), pixels=LARGE_BYTES))
+    association.abort()
+
+
+def break_off(port: int) -> None:
+    """Begin an association with a PDU of a type that there is not (PS3.8 9.3.1), and hear what is answered."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), _SECONDS) as line:
+        line.sendall(b"\x63\x00\x00\x00\x00\x04what")
+        line.recv(64)
