@@ -12,6 +12,7 @@ python="${PYTHON:-python3}"
 test_packages="
 rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server
 strace          /usr/bin/strace
+dcmtk           /usr/bin/storescu
 gcc             /usr/bin/gcc
 libc6-dev       /usr/include/stdio.h
 systemd         /usr/bin/systemd-analyze

@@ -105,7 +105,11 @@ class Modality(Sender):
             self._socket = held.socket if held is not None else None
         if not self._association.is_established:
             return Answer.LATER
-        return answer_to(self._association.send_c_store(self._instances[uid]))
+        status = self._association.send_c_store(self._instances[uid])
+        if not status:  # it ended, though pynetdicom may take a moment to say so
+            self._association.kill()
+            self._association = None
+        return answer_to(status)
 
     def _listens(self) -> bool:
         """Tell whether anybody listens; pynetdicom 3.0.4 leaks its socket where nobody does."""

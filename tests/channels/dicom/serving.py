@@ -17,8 +17,8 @@ import anyio
 from channels.dicom.inbound import DicomInbound
 from channels.dicom.listener import DicomListener
 from engine.config.models import HostPort
-from engine.model import Certificate
-from engine.spi import Intake
+from engine.model import Certificate, Message, Receipt
+from engine.spi import Exchange, Intake
 from engine.testing.channels import CountedInMemory, RecordingIntake, channel_context
 
 LIMIT = 30.0
@@ -32,7 +32,7 @@ class ReadingIntake(RecordingIntake):
         super().__init__(*script, **more)
         self.contents: list[bytes] = []
 
-    async def __call__(self, message: Any, exchange: Any) -> Any:
+    async def __call__(self, message: Message, exchange: Exchange) -> Receipt:
         self.contents.append(message.body.read())
         return await super().__call__(message, exchange)
 
