@@ -346,7 +346,8 @@ def put_repetitions(
         elif (made := next(texts, None)) is not None:
             result.append(made)
     result.extend(texts)
-    return wire.repetition.join(result)
+    text = wire.repetition.join(result)
+    return text + wire.repetition if text == NULL else text  # else it would be read as a list that is null
 
 
 def _taken(taking: TakeItem, text: str, wire: Wire) -> Any:

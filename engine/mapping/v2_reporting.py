@@ -56,6 +56,11 @@ class V2Format(Side):
         """Write a message; `zone` has no meaning here."""
         return self._side.put(data, complement, fresh)
 
+    def said_by_creation(self) -> dict[str, Any]:
+        """Return what the event would have from the text alone that new messages begin with: it must be nothing."""
+        parts = self._codec.parts_of(self._definition.create, "", "", "", "")
+        return self._side.read(parts, force=False)[0]
+
     def report(self, root: Any) -> LossReport:
         """Return what of a message is mapped, by paths such as `PID-3[2].4.2` and `OBX[3]-5`."""
         parts = self._codec.take_apart(root)
@@ -134,3 +139,9 @@ def _in_field(
                 if sub:
                     tail = f".{c}.{s}" if len(subs) > 1 else f".{c}" if len(components) > 1 else ""
                     yield path + tail, (name, number, c, s), sub, left
+
+
+def leaves_of_message(root: Any, codec: V2Codec) -> dict[str, str]:
+    """Return path -> raw text of every leaf of a message that is not empty."""
+    parts = codec.take_apart(root)
+    return {path: raw for path, _, raw, _ in _leaves(parts, parts)}

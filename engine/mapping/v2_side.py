@@ -100,7 +100,7 @@ class V2Side:
             BadValue: a value is outside of its rule's type.
         """
         if complement is None:
-            parts = self._codec.parts_of(self._create, "", "", "", "")
+            parts = self._codec.parts_of(self._create, "", "utf-8", "", "")
             hole = "\0"
         else:
             said = complement
