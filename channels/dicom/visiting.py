@@ -125,7 +125,7 @@ class Visit:
                 )
             )
         try:
-            arrival.admission = self.house.loop.ask(partial(self._admission))
+            arrival.admission = self.house.loop.ask(self._admission)
         except Rejected:
             arrival.give_up(NO_ROUTE)
         except (Transient, TimeoutError):
