@@ -82,3 +82,8 @@ def test_what_fhir_carries_alone_is_counted_apart(visit: Shell) -> None:
 def test_all_laws_of_both_sides_are_tried(visit: Shell) -> None:
     ended = visit("map", "check", "visit", "--events", "60", "--json")
     assert ended.code == 0, ended.out
+
+
+def test_a_message_comes_back_whole_over_fhir_where_its_event_is_stored(visit: Shell) -> None:
+    found = visit("map", "coverage", "visit", "m.hl7", "--json").json["types"]["ADT^A01"]
+    assert (found["byte_exact"], found["byte_exact_over_fhir"]) == (1, 1)

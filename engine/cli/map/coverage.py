@@ -106,6 +106,7 @@ def _view(found: Coverage, top: int) -> View:
         "complement": round(found.share(found.complement), 4),
         "dropped": round(found.share(found.dropped), 4),
         "byte_exact": found.whole,
+        "byte_exact_over_fhir": found.across,
         "unmapped": [{"path": path, "count": count} for path, count in found.unmapped.most_common(top)],
     }
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from engine.cli.hl7.tree import branches
 from engine.cli.map.documents import written
 from engine.errors import Rejected
+from engine.mapping.laws import merged
 from engine.spi import TwoWay
 
 _LEAF: Final = re.compile(
@@ -66,8 +67,8 @@ class Coverage:
 
     `fhir` counts those of `event` that FHIR carries alone. `unmapped` are the general paths of those in the
     complement. `met` are the general paths that messages had, `by_fhir` those of them that FHIR carried at least once.
-    `whole` counts messages that came back byte for byte (L1), `across` those that FHIR gave back whole when the
-    complement travelled, `alone` those of which FHIR without it gave back every leaf that the event carries.
+    `whole` counts messages that came back byte for byte (L1), `across` those that did over FHIR where event and
+    complement were stored with them, `alone` those of which FHIR alone gave back every leaf that the event carries.
     """
 
     messages: int = 0
@@ -138,7 +139,8 @@ def _through_fhir(
     kept = [place for path in mapped if (place := Place.of(path)) and _same(before, after, place)]
     found.fhir = len(kept)
     found.by_fhir = Counter(place.general for place in kept)
-    found.across = int(_is_written_alike(back, root))
+    whole = merged(decoded.data, again)
+    found.across = int(_is_written_alike(mapper.put("v2", whole, decoded.complement, zone=zone), root))
     found.alone = int(len(kept) == len(mapped))
 
 
