@@ -434,11 +434,16 @@ def put_groups(
         if item == {}:
             raise BadValue("an item of a list holds nothing")
         giving(child, item, wire)
-        if not child.members:
-            name = context.anchors[-1]
-            child.insert(name, [name])
+        begin(child)
         if many.number is not None:
             give_number(child, many.number, at + 1, wire, new=partners[at] < 0)
+
+
+def begin(child: Group) -> None:
+    """Give an item a segment that begins it, where none of its values made one."""
+    anchors = child.context.anchors
+    if not any(name in child.members for name in anchors):
+        child.insert(anchors[-1], [anchors[-1]])
 
 
 def new_group(context: Context, item: Any, wire: Wire) -> Group:

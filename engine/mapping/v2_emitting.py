@@ -47,7 +47,7 @@ _CALLED: Final[tuple[Callable[..., Any], ...]] = (
     v2_cells.take, v2_cells.take_deep, v2_cells.take_sub, v2_cells.take_first, v2_cells.take_object,
     v2_cells.take_number, v2_cells.give, v2_cells.give_sub, v2_cells.give_first, v2_cells.give_object,
     v2_cells.put_subs, v2_cells.put_field, v2_cells.put_repetitions, v2_cells.put_groups, v2_cells.new_group,
-    v2_cells.sweep, v2_cells.give_number, write_leaf, put_object, take_together, give_together,
+    v2_cells.sweep, v2_cells.give_number, v2_cells.begin, write_leaf, put_object, take_together, give_together,
 )  # fmt: skip
 """What the generated functions call by name."""
 

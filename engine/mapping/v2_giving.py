@@ -178,7 +178,7 @@ class V2Giving(V2Emitting):
             code.line(f"p{child.number}(i, v, w)")
             if child.many is not None and child.many.number is not None:
                 code.line(f"give_number(i, {code.constant(child.many.number)}, 1, w, new=True)")
-            code.line(f"if not i.members: i.insert({child.anchors[-1]!r}, [{child.anchors[-1]!r}])")
+            code.line("begin(i)")
 
     def cells(self, leaf: Leaf) -> None:
         """Write alternates inside a repetition."""

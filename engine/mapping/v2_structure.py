@@ -136,8 +136,31 @@ def _rank(context: Context, order: Sequence[str]) -> None:
     for number, child in enumerate(context.children):
         first = min(at.get(name, len(at) + len(context.members) + number) for name in child.anchors)
         names.append((float(first), len(context.members) + number, child.number))
-    for rank, (_, _, entry) in enumerate(sorted(names, key=lambda one: one[:2])):
+    entries = [name for _, _, name in sorted(names, key=lambda one: one[:2])]
+    for rank, entry in enumerate(_before_takers(entries, context)):
         context.rank[entry] = rank
+
+
+def _before_takers(entries: list[str | int], context: Context) -> list[str | int]:
+    """Put what a group of this context would take for its own before that group."""
+    children = {child.number: child for child in context.children}
+    known = {number: _known(child) for number, child in children.items()}
+    result: list[str | int] = []
+    for entry in entries:
+        own = set(children[entry].anchors) if isinstance(entry, int) else {entry}
+        takers = [
+            at for at, one in enumerate(result) if isinstance(one, int) and one != entry and own & known[one]
+        ]
+        result.insert(takers[0] if takers else len(result), entry)
+    return result
+
+
+def _known(context: Context) -> set[str]:
+    """Return the segments that a group keeps: those of its rules and of its own groups, but what begins it."""
+    found = set(context.members) - set(context.anchors)
+    for child in context.children:
+        found |= set(child.anchors) | _known(child)
+    return found
 
 
 def _resolve(context: Context, name: str) -> tuple[int, int, Any] | None:
