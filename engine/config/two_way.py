@@ -66,7 +66,10 @@ def two_way(root: Path, name: str) -> TwoWay | None:
 
 
 def _compile(root: Path, name: str, path: Path) -> _Compiled:
-    from engine.codecs.fhir.definitions import children, element  # heavy, and many projects map nothing two ways
+    from engine.codecs.fhir.definitions import (  # heavy, and many projects map nothing two ways
+        children,
+        element,
+    )
     from engine.codecs.hl7v2.rebuilding import REBUILDING
     from engine.mapping.loading import compile_mapper
 
@@ -80,7 +83,9 @@ def _compile(root: Path, name: str, path: Path) -> _Compiled:
 
     try:
         tree = compose_file(path, printed(path), problems)
-        made = compile_mapper(tree, v2=REBUILDING, r4=element, children=children, find=find, file=printed(path))
+        made = compile_mapper(
+            tree, v2=REBUILDING, r4=element, children=children, find=find, file=printed(path)
+        )
     except ConfigurationError as error:
         return _Compiled(files, tuple(dict.fromkeys((*problems, *error.problems))))
     return _Compiled(files, tuple(problems) if problems else made)
