@@ -148,12 +148,12 @@ def give_node(
     for name, cells in node.primitives.items():
         written = give_primitives(cells, here, name, item, turn) or written
     for name, inner in node.objects.items():
-        written = _give_object(inner, here, name, item, instances, resources, turn) or written
+        written = give_object(inner, here, name, item, instances, resources, turn) or written
     for name, listed in node.lists.items():
-        written = _give_list(listed, here, name, item, instances, resources, turn) or written
+        written = give_list(listed, here, name, item, instances, resources, turn) or written
     for name in node.lists:
         if name.startswith("_"):
-            _even(here, name)
+            even(here, name)
     for name, many in node.plains.items():
         if holds_now(many.when, item):
             written = give_plain(many, here, name, item, turn) or written
@@ -162,7 +162,7 @@ def give_node(
     return written
 
 
-def _even(here: dict[str, Any], below: str) -> None:
+def even(here: dict[str, Any], below: str) -> None:
     """Make a list of primitives and what stands beside it equally long (R4 2.6.2.3)."""
     values, siblings = here.get(below[1:]), here.get(below)
     if not isinstance(siblings, list):
@@ -175,7 +175,7 @@ def _even(here: dict[str, Any], below: str) -> None:
     short += [None] * (len(long) - len(short))
 
 
-def _give_object(
+def give_object(
     node: Node,
     here: dict[str, Any],
     name: str,
@@ -184,6 +184,7 @@ def _give_object(
     resources: Resources,
     turn: Turn,
 ) -> bool:
+    """Write the object of an element."""
     child = here.get(name)
     if child == {"extension": [FILLER]} and has_values(node, item):
         child = None
@@ -205,7 +206,7 @@ def _give_object(
     return written
 
 
-def _give_list(
+def give_list(
     listed: Listed,
     here: dict[str, Any],
     name: str,
@@ -214,6 +215,7 @@ def _give_list(
     resources: Resources,
     turn: Turn,
 ) -> bool:
+    """Write the list of an element: its items by index, then by claims."""
     old = here.get(name, [])
     if not isinstance(old, list):
         return False
@@ -292,7 +294,7 @@ def _give_one(
     if made:
         complete(claim.node, made, item, turn)
         items.append(made)
-        _marked(listed, number, claim, made)
+        marked(listed, number, claim, made)
     return written
 
 
@@ -304,7 +306,7 @@ def _bare(node: Node) -> dict[str, Any]:
     return made
 
 
-def _marked(listed: Listed, number: int, claim: Claim, made: dict[str, Any]) -> None:
+def marked(listed: Listed, number: int, claim: Claim, made: dict[str, Any]) -> None:
     """Mark an item that would be taken for another rule's."""
     if class_of(listed, made) != number:
         made.setdefault("extension", []).append({"url": MARK, "valueCode": claim.mark})
@@ -339,7 +341,7 @@ def _give_items(
         give_scope(many.plan, target, instances, value, resources, turn if at >= 0 else _new(turn))
         if at < 0:
             complete(many.plan.own, target, value, turn)
-        _marked(listed, number, claim, target)
+        marked(listed, number, claim, target)
         made.append(target)
     _put_back(items, old, made)
     return bool(values)

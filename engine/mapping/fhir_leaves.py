@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -58,15 +58,20 @@ Write = Callable[[Any, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class FhirLeaf:
-    """How one leaf is read and written; `default` is what stands for no value."""
+    """How one leaf is read and written at an element of the type `primitive`; `zoned` times need an offset."""
 
     parse: Parse
     write: Write
     zoned: bool = False
+    primitive: str = ""
 
 
 def fhir_leaf_type(leaf: Leaf, kind: str, side: str = "fhir") -> FhirLeaf:
     """Return the functions for a leaf at an element of the primitive type `kind`."""
+    return replace(_functions(leaf, kind, side), primitive=kind)
+
+
+def _functions(leaf: Leaf, kind: str, side: str) -> FhirLeaf:
     if leaf.table is not None:
         return _coded(leaf, kind, side)
     if leaf.kind == "any":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.mapping.fhir_checking import Required
 from engine.mapping.fhir_leaves import DATA_ABSENT
-from engine.mapping.fhir_plan import Node
+from engine.mapping.fhir_plan import Cell, Node
 from engine.mapping.fhir_values import Turn, default_of, give_default, json_at, meets, value_at
 from engine.mapping.rules import FhirPath, Selector
 from engine.mapping.v2_cells import ABSENT
@@ -17,25 +18,38 @@ FILLER: Final = {"url": DATA_ABSENT, "valueCode": "unknown"}
 
 def complete(node: Node, here: dict[str, Any], item: dict[str, Any], turn: Turn) -> None:
     """Write constants and defaults of an object that was made."""
-    for path, value in node.constants:
-        if json_at(here, path) is ABSENT:
-            put_json(here, path, value)
-    for path, cell in node.defaults:
-        text = default_of(cell, item, turn.data)
-        if not text or text == "none" or value_at(item, cell.path) is not ABSENT:
-            continue
-        owner = json_at(here, path[:-1])
-        if owner is ABSENT:
-            owner = {}
-            put_json(here, path[:-1], owner)
-        if isinstance(owner, dict):
-            give_default(cell, owner, text)
+    put_constants(node.constants, here)
+    for default in node.defaults:
+        put_default(default, here, item, turn)
     for required in node.required:
         if not any(name in here or f"_{name}" in here for name in required.names):
-            _absent(here, required)
+            put_absence(here, required)
 
 
-def _absent(here: dict[str, Any], required: Required) -> None:
+def put_constants(constants: Sequence[tuple[FhirPath, Any]], here: dict[str, Any]) -> None:
+    """Write constants where nothing stands."""
+    for path, value in constants:
+        if json_at(here, path) is ABSENT:
+            put_json(here, path, value)
+
+
+def put_default(
+    default: tuple[FhirPath, Cell], here: dict[str, Any], item: dict[str, Any], turn: Turn
+) -> None:
+    """Write what stands for a leaf that the event does not have."""
+    path, cell = default
+    text = default_of(cell, item, turn.data)
+    if not text or text == "none" or value_at(item, cell.path) is not ABSENT:
+        return
+    owner = json_at(here, path[:-1])
+    if owner is ABSENT:
+        owner = {}
+        put_json(here, path[:-1], owner)
+    if isinstance(owner, dict):
+        give_default(cell, owner, text)
+
+
+def put_absence(here: dict[str, Any], required: Required) -> None:
     """Say of an element that R4 must have that nothing is known of it."""
     name = required.names[-1]
     absence: Any = {"extension": [dict(FILLER)]}

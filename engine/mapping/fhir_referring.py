@@ -18,12 +18,12 @@ def refer_one(slot: Slot, instances: Instances, own: Any, resources: Resources) 
     mine = instances[slot.name]
     for path, name, _ in slot.refs:
         if name in instances and EACH not in path:
-            _set_reference(mine, path, resources.refer(instances[name]))
+            set_reference(mine, path, resources.refer(instances[name]))
     _link(slot, mine, instances, own, resources)
     for other in resources.slots.values():
         for path, name, _ in other.refs:
             if name == slot.name and other.name in instances and EACH in path:
-                _append_reference(instances[other.name], path, resources.refer(mine))
+                append_reference(instances[other.name], path, resources.refer(mine))
 
 
 def _link(slot: Slot, mine: dict[str, Any], instances: Instances, own: Any, resources: Resources) -> None:
@@ -34,11 +34,11 @@ def _link(slot: Slot, mine: dict[str, Any], instances: Instances, own: Any, reso
         path = slot.link[1:] if named else slot.link
         if isinstance(source, dict):
             if EACH in path:
-                _append_reference(source, path, resources.refer(mine))
+                append_reference(source, path, resources.refer(mine))
             else:
-                _set_reference(source, path, resources.refer(mine))
+                set_reference(source, path, resources.refer(mine))
     elif slot.link_from and slot.link_to in instances:
-        _set_reference(mine, slot.link_from, resources.refer(instances[slot.link_to]))
+        set_reference(mine, slot.link_from, resources.refer(instances[slot.link_to]))
 
 
 def refer(plan: ScopePlan, own: Any, instances: Instances, new: Sequence[Slot], resources: Resources) -> None:
@@ -51,12 +51,13 @@ def refer(plan: ScopePlan, own: Any, instances: Instances, new: Sequence[Slot], 
             continue
         for path, name, _ in slot.refs:
             if name in instances and EACH not in path and (name in fresh or slot.name in fresh):
-                _set_reference(instances[slot.name], path, resources.refer(instances[name]))
+                set_reference(instances[slot.name], path, resources.refer(instances[name]))
             elif name in fresh and name in instances:
-                _append_reference(instances[slot.name], path, resources.refer(instances[name]))
+                append_reference(instances[slot.name], path, resources.refer(instances[name]))
 
 
-def _set_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, Any] | None) -> None:
+def set_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, Any] | None) -> None:
+    """Write a reference where none is."""
     if reference is None:
         return
     place = json_at(source, path)
@@ -66,7 +67,8 @@ def _set_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, 
         place.update(reference)
 
 
-def _append_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, Any] | None) -> None:
+def append_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, Any] | None) -> None:
+    """Write a reference as an item of a list that does not have it."""
     if reference is None:
         return
     at = path.index(EACH)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from engine.errors import Rejected
 from engine.mapping.fhir_bundle import Resources
 from engine.mapping.fhir_checking import Judge
+from engine.mapping.fhir_emitting import Maker, fhir_maker
 from engine.mapping.fhir_giving import give_scope
 from engine.mapping.fhir_making import complete
 from engine.mapping.fhir_plan import BUNDLE, ScopePlan, fhir_plan
@@ -36,6 +37,14 @@ class FhirFormat(Side):
         self._slots: dict[str, Slot] = dict(definition.slots) if side == "fhir" else {}
         roots = [slot for slot in self._slots.values() if not slot.each and not slot.contained]
         self._alone = roots[0] if definition.bundle == "none" and roots else None
+        self._maker: Maker | None = None
+
+    @property
+    def _make(self) -> Maker:
+        """The generated functions, made when they are first asked for: not every mapper writes FHIR."""
+        if self._maker is None:
+            self._maker = fhir_maker(self._definition.name, self._plan, tuple(self._slots.values()))
+        return self._maker
 
     def get(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement]:
         """Read a Bundle or a resource; times without an offset are taken to be in `zone`.
@@ -82,8 +91,13 @@ class FhirFormat(Side):
         turn = Turn(data, zone, "" if complement is None else complement["hole"], made=made)
         resources = Resources(rest, self._slots, "" if not self._slots else self._seed(data))
         own = rest if self._side == "json" else None
-        known = {self._alone.name: rest} if self._alone is not None and made else {}
-        give_scope(self._plan, own, known, data, resources, turn)
+        known: dict[str, dict[str, Any]] = (
+            {self._alone.name: rest} if self._alone is not None and made else {}
+        )
+        if made:
+            self._make(own, data, known, resources, turn)
+        else:
+            give_scope(self._plan, own, known, data, resources, turn)
         if known and self._alone is not None:
             complete(self._plan.nodes[self._alone.name], rest, data, turn)
         return rest

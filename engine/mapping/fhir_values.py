@@ -114,7 +114,8 @@ def chosen_default(default: Default, item: Any, data: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _offset(zone: str, moment: str) -> str:
+def zone_offset(zone: str, moment: str) -> str:
+    """Return the offset that a zone has at a moment, a text without one."""
     import datetime
 
     try:
@@ -134,7 +135,7 @@ def offset_of(cell: Cell, value: Any, zone: str) -> str:
     """Return the offset that a time without one has in the zone."""
     if not cell.kind.zoned or not isinstance(value, str):
         return ""
-    return "+00:00" if zone == "UTC" else _offset(zone, value[:13])
+    return "+00:00" if zone == "UTC" else zone_offset(zone, value[:13])
 
 
 def printed(cell: Cell, value: Any, offset: str, default: str) -> tuple[Any, dict[str, Any] | None]:
