@@ -11,9 +11,9 @@ from engine.codecs.hl7v2 import Hl7Document
 from engine.codecs.hl7v2.reading import parse
 from engine.errors import NotFound
 from engine.expressions import compile_expression, compile_template
-from engine.spi import CompiledPath, Document, Mapper, Scope, Step
+from engine.spi import CompiledPath, Document, Mapper, Scope, Step, TwoWay
 from engine.steps import build, step_type
-from engine.steps.contract import Compiled, PartnerIndex, Rendered, SchemaCheck
+from engine.steps.contract import Compiled, House, PartnerIndex, Rendered, SchemaCheck
 
 PLACES = ("msg", "source", "vars", "meta", "sender", "partner", "memory")
 REPORT = (
@@ -56,6 +56,13 @@ class Hl7Bench:
 
     def mapper(self, name: str) -> Mapper:
         raise NotFound(name)
+
+    def two_way(self, name: str) -> TwoWay | None:
+        return None
+
+    @property
+    def house(self) -> House:
+        raise NotFound("there are no two-way mappers here")
 
     def schema(self, name: str) -> SchemaCheck:
         raise NotFound(name)

@@ -12,9 +12,9 @@ from engine.codecs import codec
 from engine.codecs.json import JsonDocument, Schema
 from engine.errors import NotFound, Rejected
 from engine.expressions import compile_expression, compile_template
-from engine.spi import CompiledPath, Document, Mapper, Scope, Step
+from engine.spi import CompiledPath, Document, Mapper, Scope, Step, TwoWay
 from engine.steps import build, step_names, step_type
-from engine.steps.contract import Compiled, PartnerIndex, Rendered, SchemaCheck
+from engine.steps.contract import Compiled, House, PartnerIndex, Rendered, SchemaCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,13 @@ class Bench:
 
     def mapper(self, name: str) -> Mapper:
         raise NotFound(name)
+
+    def two_way(self, name: str) -> TwoWay | None:
+        return None
+
+    @property
+    def house(self) -> House:
+        raise NotFound("there are no two-way mappers here")
 
     def schema(self, name: str) -> SchemaCheck:
         return Schema({"type": "object", "required": ["id"]})
