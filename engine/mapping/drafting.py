@@ -44,7 +44,7 @@ _TOP: Final = frozenset(
         "shapes",
         "rules",
     }
-    | {"remove", "compute", "drop"}
+    | {"remove", "drop"}
 )
 _MAX_DEPTH: Final = 12
 
@@ -73,7 +73,6 @@ class Paper:
     tables: dict[str, Any] = field(default_factory=dict)
     shapes: dict[str, tuple[Draft, ...]] = field(default_factory=dict)
     rules: tuple[Draft, ...] = ()
-    compute: tuple[Any, ...] = ()
     drop: tuple[Any, ...] = ()
 
 
@@ -99,7 +98,6 @@ def read_paper(tree: Any, faults: Faults, find: Find, *, depth: int = 0) -> Pape
         paper.shapes[name] = _drafts(node, faults)
     gone = {str(one) for one in _texts(tree.get("remove", ()), faults)}
     paper.rules = laid_over(_without(paper.rules, gone, tree, faults), _drafts(tree.get("rules", ()), faults))
-    paper.compute += tuple(_list(tree.get("compute", ()), faults))
     paper.drop += tuple(_list(tree.get("drop", ()), faults))
     return paper
 

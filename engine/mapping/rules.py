@@ -200,4 +200,3 @@ class Definition:
     event_types: Mapping[str, str] = field(default_factory=dict)
     event_else: str = ""
     drop: tuple[tuple[str, str], ...] = ()
-    compute: tuple[tuple[str, FhirPath, Any], ...] = ()
