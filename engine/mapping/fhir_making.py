@@ -56,19 +56,31 @@ def put_absence(here: dict[str, Any], required: Required) -> None:
     here[f"_{name}" if required.primitive else name] = [absence] if required.listed else absence
 
 
+def is_absence(value: Any) -> bool:
+    """Tell whether an object says nothing but that nothing is known."""
+    return bool(value == {"extension": [FILLER]})
+
+
+def drop_absence(items: list[Any]) -> None:
+    """Take out of a list what stood for its missing items, now that there is one."""
+    if len(items) == 1 and is_absence(items[0]):
+        items.clear()
+
+
 def put_json(here: Any, path: FhirPath, value: Any) -> None:
     """Set a place of a tree, objects and lists on the way made."""
     for at, step in enumerate(path):
         last = at == len(path) - 1
         following = path[at + 1] if not last else None
         if isinstance(step, str):
-            if step != "extension" and here == {"extension": [FILLER]}:
+            if step != "extension" and is_absence(here):
                 here.clear()
             if last:
                 here[step] = value
             else:
                 here = here.setdefault(step, {} if isinstance(following, str) else [])
         elif isinstance(step, Selector):
+            drop_absence(here)
             here = _chosen(here, step)
         else:
             while len(here) < step:

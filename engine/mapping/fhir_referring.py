@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.mapping.fhir_bundle import EACH, Instances, Resources
-from engine.mapping.fhir_making import put_json
+from engine.mapping.fhir_making import drop_absence, is_absence, put_json
 from engine.mapping.fhir_plan import ScopePlan
 from engine.mapping.fhir_values import json_at
 from engine.mapping.rules import FhirPath, Slot
@@ -64,6 +64,8 @@ def set_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, A
     if place is ABSENT:
         put_json(source, path, dict(reference))
     elif isinstance(place, dict) and "reference" not in place:
+        if is_absence(place):
+            place.clear()
         place.update(reference)
 
 
@@ -78,6 +80,7 @@ def append_reference(source: dict[str, Any], path: FhirPath, reference: dict[str
         put_json(source, path[:at], listed)
     if not isinstance(listed, list):
         return
+    drop_absence(listed)
     rest = path[at + 1 :]
     if any(
         isinstance(one, dict) and json_at(one, (*rest, "reference")) == reference["reference"]

@@ -1,6 +1,6 @@
 """The golden folders of all shipped mappers, both ways: `message.hl7`, `event.json` and `fhir.json` of each.
 
-They lie in `mappings/golden/MAPPER/NAME`, so a mapper gets its tests by files alone; `passerelle map check` runs them too.
+They lie in `mappings/golden/MAPPER/NAME`, so a mapper gets its tests by files alone (`passerelle map check` does, too).
 Times without an offset belong to UTC here.
 """
 
