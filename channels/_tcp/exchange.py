@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
+from abc import ABC, abstractmethod
 from typing import Generic, TypeVar, cast
 
 from channels._tcp.dial import refused_identity
@@ -17,7 +18,7 @@ from engine.errors import PasserelleError, Transient
 Answer = TypeVar("Answer")
 
 
-class OneInFlight(asyncio.Protocol, Generic[Answer]):
+class OneInFlight(asyncio.Protocol, ABC, Generic[Answer]):
     """Made by `dial` or a server, owned by a pool; a protocol writes what it asks and tells when it is answered."""
 
     def __init__(self) -> None:
@@ -97,9 +98,9 @@ class OneInFlight(asyncio.Protocol, Generic[Answer]):
         if not self.closed.done():
             self.closed.set_result(None)
 
+    @abstractmethod
     def _half_answered(self) -> bool:
         """Tell whether a part of the answer is here."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------- time
 

@@ -13,7 +13,7 @@ from engine.mapping.faults import Faults, key_mark
 
 Find = Callable[[str], Any]
 """Returns the tree of the mapper, or the file of shapes, of this name; None where there is none."""
-RULE_KEYS: Final = frozenset(
+LEAF_KEYS: Final = frozenset(
     {
         "event",
         "v2",
@@ -28,8 +28,17 @@ RULE_KEYS: Final = frozenset(
         "when",
         "yields_to",
     }
-    | {"key", "number", "rules", "shape", "without", "v2_constants", "fhir_constants"}
 )
+"""What the rule of one leaf may say."""
+RULE_KEYS: Final = LEAF_KEYS | {
+    "key",
+    "number",
+    "rules",
+    "shape",
+    "without",
+    "v2_constants",
+    "fhir_constants",
+}
 _TOP: Final = frozenset(
     {
         "mapper",

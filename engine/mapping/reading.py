@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from engine.mapping.drafting import Draft, Paper, shaped
+from engine.mapping.drafting import LEAF_KEYS, Draft, Paper, shaped
 from engine.mapping.faults import Faults, key_mark
 from engine.mapping.paths import (
     SEGMENT,
@@ -218,20 +218,7 @@ class RuleReader:
         self._faults.add(node, f"the items have no leaf {node} to be aligned by")
 
     def _leaf(self, rule: Draft, path: Path, around: Around, scope: Scope) -> None:
-        allowed = {
-            "event",
-            "v2",
-            "v2_also",
-            "fhir",
-            "fhir_also",
-            "json",
-            "type",
-            "table",
-            "default",
-            "fresh",
-            "when",
-        }
-        self._only(rule, allowed | {"yields_to"})
+        self._only(rule, LEAF_KEYS)
         leaf = self._typed(rule, path, around)
         leaf.v2, leaf.v2_also = self._v2_places(rule, "v2", around), self._v2_places(rule, "v2_also", around)
         if leaf.v2 and around.others and str(rule.keys["v2"]).startswith("."):
@@ -426,7 +413,7 @@ class RuleReader:
                 self._faults.add(key_mark(node, text), str(error))
         return tuple(found)
 
-    def _only(self, rule: Draft, allowed: set[str]) -> None:
+    def _only(self, rule: Draft, allowed: Set[str]) -> None:
         for key in rule.keys:
             if key not in allowed:
                 self._faults.add(key_mark(rule.node, key), f'"{key}" has no meaning on this kind of rule')
