@@ -20,10 +20,15 @@ _MOST_LEAVES = 8
 def leaves_of(scope: Scope, above: tuple[Many, ...] = ()) -> Iterator[tuple[tuple[Many, ...], Leaf]]:
     """Yield every leaf of a scope and below, with the lists that it lies in."""
     for leaf in scope.leaves:
-        if leaf.kind != "any":
+        if leaf.kind != "any" and _can_be_said(leaf):
             yield above, leaf
     for many in scope.lists:
         yield from leaves_of(many.scope, (*above, many))
+
+
+def _can_be_said(leaf: Leaf) -> bool:
+    """Say whether an event can have it: a closed table without rows leaves it to its default."""
+    return leaf.table is None or leaf.table.open or bool(leaf.table.rows)
 
 
 @st.composite
