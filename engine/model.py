@@ -128,13 +128,47 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Gathering:
+    """Asks for one message about all instances of a study or a series (`by`), once none has come for `quiet_ms`."""
+
+    by: str
+    quiet_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a DICOM instance says of itself: what it is found by as long as the store holds it.
+
+    `attributes` are the attributes of its study, its series and itself that people search for, in the DICOM JSON model
+    (PS3.18 F.2). Source: DICOM PS3.3 A.1.2 (information entities).
+    """
+
+    study: str
+    series: str
+    instance: str
+    sop_class: str
+    modality: str
+    attributes: Mapping[str, object]
+    gathering: Gathering | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Says that a message is about a gathering of the store, as it was at `revision`: the commit ends it."""
+
+    gathering: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What a channel received, before anything was decided about it.
 
     `selector` is the channel's own door within a listener (`POST /v1/appointments`), "" where it has none.
     `control_id` is the sender's id as text ("" when unknown): CloudEvents `source` + space + `id`, MSH-10,
     AMQP message_id. `headers` is bounded and allow-listed by the channel, keys in lower case. `faults` are what the
-    channel itself holds against the message: the intake refuses it, journals that, and keeps the bytes.
+    channel itself holds against the message: the intake refuses it, journals that, and keeps the bytes. `instance` is
+    what a DICOM instance says of itself, `gathered` what a message about several of them completes.
     """
 
     id: str
@@ -151,6 +185,8 @@ class Message:
     meta: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     replay_of: str | None = None
     faults: tuple[Fault, ...] = ()
+    instance: Instance | None = None
+    gathered: Gathered | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from anyio.abc import TaskStatus
 
 from engine.clock import Clock
-from engine.model import Announcement, Attempt, Certificate, Confirmation, Message, Receipt, Reply, Verdict
+from engine.model import Announcement, Attempt, Body, Certificate, Confirmation, Message, Receipt, Reply, Verdict
 
 # --------------------------------------------------------------------------- documents
 
@@ -354,6 +354,71 @@ async def _nobody_waits(confirmation: Confirmation) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """A DICOM instance that the store holds; `body` is a Part 10 file, `attributes` are in the DICOM JSON model."""
+
+    message_id: str
+    listener: str
+    partner: str
+    study: str
+    series: str
+    instance: str
+    sop_class: str
+    transfer_syntax: str
+    received_ms: int
+    body: Body
+    attributes: Mapping[str, Any]
+
+
+class Images(Protocol):
+    """The DICOM instances that the store holds, for reading; the newest copy of each SOP Instance UID counts."""
+
+    async def instances(
+        self,
+        *,
+        study: str = "",
+        series: str = "",
+        instances: Sequence[str] = (),
+        limit: int = 10_000,
+        offset: int = 0,
+    ) -> Sequence[StoredInstance]:
+        """Return instances of a study, of a series, or with certain UIDs, in the order in which they came.
+
+        All that is given narrows; nothing given finds nothing. A small body is in memory: page where there are many.
+        """
+
+    async def find(
+        self, level: str, match: Mapping[str, str], *, limit: int, offset: int = 0
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return what matches at a level (`study`, `series`, `instance`) in the DICOM JSON model, newest first.
+
+        `match` is by keyword, sequences with a dot (`RequestAttributesSequence.ScheduledProcedureStepID`); each value
+        as a query writes it: wildcard, range, list of UIDs (PS3.4 C.2.2.2, PS3.18 8.3.4). Rejected where a keyword is
+        none, or none that the store is searched by.
+        """
+
+
+class NoImages:
+    """The images of an engine that holds none; implements `Images`."""
+
+    async def instances(
+        self,
+        *,
+        study: str = "",
+        series: str = "",
+        instances: Sequence[str] = (),
+        limit: int = 10_000,
+        offset: int = 0,
+    ) -> Sequence[StoredInstance]:
+        return ()
+
+    async def find(
+        self, level: str, match: Mapping[str, str], *, limit: int, offset: int = 0
+    ) -> Sequence[Mapping[str, Any]]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelContext:
     """What a channel gets from the engine.
 
@@ -362,7 +427,7 @@ class ChannelContext:
     that the endpoint refers to, as configured; `identify` gives the partner a certificate belongs to, `certified` says
     whether a partner has certificates that prove it, so that a stranger's does not speak for it. `confirm` hands on
     what a partner says later of a message that it took (`Reply.awaiting`): True once that is durable, False where
-    nothing waits for it.
+    nothing waits for it. `images` are the DICOM instances that the store holds.
     """
 
     name: str
@@ -378,6 +443,7 @@ class ChannelContext:
     identify: Callable[[Certificate], str | None] = lambda certificate: None
     certified: Callable[[str], bool] = lambda partner: False
     confirm: Callable[[Confirmation], Awaitable[bool]] = _nobody_waits
+    images: Images = NoImages()
     selectors: Sequence[str] = ()
     zone: str = "UTC"
     locale: str = "fr-CA"
