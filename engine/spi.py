@@ -18,7 +18,17 @@ from typing import Any, Protocol, Self, runtime_checkable
 from anyio.abc import TaskStatus
 
 from engine.clock import Clock
-from engine.model import Announcement, Attempt, Body, Certificate, Confirmation, Message, Receipt, Reply, Verdict
+from engine.model import (
+    Announcement,
+    Attempt,
+    Body,
+    Certificate,
+    Confirmation,
+    Message,
+    Receipt,
+    Reply,
+    Verdict,
+)
 
 # --------------------------------------------------------------------------- documents
 
@@ -443,7 +453,7 @@ class ChannelContext:
     identify: Callable[[Certificate], str | None] = lambda certificate: None
     certified: Callable[[str], bool] = lambda partner: False
     confirm: Callable[[Confirmation], Awaitable[bool]] = _nobody_waits
-    images: Images = NoImages()
+    images: Images = field(default_factory=NoImages)
     selectors: Sequence[str] = ()
     zone: str = "UTC"
     locale: str = "fr-CA"
