@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import select
 import socket
-from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
-from queue import Empty, Queue
+from queue import Queue
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from pynetdicom import _config
@@ -21,46 +22,25 @@ from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.acse import ACSE
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
-from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import AddressInformation
 
 from channels.dicom.answering import Answer
-from channels.dicom.commands import (
-    C_CANCEL_RQ,
-    C_ECHO_RQ,
-    C_STORE_RQ,
-    COMMAND_BYTES,
-    Command,
-    is_uid,
-    read_command,
-)
-from channels.dicom.guard import UNEXPECTED, Bounds, BrokenPdu, abort_pdu
+from channels.dicom.assembly import GLANCE, Arriving, Assembly, message_of
+from channels.dicom.commands import C_ECHO_RQ, C_STORE_RQ, Command, event_report, response_to
+from channels.dicom.guard import Bounds, BrokenPdu, abort_pdu
 from channels.dicom.negotiation import supported
+from channels.dicom.requests import PENDING, Line, Request
 from channels.dicom.wire import GuardedSocket, cut
 
 # The library's own lines quote what was sent; what matters is logged by the channel.
 _config.LOG_HANDLER_LEVEL = "none"
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 
-_GLANCE = 0.25
-"""Seconds after which a waiting thread looks whether it is still wanted."""
-
 Rejection = tuple[int, int, int]
 """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
-
-
-class Arriving(Protocol):
-    """An instance that is being received; what it cannot keep it drains, and tells when it is stored."""
-
-    def write(self, data: bytes) -> None:
-        """Take a piece of the data set; BrokenPdu where there is no end to it."""
-
-    def discard(self) -> None:
-        """Give up; harmless afterwards."""
 
 
 class Site(Protocol):
@@ -70,6 +50,10 @@ class Site(Protocol):
     def stopping(self) -> bool:
         """Whether associations are ended as soon as nothing is under way."""
 
+    @property
+    def classes(self) -> Mapping[str, frozenset[int]]:
+        """SOP classes that are served beside storage and verification, and the requests of each."""
+
     def reject(self, calling: str, called: str) -> Rejection | None:
         """Say who calls, and return why the association is not taken, None where it is."""
 
@@ -78,6 +62,9 @@ class Site(Protocol):
 
     def store(self, instance: Arriving) -> Answer | None:
         """Hand an instance in, and return its answer once it is durable; None where nothing may be said."""
+
+    def serve(self, request: Request, line: Line) -> None:
+        """Serve any other request, and answer it."""
 
     def broke(self, error: BrokenPdu) -> None:
         """Hear of a peer that does not keep to the protocol."""
@@ -163,27 +150,78 @@ class Acceptor(Association):
             elif self.dul.idle_timer_expired() or (self.site.stopping and not self.assembly.receiving):
                 self.abort()
 
+    @property
+    def gone(self) -> bool:
+        """Whether nobody is there any more to whom something could be said."""
+        return self._kill or self.is_aborted or self.acse.is_aborted() or not self.dul.is_alive()
+
+    def listen_again(self) -> None:
+        """Wake the reading thread: something may be read again."""
+        self._reader.ring()
+
     def _answer(self, command: Command, context_id: int, instance: Arriving | None) -> None:
-        if instance is None:
-            echo = C_ECHO()
-            echo.MessageIDBeingRespondedTo = command.message_id
-            echo.AffectedSOPClassUID = "1.2.840.10008.1.1"
-            echo.Status = 0x0000
-            self.assembly.reply(echo, context_id)
-            return
+        if command.field == C_STORE_RQ and instance is not None:
+            self._answer_instance(command, context_id, instance)
+        elif command.field == C_ECHO_RQ:
+            self.assembly.send(response_to(command, 0x0000), b"", context_id)
+            self.assembly.answered()
+        else:
+            context = self._accepted_cx[context_id]
+            request = Request(
+                command, message_of(instance), context.transfer_syntax[0], str(context.abstract_syntax)
+            )
+            line = _Line(self, command, context_id)
+            self.site.serve(request, line)
+            if not line.answered:
+                self.abort()
+
+    def _answer_instance(self, command: Command, context_id: int, instance: Arriving) -> None:
         answer = self.site.store(instance)
         if answer is None:
             self.abort()
             return
-        said = C_STORE()
-        said.MessageIDBeingRespondedTo = command.message_id
-        if is_uid(command.sop_class) and is_uid(command.sop_instance):
-            said.AffectedSOPClassUID = command.sop_class
-            said.AffectedSOPInstanceUID = command.sop_instance
-        said.Status = answer.status
-        if answer.comment:
-            said.ErrorComment = answer.comment  # type: ignore[assignment]  # the library declares None only
-        self.assembly.reply(said, context_id)
+        self.assembly.send(response_to(command, answer.status, comment=answer.comment), b"", context_id)
+        self.assembly.answered()
+
+
+class _Line:
+    """Implements `requests.Line` for one request."""
+
+    def __init__(self, acceptor: Acceptor, command: Command, context_id: int) -> None:
+        self.answered = False
+        self._acceptor = acceptor
+        self._command = command
+        self._context_id = context_id
+        self._reports = 0
+
+    def cancelled(self) -> bool:
+        return self._acceptor.assembly.cancelled or self._acceptor.gone
+
+    def respond(
+        self,
+        status: int,
+        data: bytes = b"",
+        *,
+        comment: str = "",
+        elements: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
+        if self.answered:
+            raise RuntimeError("a response to a request that has its answer")
+        said = response_to(self._command, status, comment=comment, has_data=bool(data), elements=elements)
+        assembly = self._acceptor.assembly
+        assembly.send(said, data, self._context_id)
+        if status not in PENDING:
+            self.answered = True
+            assembly.answered()
+
+    def report(
+        self, sop_class: str, sop_instance: str, event_type: int, data: bytes, *, seconds: float
+    ) -> int | None:
+        if not self.answered:
+            raise RuntimeError("a report before the answer to its request")
+        self._reports += 1
+        asked = event_report(self._reports, sop_class, sop_instance, event_type)
+        return self._acceptor.assembly.ask(asked, data, self._context_id, self._reports, seconds)
 
 
 class Negotiation(ACSE):
@@ -197,7 +235,9 @@ class Negotiation(ACSE):
             self.send_reject(*rejection)
             acceptor.kill()
             return
-        self.acceptor.supported_contexts = supported(request.presentation_context_definition_list)
+        self.acceptor.supported_contexts = supported(
+            request.presentation_context_definition_list, acceptor.site.classes
+        )
         super()._negotiate_as_acceptor()
 
 
@@ -229,7 +269,7 @@ class Reader(DULServiceProvider):
         """Return the next primitive; unlike pynetdicom's, do not wait for a peer that has gone."""
         until = monotonic() + (timeout or 0.0)
         while wait and self.is_alive() and monotonic() < until:
-            found = super().receive_pdu(wait=True, timeout=_GLANCE)
+            found = super().receive_pdu(wait=True, timeout=GLANCE)
             if found is not None:
                 return found
         return super().receive_pdu(wait=False)
@@ -276,7 +316,7 @@ class Reader(DULServiceProvider):
         if sock is not None and not self._acceptor.guarded.ended and not self._acceptor.assembly.busy:
             with suppress(ValueError):
                 poll.register(sock, select.POLLIN)
-        poll.poll(_GLANCE * 1000)
+        poll.poll(GLANCE * 1000)
         with suppress(BlockingIOError):
             self._heard.recv(64)
 
@@ -291,104 +331,3 @@ class _Ringing(Queue):  # type: ignore[type-arg]  # of pynetdicom's primitives, 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         super().put(item, block, timeout)
         self._ring()
-
-
-class Assembly(DIMSEServiceProvider):
-    """Puts messages together: a command set in memory, a data set wherever the listener keeps it.
-
-    One request at a time, as it was agreed on: while one is `busy` nothing is read, so that a sender that does not wait
-    is held up by TCP.
-    """
-
-    def __init__(self, acceptor: Acceptor) -> None:
-        super().__init__(acceptor)
-        self.busy = False
-        self._acceptor = acceptor
-        self._bytes = bytearray()
-        self._context_id = 0
-        self._command: Command | None = None
-        self._instance: Arriving | None = None
-        self._requests: deque[tuple[Command, int, Arriving | None]] = deque()
-
-    @property
-    def receiving(self) -> bool:
-        """Whether a message has begun to arrive."""
-        return bool(self._bytes) or self._command is not None or self.busy
-
-    def next_request(self) -> tuple[Command, int, Arriving | None] | None:
-        """Return the next request, with the context that it came in and the instance it brought; wait a glance."""
-        if not self._requests:
-            with suppress(Empty):
-                self.msg_queue.get(timeout=_GLANCE)
-        return self._requests.popleft() if self._requests else None
-
-    def reply(self, primitive: Any, context_id: int) -> None:
-        """Answer the request that was served, and let the next one come."""
-        self.busy = False
-        self.send_msg(primitive, context_id)
-
-    def discard(self) -> None:
-        """Give up whatever has not been handed in."""
-        if self._instance is not None:
-            self._instance.discard()
-        for _, _, instance in self._requests:
-            if instance is not None:
-                instance.discard()
-
-    def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take the values of one PDU, in the reading thread."""
-        try:
-            for context_id, value in primitive.presentation_data_value_list:
-                self._take(context_id, value)
-        except BrokenPdu as error:
-            self._acceptor.break_off(error)
-
-    def _take(self, context_id: int, value: bytes) -> None:
-        control, fragment = value[0], value[1:]
-        if self.busy:
-            raise BrokenPdu("a message before the answer to the one before", reason=UNEXPECTED)
-        if self._bytes or self._command is not None:
-            if context_id != self._context_id:
-                raise BrokenPdu("a message in two presentation contexts")
-        elif context_id not in self._acceptor._accepted_cx:
-            raise BrokenPdu("a message in a context that was not agreed on", reason=UNEXPECTED)
-        self._context_id = context_id
-        if control & 1:
-            self._take_command(fragment, last=bool(control & 2))
-        elif self._instance is None:
-            raise BrokenPdu("a data set that nothing announced", reason=UNEXPECTED)
-        else:
-            self._instance.write(fragment)
-            if control & 2:
-                self._complete()
-
-    def _take_command(self, fragment: bytes, *, last: bool) -> None:
-        if self._command is not None:
-            raise BrokenPdu("a command where its data set should be", reason=UNEXPECTED)
-        self._bytes += fragment
-        if len(self._bytes) > COMMAND_BYTES:
-            raise BrokenPdu(f"a command of more than {COMMAND_BYTES} bytes", event="long_command")
-        if not last:
-            return
-        command = read_command(self._bytes)
-        self._bytes.clear()
-        if command.field == C_CANCEL_RQ:
-            return
-        if command.field not in (C_STORE_RQ, C_ECHO_RQ) or command.has_data != (command.field == C_STORE_RQ):
-            raise BrokenPdu("a request that nobody serves here", reason=UNEXPECTED, event="unserved_request")
-        self._command = command
-        if command.field == C_ECHO_RQ:
-            self._complete()
-            return
-        context = self._acceptor._accepted_cx[self._context_id]
-        self._instance = self._acceptor.site.arriving(
-            command, context.transfer_syntax[0], agreed=command.sop_class == context.abstract_syntax
-        )
-
-    def _complete(self) -> None:
-        assert self._command is not None
-        request = (self._command, self._context_id, self._instance)
-        self._command = self._instance = None
-        self.busy = True
-        self._requests.append(request)
-        self._acceptor.look_up()

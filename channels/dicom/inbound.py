@@ -11,6 +11,8 @@ import errno
 import socket
 import ssl
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,22 +28,20 @@ from channels.dicom.calling import agreed_partner, caller_of
 from channels.dicom.commands import is_uid
 from channels.dicom.guard import Bounds
 from channels.dicom.listener import DicomListener
-from channels.dicom.receiving import CONTENT_TYPE, prepare
-from channels.dicom.visiting import Arrival, Loop, Visit
+from channels.dicom.receiving import prepare
+from channels.dicom.services import classes_of, services_of
+from channels.dicom.visiting import FATAL, Arrival, Loop, Visit
 from channels.dicom.wire import cut
 from engine.config.models import HostPort
 from engine.errors import (
     CommitUnknown,
     PasserelleError,
     Rejected,
-    StoreCorrupt,
-    StoreFailed,
-    StoreLocked,
     Transient,
 )
-from engine.model import INLINE_LIMIT, Body, Message
+from engine.model import INLINE_LIMIT, Body, Message, Receipt
 from engine.security.diagnosis import diagnose
-from engine.spi import Admission, ChannelContext, Inbound, Intake
+from engine.spi import Admission, ChannelContext, Exchange, Inbound, Intake
 
 _HANDSHAKE_SECONDS = 10.0
 _SHORTAGE_SECONDS = 0.5
@@ -49,7 +49,6 @@ _SPARE = 16
 """Connections beyond the associations that may be open, so that one too many can be told so."""
 
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_FATAL = (StoreFailed, StoreCorrupt, StoreLocked)
 _CALLED_UNKNOWN: Rejection = (1, 1, 7)
 _CALLING_UNKNOWN: Rejection = (1, 1, 3)
 _TOO_MANY: Rejection = (2, 3, 2)
@@ -77,6 +76,8 @@ class DicomInbound(Inbound):
         self.stopping = False
         self.largest = config.limits.body
         self.loop: Loop
+        self.services = services_of(config, context)
+        self.classes: Mapping[str, frozenset[int]] = classes_of(self.services)
         self._bounds = Bounds(config.limits.pdu)
         self._codec = config.codec or "dicom"
         self._folder = context.var / "dicom" / context.name
@@ -100,13 +101,16 @@ class DicomInbound(Inbound):
         try:
             host, port = listener.getsockname()[:2]
             task_status.started(str(HostPort(host, port)))
-            async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as group, anyio.create_task_group() as beside:
+                for service in self.services:
+                    beside.start_soon(service.run)
                 try:
                     with self._accepting:
                         await self._accept(listener, group)
                     listener.close()
                     while self._open:
                         await self._changed.wait()
+                    beside.cancel_scope.cancel()
                 finally:
                     for each in self._open:  # their threads end, and with them what the group waits for
                         cut(each.sock)
@@ -188,7 +192,7 @@ class DicomInbound(Inbound):
             )
             opened.acceptor = acceptor
             acceptor.serve()
-        except _FATAL:
+        except FATAL:
             raise  # the engine must hear of it: nobody is answered, and the process ends
         except Exception as error:  # noqa: BLE001  a bug met here must not end the other associations
             self.loop.tell(partial(self.broke, error))
@@ -288,7 +292,7 @@ class DicomInbound(Inbound):
         except CommitUnknown:
             self.count("commit_unknown")
             return None
-        except _FATAL:
+        except FATAL:
             raise
         except PasserelleError as error:
             self.context.logger.error(
@@ -313,27 +317,46 @@ class DicomInbound(Inbound):
             extra={"action": "association_failed", "listener": self.context.name},
         )
 
-    def _message(self, visit: Visit, arrival: Arrival, body: Body) -> Message:
-        command = arrival.command
+    async def intake(self, message: Message, exchange: Exchange) -> Receipt:
+        """Hand in what a service made of a request."""
+        assert self._intake is not None
+        with self._intake.admit(message.partner, message.body.size, message.selector):
+            return await self._intake(message, exchange)
+
+    def message(
+        self, visit: Visit, body: Body, *, codec: str, selector: str = "", control_id: str = ""
+    ) -> Message:
         return Message(
             id=self.context.new_id(),
             listener=self.context.name,
             body=body,
-            codec=self._codec,
+            codec=codec,
             received_ms=self.context.clock.now_ms(),
+            selector=selector,
             partner=visit.partner,
-            control_id=command.sop_instance if is_uid(command.sop_instance) else "",
-            peer=visit.caller.peer,
-            content_type=CONTENT_TYPE,
+            control_id=control_id,
+            peer=visit.peer,
+            content_type=body.content_type,
             meta={
                 "calling_ae": visit.calling,
                 "called_ae": visit.called,
-                "address": visit.caller.peer.address,
-                "transfer_syntax": arrival.transfer_syntax,
-                "sop_class": command.sop_class if is_uid(command.sop_class) else "",
+                "address": visit.peer.address,
             },
-            faults=arrival.faults,
         )
+
+    def _message(self, visit: Visit, arrival: Arrival, body: Body) -> Message:
+        command = arrival.command
+        message = self.message(
+            visit,
+            body,
+            codec=self._codec,
+            control_id=command.sop_instance if is_uid(command.sop_instance) else "",
+        )
+        more = {
+            "transfer_syntax": arrival.transfer_syntax,
+            "sop_class": command.sop_class if is_uid(command.sop_class) else "",
+        }
+        return replace(message, meta={**message.meta, **more}, faults=arrival.faults)
 
     def _note(self, action: str, code: str, address: str, partner: str | None) -> None:
         self.context.logger.warning(

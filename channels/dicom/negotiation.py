@@ -5,11 +5,11 @@ Source: DICOM PS3.8 7.1.1.13 and annex B, PS3.4 annex B (storage), PS3.6 annex A
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Final
 
-from pydicom.uid import UID, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
@@ -36,24 +36,37 @@ def is_taken(syntax: str) -> bool:
     return f"{syntax}.".startswith(_SYNTAX_ROOT) and syntax not in _DEFLATED
 
 
-def supported(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
+def supported(
+    proposed: Iterable[PresentationContext], services: Collection[str] = ()
+) -> list[PresentationContext]:
     """Return what this side supports of what a sender proposes, transfer syntaxes in the sender's order.
 
     So what a sender names first is agreed on: it is how it has its objects, and none is ever changed on the way.
+    `services` are the classes that are served beside storage: in any syntax that is not compressed, in either role.
     """
     found: dict[UID, list[UID]] = {}
     for context in proposed:
         abstract = context.abstract_syntax
-        if abstract is None or (abstract != VERIFICATION and not is_storage(abstract)):
+        if abstract is None or not (abstract == VERIFICATION or abstract in services or is_storage(abstract)):
             continue
         known = found.setdefault(abstract, [])
-        known += [uid for uid in context.transfer_syntax if is_taken(uid) and uid not in known]
+        taken = _is_plain if abstract in services else is_taken
+        known += [uid for uid in context.transfer_syntax if taken(uid) and uid not in known]
     # where none is taken, naming one that was not proposed makes the refusal say what is refused: the syntax
-    return [_context(abstract, syntaxes or [ImplicitVRLittleEndian]) for abstract, syntaxes in found.items()]
+    return [
+        _context(abstract, syntaxes or [ImplicitVRLittleEndian], either_role=abstract in services)
+        for abstract, syntaxes in found.items()
+    ]
 
 
-def _context(abstract: UID, syntaxes: list[UID]) -> PresentationContext:
+def _is_plain(syntax: str) -> bool:
+    return syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+
+
+def _context(abstract: UID, syntaxes: list[UID], *, either_role: bool) -> PresentationContext:
     context = PresentationContext()
+    if either_role:  # who reports a storage commitment on an association of its own is the service's provider
+        context.scu_role = context.scp_role = True
     context.abstract_syntax = abstract
     context.transfer_syntax = [*syntaxes]
     return context

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio.from_thread
 
@@ -22,19 +22,26 @@ from channels.dicom.answering import (
     FAILED,
     INVALID_INSTANCE,
     NO_ROUTE,
+    PROCESSING_FAILURE,
     Answer,
     fault,
 )
-from channels.dicom.association import Arriving, Rejection
+from channels.dicom.assembly import Arriving
+from channels.dicom.association import Rejection
 from channels.dicom.calling import Caller
 from channels.dicom.commands import Command, is_uid
 from channels.dicom.guard import BrokenPdu
 from channels.dicom.receiving import Spool, file_meta
-from engine.errors import Rejected, Transient
-from engine.model import Body, Fault
-from engine.spi import Admission
+from channels.dicom.requests import Line, Request
+from channels.dicom.services import Service, Talk, service_for
+from engine.errors import Rejected, StoreCorrupt, StoreFailed, StoreLocked, Transient
+from engine.model import Body, Fault, Message, Peer, Receipt
+from engine.spi import Admission, Exchange
 
 T = TypeVar("T")
+
+FATAL = (StoreFailed, StoreCorrupt, StoreLocked)
+"""The engine must hear of it: nobody is answered, and the process ends."""
 
 _PATIENCE = 60.0
 """Seconds that a thread waits for the event loop; longer only where the loop is gone."""
@@ -69,12 +76,15 @@ class Loop:
 
 
 class House(Protocol):
-    """The listener, as its visits see it; called on the event loop, but for the first four."""
+    """The listener, as its visits see it; called on the event loop, but for what is no method, and for `spool_path`."""
 
     stopping: bool
     loop: Loop
     largest: int
     """Largest instance in bytes."""
+
+    services: tuple[Service, ...]
+    classes: Mapping[str, frozenset[int]]
 
     def spool_path(self) -> Path:
         """Return the path of a new file that is nobody's yet."""
@@ -84,6 +94,12 @@ class House(Protocol):
     def admit(self, visit: Visit) -> Admission: ...
 
     async def hand_in(self, visit: Visit, arrival: Arrival, body: Body) -> Answer | None: ...
+
+    async def intake(self, message: Message, exchange: Exchange) -> Receipt: ...
+
+    def message(
+        self, visit: Visit, body: Body, *, codec: str, selector: str = "", control_id: str = ""
+    ) -> Message: ...
 
     def count(self, event: str) -> None: ...
 
@@ -146,6 +162,43 @@ class Visit:
         finally:
             instance.discard()
         return answer
+
+    @property
+    def classes(self) -> Mapping[str, frozenset[int]]:
+        return self.house.classes
+
+    @property
+    def peer(self) -> Peer:
+        """Where the association comes from."""
+        return self.caller.peer
+
+    def serve(self, request: Request, line: Line) -> None:
+        """Let the service answer that is there for it; an error of its own becomes a failure that says no more."""
+        service = service_for(self.house.services, request)
+        assert service is not None, "only what is served is negotiated, and its requests alone are taken"
+        talk = Talk(self, line)
+        try:
+            service.serve(request, talk)
+        except FATAL:
+            raise
+        except (CancelledError, asyncio.CancelledError):
+            return  # the listener ends: the association is aborted
+        except Exception as error:  # noqa: BLE001  a bug met here must not end the other associations
+            self.house.loop.tell(partial(self.house.broke, error))
+            if not talk.answered:
+                talk.respond(PROCESSING_FAILURE, comment="the request could not be handled")
+
+    def run(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await on the event loop, from a worker thread of anyio's, as `Acceptor.serve` was called in."""
+        return anyio.from_thread.run(question)
+
+    def message(self, body: Body, *, codec: str, selector: str = "", control_id: str = "") -> Message:
+        """Return a message of the listener that this visitor brought."""
+        return self.house.message(self, body, codec=codec, selector=selector, control_id=control_id)
+
+    async def hand_in(self, message: Message, exchange: Exchange) -> Receipt:
+        """Hand a message to the engine, on its loop."""
+        return await self.house.intake(message, exchange)
 
     def _admission(self) -> Admission:
         admission = self.house.admit(self)
