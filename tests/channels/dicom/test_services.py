@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -39,13 +39,12 @@ class Accepts:
 class Toy(Service):
     """Finds what it is asked for 50 times, or forever; creates; reports; breaks where it is told so."""
 
-    classes: ClassVar = {
-        FIND: frozenset({C_FIND_RQ}),
-        MPPS: frozenset({N_CREATE_RQ}),
-        COMMITMENT: frozenset({N_ACTION_RQ}),
-    }
-
     def __init__(self) -> None:
+        self.classes = {
+            FIND: frozenset({C_FIND_RQ}),
+            MPPS: frozenset({N_CREATE_RQ}),
+            COMMITMENT: frozenset({N_ACTION_RQ}),
+        }
         self.requests: list[Request] = []
         self.reported: list[int | None] = []
         self.was_cancelled = threading.Event()
@@ -221,14 +220,13 @@ async def test_what_no_service_takes_is_not_negotiated(toy: Toy) -> None:
 async def test_an_identifier_without_an_end_ends_the_association(toy: Toy) -> None:
     async with listening() as door:
 
-        def find() -> bool:
+        def find() -> list[bool]:
             with associated(door, FIND) as association:
                 endless = Dataset()
                 endless.EncapsulatedDocument = b"x" * (DATA_BYTES + 2)
-                list(association.send_c_find(endless, FIND))
-                return bool(association.is_established)
+                return [bool(status) for status, _ in association.send_c_find(endless, FIND)]
 
-        assert not await asyncio.to_thread(find)
+        assert await asyncio.to_thread(find) == [False]
         await door.until("long_data_set")
     assert not toy.requests
 
