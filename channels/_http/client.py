@@ -5,7 +5,8 @@ Source: RFC 9112 6.3, 9.3, 9.6; RFC 9110 15.2 (interim answers).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import httptools
@@ -41,6 +42,8 @@ class ClientConnection(OneInFlight[Response]):
     def __init__(self) -> None:
         super().__init__()
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._sending = False
+        self._writable: asyncio.Future[None] | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -66,7 +69,41 @@ class ClientConnection(OneInFlight[Response]):
             transport.write(head + body)
         return await self._answer()
 
+    async def stream(self, head: bytes, pieces: AsyncIterator[bytes], *, seconds: float) -> Response:
+        """Send a request whose body comes piece by piece, at the peer's pace; else as `exchange`.
+
+        An answer that comes before the last piece ends the sending, and the connection with it. What `pieces` raises is
+        raised, with the connection cut.
+        """
+        transport = self._begin(seconds)
+        self._clear()
+        transport.write(head)
+        self._sending = True
+        try:
+            async for piece in pieces:
+                if not self._waiting:
+                    break
+                transport.write(piece)
+                if self._writable is not None:
+                    await self._writable
+            else:
+                self._sending = False
+        except BaseException:
+            if self._waiter is not None:
+                self._waiter.cancel()
+            self.abort()
+            raise
+        return await self._answer()
+
     # ------------------------------------------------------------- called by the event loop
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
 
     def data_received(self, data: bytes) -> None:
         if not self._waiting or self._parser is None:
@@ -92,6 +129,7 @@ class ClientConnection(OneInFlight[Response]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._parser = None  # parser and connection hold each other
+        self.resume_writing()
         super().connection_lost(exc)
 
     def _half_answered(self) -> bool:
@@ -136,7 +174,7 @@ class ClientConnection(OneInFlight[Response]):
         if self._waiter is None or self._waiter.done() or self._transport is None:
             return
         headers, self._headers = self._headers, {}
-        self._ready = reusable and self._transport.get_write_buffer_size() == 0
+        self._ready = reusable and not self._sending and self._transport.get_write_buffer_size() == 0
         self._waiter.set_result(Response(self._status, headers, bytes(self._body)))
         if self.usable:
             self._set_deadline(_idle_seconds(headers.get("keep-alive", "")))

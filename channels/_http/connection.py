@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 import httptools
 
 from channels._http.replies import Answer, Writer, problem
-from channels._http.request import Request
+from channels._http.request import Request, Sink
+from engine.errors import PasserelleError
 
 _SLICE = 4096
 """Bytes parsed at once outside of a body of known length: bounds what is parsed beyond a complete request."""
@@ -210,6 +212,8 @@ class Connection(asyncio.Protocol):
             self._refuse(too_large(self._bounds.body_bytes))
         else:
             request.add_body(chunk)
+            if request.sink is not None:
+                self._follow(request.sink)
 
     def on_message_complete(self) -> None:
         request = self._request
@@ -224,6 +228,20 @@ class Connection(asyncio.Protocol):
         self._awaken()
 
     # ------------------------------------------------------------- reading
+
+    def _follow(self, sink: Sink) -> None:
+        """Read on at the pace of what takes the body, and end it where that refuses."""
+        if sink.refusal is not None:
+            self._refuse(sink.refusal)
+            return
+        waiting = sink.drained()
+        if waiting is not None and self._transport is not None:
+            self._transport.pause_reading()
+            waiting.add_done_callback(self._read_on)
+
+    def _read_on(self, _: object) -> None:
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _hold(self, data: bytes) -> None:
         self._backlog += data
@@ -384,7 +402,29 @@ class Connection(asyncio.Protocol):
         self._transport.write(response)
         if self._writable is not None:
             await self._writable
+        if type(answer) is Answer and answer.pieces is not None and request.method != b"HEAD":
+            return await self._pour(answer.pieces) and not close
         return not close
+
+    async def _pour(self, pieces: AsyncGenerator[bytes]) -> bool:
+        """Write a body in chunks at the reader's pace; return whether its end was written (RFC 9112 7.1)."""
+        assert self._transport is not None
+        try:
+            async for piece in pieces:
+                if self._lost.done():
+                    return False
+                self._deadline = self._site.now + self._bounds.body_seconds
+                self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+                if self._writable is not None:
+                    await self._writable
+        except (OSError, PasserelleError) as error:
+            self._site.broke(error)
+            self._transport.abort()  # without its last chunk the reader knows that something is missing
+            return False
+        finally:
+            await pieces.aclose()
+        self._transport.write(b"0\r\n\r\n")
+        return True
 
     def _finish(self) -> None:
         """Close, giving a sender that still sends the time to read its answer before the reset reaches it."""

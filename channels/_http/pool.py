@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from channels._http.client import ClientConnection, Response
 from channels._tcp.dial import Destination, dial
@@ -28,6 +29,20 @@ class Pool:
         Raises:
             Transient, Permanent: as `dial` and `ClientConnection.exchange`.
         """
+        connection, seconds = await self._connected(seconds)
+        response = await connection.exchange(head, body, seconds=min(reply_seconds, seconds))
+        self._connections.give(connection, most=self._most)
+        return response
+
+    async def stream(self, head: bytes, pieces: AsyncIterator[bytes], *, seconds: float) -> Response:
+        """Send one request whose body comes piece by piece, and return its answer; else as `exchange`."""
+        connection, seconds = await self._connected(seconds)
+        response = await connection.stream(head, pieces, seconds=seconds)
+        self._connections.give(connection, most=self._most)
+        return response
+
+    async def _connected(self, seconds: float) -> tuple[ClientConnection, float]:
+        """Return a connection that is free, and how many of the seconds are left."""
         connection = self._connections.take()
         if connection is None:
             loop = asyncio.get_running_loop()
@@ -38,9 +53,7 @@ class Pool:
         if seconds <= 0:
             connection.close()
             raise Transient("no time was left to send", code="timeout")
-        response = await connection.exchange(head, body, seconds=min(reply_seconds, seconds))
-        self._connections.give(connection, most=self._most)
-        return response
+        return connection, seconds
 
     async def close(self) -> None:
         """Close all connections: idle ones in good order, those in use are cut."""

@@ -9,7 +9,7 @@ Source: RFC 9110 (HTTP semantics) 10.2, 15; RFC 9457 (problem details).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -36,7 +36,8 @@ _TITLES = {422: "Unprocessable Content", 413: "Content Too Large"}  # RFC 9110's
 class Answer:
     """A response: its body, further header lines each ended by CRLF, and whether the connection ends with it.
 
-    `kind` is the body's media type, "" for JSON or a problem report.
+    `kind` is the body's media type, "" for JSON or a problem report. With `pieces` the body is what they give, none of
+    them empty.
     """
 
     status: int
@@ -44,6 +45,7 @@ class Answer:
     lines: bytes = b""
     close: bool = False
     kind: str = ""
+    pieces: AsyncGenerator[bytes] | None = None
 
 
 class HttpExchange:
@@ -174,7 +176,9 @@ class Writer:
             head = _head_of(answer.status, answer.kind)
         body = answer.body
         parts = [head, answer.lines]
-        if answer.status != 204:  # RFC 9110 8.6: no Content-Length beside 204
+        if answer.pieces is not None:
+            parts.append(b"transfer-encoding: chunked\r\n")
+        elif answer.status != 204:  # RFC 9110 8.6: no Content-Length beside 204
             parts.append(b"content-length: %d\r\n" % len(body))
         parts.append(self._now())
         parts.append(b"connection: close\r\n\r\n" if close else b"\r\n")

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from channels._http.replies import Answer
 from engine.model import Body
 from engine.spi import Admission
+
+
+class Sink(Protocol):
+    """Takes the body of one request as it arrives, instead of keeping it; called on the event loop."""
+
+    @property
+    def refusal(self) -> Answer | None:
+        """What ends the request before its body ends."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take a piece."""
+
+    def drained(self) -> asyncio.Future[None] | None:
+        """Return what is done once more can be taken, None where it can be taken now."""
+
+    def discard(self) -> None:
+        """Give up what is not in the engine's hands; harmless again, and after the end."""
+
 
 _SINGLE = frozenset(
     {
@@ -46,6 +66,7 @@ class Request:
     control_id = ""
     answer: Answer | None = None
     admission: Admission | None = None
+    sink: Sink | None = None
     headers: Mapping[bytes, bytes] = MappingProxyType({})
     _first = b""
     _chunks: bytearray | None = None
@@ -79,7 +100,9 @@ class Request:
     def add_body(self, chunk: bytes) -> None:
         """Keep a piece of the body; the digest of a long one is computed while it arrives."""
         self.size += len(chunk)
-        if self._chunks is not None and self._digest is not None:
+        if self.sink is not None:
+            self.sink.write(chunk)
+        elif self._chunks is not None and self._digest is not None:
             self._chunks += chunk
             self._digest.update(chunk)
         elif self._first:
@@ -105,7 +128,9 @@ class Request:
         self._chunks = None
 
     def release(self) -> None:
-        """Give the admitted share of memory back; a second call does nothing."""
+        """Give the admitted share of memory back, and what a sink holds; a second call does nothing."""
+        if self.sink is not None:
+            self.sink.discard()
         if self.admission is not None:
             self.admission.__exit__(None, None, None)
             self.admission = None

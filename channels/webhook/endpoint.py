@@ -2,66 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from channels._http.requesting import HeaderName, HeaderValue, plain_url
 from channels.webhook.keys import Signing
-from engine.config.models import EndpointConfig, HttpUrl, Network, Reading, Url
-from engine.security.secrets import Secret
-
-_OURS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "idempotency-key",
-        "keep-alive",
-        "te",
-        "traceparent",
-        "tracestate",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "webhook-id",
-        "webhook-signature",
-        "webhook-timestamp",
-    }
-)
-
-
-def _header_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", text):
-        raise ValueError
-    if text.lower() in _OURS:
-        raise ValueError(f"the header {text} is written by the engine")
-    return text
-
-
-def _header_value(text: str) -> Secret:
-    if not re.fullmatch(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?", text):
-        raise ValueError("a header's value is visible ASCII")
-    return Secret(str(text))
-
-
-HeaderName = Annotated[
-    str,
-    Reading(
-        "a header's name",
-        "write x-tenant",
-        (),
-        _header_name,
-        {"type": "string", "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$"},
-    ),
-]
-HeaderValue = Annotated[
-    Secret,
-    Reading("a header's value", "write text, or refer to a secret: ${cred:name}", Secret, _header_value),
-]
+from engine.config.models import EndpointConfig, HttpUrl, Network, Url
 
 
 class WebhookEndpoint(EndpointConfig):
@@ -100,12 +47,7 @@ class WebhookEndpoint(EndpointConfig):
     @field_validator("webhook")
     @classmethod
     def _plain_url(cls, value: Url) -> Url:
-        rest = value.partition("://")[2]
-        if "@" in rest.partition("/")[0]:
-            raise ValueError("no user or password belongs in a URL: use headers")
-        if "#" in value or not value.isascii():
-            raise ValueError("a webhook's URL is ASCII and has no fragment")
-        return value
+        return plain_url(value)
 
     @model_validator(mode="after")
     def _acks_are_hl7(self) -> Self:

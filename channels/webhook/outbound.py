@@ -7,13 +7,9 @@ draft-ietf-httpapi-idempotency-key-header-07.
 from __future__ import annotations
 
 import asyncio
-import re
-import ssl
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from types import TracebackType
-from typing import cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import anyio
 
@@ -21,20 +17,17 @@ from channels._http.client import ClientConnection
 from channels._http.hl7_judgement import judge_acknowledgement
 from channels._http.judgement import judge
 from channels._http.pool import CONNECT_SECONDS, Pool
-from channels._tcp.dial import Destination, Stages, probed, reach, wrap
+from channels._http.requesting import destination_of, is_field, request_head, security_of, trace_lines
+from channels._tcp.dial import Stages, probed, reach, wrap
 from channels.webhook.endpoint import WebhookEndpoint
-from engine import __version__
 from engine.errors import Rejected
 from engine.model import Attempt, Body, Reply
 from engine.security.signing import sign
-from engine.security.tls import TlsFiles, client_context
 from engine.spi import ChannelContext, Outbound
 
 REPLY_SECONDS = 30.0
 """How long an answer may take, unless the endpoint's `timeout` is longer."""
 
-_FIELD = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ID_MAX = 256
 _ID_SAFE = (
     "!#$&'()*+,/:;<=>?@[\\]^`{|}\""  # visible ASCII but % and the full stop, which a signature separates by
@@ -50,8 +43,10 @@ class WebhookOutbound(Outbound):
         super().__init__(config, context)
         self._keys = config.sign.keys() if config.sign else ()
         self._reply_seconds = max(REPLY_SECONDS, config.timeout.total_seconds() if config.timeout else 0.0)
-        self._destination = _destination(config, context.tls)
-        self._head = _request_head(config)
+        self._destination = destination_of(
+            config.webhook, context.tls, allowed=config.allow_addresses, plaintext=config.plaintext
+        )
+        self._head = request_head("POST", config.webhook, config.headers)
         kept = config.limits.concurrency if config.limits else 4
         self._pool = Pool(self._destination, kept=kept)
 
@@ -82,9 +77,9 @@ class WebhookOutbound(Outbound):
         if self._keys:
             second = self.context.clock.now_ms() // 1000
             headers = sign(self._keys, message_id=message_id, timestamp=second, body=body)
-        if not _FIELD.fullmatch(attempt.content_type):
+        if not is_field(attempt.content_type):
             raise Rejected("the content type cannot be written as a header", code="content_type")
-        trace = "".join(f"{name}: {value}\r\n" for name, value in _trace(attempt.headers))
+        trace = trace_lines(attempt.headers)
         signed = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return (
             f"content-type: {attempt.content_type}\r\ncontent-length: {len(body)}\r\n"
@@ -101,19 +96,12 @@ class WebhookOutbound(Outbound):
         sock = await reach(self._destination, found)
         connection = await wrap(self._destination, sock, ClientConnection, seconds=CONNECT_SECONDS)
         try:
-            found.append(("tls", True, self._security(connection)))
+            found.append(("tls", True, security_of(connection)))
             head = self._head.replace(b"POST ", b"OPTIONS ", 1) + b"content-length: 0\r\n\r\n"
             response = await connection.exchange(head, b"", seconds=CONNECT_SECONDS)
             found.append(("http", True, f"answered {response.status} to OPTIONS"))
         finally:
             connection.abort()
-
-    def _security(self, connection: ClientConnection) -> str:
-        if connection.tls is None:
-            return "none: plaintext"
-        ends = cast(str, (connection.tls.getpeercert() or {}).get("notAfter", ""))
-        until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date() if ends else "unknown"
-        return f"{connection.tls.version()}, certificate until {until}"
 
 
 _STAGES = ("dns", "tcp", "tls", "http")
@@ -131,41 +119,3 @@ def _written(message_id: str) -> str:
 
 async def _read(body: Body) -> bytes:
     return await anyio.to_thread.run_sync(body.read)
-
-
-def _destination(config: WebhookEndpoint, tls: ssl.SSLContext | None) -> Destination:
-    parts = urlsplit(config.webhook)
-    secured = parts.scheme == "https"
-    if secured and tls is None:
-        tls = client_context(
-            TlsFiles()
-        )  # no profile: our certificate is not shown, theirs is checked by the system's
-    return Destination(
-        host=parts.hostname or "",
-        port=parts.port or (443 if secured else 80),
-        tls=tls if secured else None,
-        allowed=config.allow_addresses,
-        plaintext=config.plaintext.allow if config.plaintext else (),
-    )
-
-
-def _request_head(config: WebhookEndpoint) -> bytes:
-    """Return the lines that are the same for every attempt."""
-    parts = urlsplit(config.webhook)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    host = parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
-    lines = [f"POST {target} HTTP/1.1", f"host: {host}", f"user-agent: passerelle/{__version__}"]
-    lines += [f"{name.lower()}: {value.reveal()}" for name, value in config.headers.items()]
-    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
-
-
-def _trace(headers: Mapping[str, str]) -> Sequence[tuple[str, str]]:
-    """Return the trace context, where it is one; a tracestate without a traceparent means nothing."""
-    parent, state = headers.get("traceparent", ""), headers.get("tracestate", "")
-    if not _TRACEPARENT.fullmatch(parent):
-        return ()
-    return (
-        (("traceparent", parent), ("tracestate", state))
-        if _FIELD.fullmatch(state)
-        else (("traceparent", parent),)
-    )
