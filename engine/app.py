@@ -109,6 +109,7 @@ class Engine:
             self.metrics,
             self.new_id,
             confirm=lambda confirmation: self.dispatcher.confirm(confirmation),
+            journal=store.journal,
         )
         self.budget = Budget(loaded.app.engine.in_flight)
         self.detours = Detours(store, clock)

@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from anyio.abc import TaskStatus
 
 from engine.clock import Clock
+from engine.errors import NotFound
 from engine.model import (
     Announcement,
     Attempt,
@@ -429,6 +430,27 @@ class NoImages:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """What somebody was shown of the content that the store holds, for the journal, before it is shown.
+
+    `action` is of the journal's vocabulary (`images-read`), `actor` says who (`partner:radiology`), `detail` what, by
+    pseudonymous ids only.
+    """
+
+    action: str
+    actor: str
+    detail: str
+
+
+async def _nobody_writes(access: Access) -> None:
+    pass
+
+
+def _nowhere(name: str) -> tuple[Any, ChannelContext]:
+    raise NotFound(f"there is no endpoint {name}")
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelContext:
     """What a channel gets from the engine.
 
@@ -437,7 +459,9 @@ class ChannelContext:
     that the endpoint refers to, as configured; `identify` gives the partner a certificate belongs to, `certified` says
     whether a partner has certificates that prove it, so that a stranger's does not speak for it. `confirm` hands on
     what a partner says later of a message that it took (`Reply.awaiting`): True once that is durable, False where
-    nothing waits for it. `images` are the DICOM instances that the store holds.
+    nothing waits for it. `images` are the DICOM instances that the store holds. `accessed` journals who was shown what
+    of them, and returns once that is durable. `reach` gives the configuration of an endpoint (`partner.endpoint`) and
+    its context, for a listener that asks it something; NotFound where there is none.
     """
 
     name: str
@@ -454,6 +478,8 @@ class ChannelContext:
     certified: Callable[[str], bool] = lambda partner: False
     confirm: Callable[[Confirmation], Awaitable[bool]] = _nobody_waits
     images: Images = field(default_factory=NoImages)
+    accessed: Callable[[Access], Awaitable[None]] = _nobody_writes
+    reach: Callable[[str], tuple[Any, ChannelContext]] = _nowhere
     selectors: Sequence[str] = ()
     zone: str = "UTC"
     locale: str = "fr-CA"

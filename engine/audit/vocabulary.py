@@ -36,12 +36,15 @@ class Action(enum.StrEnum):
     ALERT_OPENED = "alert-opened"
     ALERT_CLEARED = "alert-cleared"
     PHI_VIEWED = "phi-viewed"
+    IMAGES_READ = "images-read"
+    IMAGES_SEARCHED = "images-searched"
     EXPORT = "export"
     BACKUP = "backup"
     RESTORE = "restore"
     PURGE = "purge"
     REPEATS = "repeats"
     NO_REPEATS = "no-repeats"
+    GATHERED = "gathered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,14 @@ MEANINGS: Mapping[Action, Meaning] = {
     Action.ALERT_OPENED: Meaning("alerte ouverte", "alert opened"),
     Action.ALERT_CLEARED: Meaning("alerte rétablie", "alert cleared"),
     Action.PHI_VIEWED: Meaning("contenu consulté, avec motif", "content viewed, for a purpose", True),
+    Action.IMAGES_READ: Meaning("images remises à un partenaire", "images given to a partner", True),
+    Action.IMAGES_SEARCHED: Meaning("images cherchées par un partenaire", "images searched by a partner", True),
     Action.EXPORT: Meaning("journal exporté", "journal exported", True),
     Action.BACKUP: Meaning("copie de sauvegarde", "backup made", True),
     Action.RESTORE: Meaning("restauration : nouvelle époque de la chaîne", "restored: a new epoch of the chain"),
     Action.PURGE: Meaning("contenu supprimé selon la conservation", "content dropped by retention"),
     Action.REPEATS: Meaning("renvois voulus d'un partenaire permis", "a partner's deliberate repeats allowed", True),
+    Action.GATHERED: Meaning("examen complet : rien à annoncer", "complete study: nothing to tell"),
     Action.NO_REPEATS: Meaning("copies de nouveau reconnues", "copies recognised again", True),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.config.loaded import Loaded
+from engine.config.partner import PartnerConfig
 from engine.config.settings import TlsProfile
 from engine.errors import NotFound
 from engine.model import Confirmation
@@ -20,8 +21,8 @@ from engine.runtime.policies import ALERT
 from engine.security.diagnosis import TlsFailure
 from engine.security.identity import UnusableCertificate
 from engine.security.tls import WATCH_SECONDS, RotatingContext, TlsFiles, client_context, server_context
-from engine.spi import ChannelContext, Counters, Inbound, Outbound
-from engine.store.protocol import Records
+from engine.spi import Access, ChannelContext, Counters, Inbound, Outbound
+from engine.store.protocol import Journal, Records
 
 _STATE = "channel"
 _LIMIT = 64 * 1024
@@ -61,6 +62,7 @@ class Wiring:
     counters: Counters
     new_id: Callable[[], str]
     confirm: Callable[[Confirmation], Awaitable[bool]]
+    journal: Journal
     contexts: dict[tuple[str, bool], RotatingContext] = field(default_factory=dict)
 
     def use(self, loaded: Loaded) -> None:
@@ -75,6 +77,11 @@ class Wiring:
     def var(self) -> Path:
         """The folder for the engine's own files."""
         return self.loaded.root / self.loaded.app.engine.var
+
+    async def accessed(self, access: Access) -> None:
+        """Journal who is shown what; returns once that is durable."""
+        now = self.clock.now_ms()
+        await self.journal.append(access.action, actor=access.actor, detail=access.detail, at_ms=now)
 
     def inbound(self, listener: str) -> Inbound:
         """Build the inbound of a listener; NotFound when it has none."""
@@ -92,17 +99,16 @@ class Wiring:
         """Build the outbound of `partner.endpoint`, or of an alert's `mailto:`; NotFound when it is gone."""
         if name.startswith(ALERT):
             return self._mail(name.removeprefix(ALERT))
-        partner, _, short = name.rpartition(".")
-        written = self.loaded.partners.get(partner)
-        config = written.endpoints.get(short) if written else None
-        if written is None or config is None:
-            raise NotFound(f"there is no endpoint {name} any more")
+        written, config = self._endpoint(name)
         made = channel_type(config.type).outbound
         if made is None:
             raise NotFound(f"{config.type} cannot send")
-        connection = self._connection(getattr(config, "connection", None), config.type)
-        tls = self._tls(config.tls or getattr(connection, "tls", None), server=False)
-        return made(config, self._context(name, tls, written.zone, connection=connection))
+        return made(config, self._context_of(name, config, written.zone))
+
+    def reach(self, name: str) -> tuple[Any, ChannelContext]:
+        """Return the configuration and the context of `partner.endpoint`; NotFound when it is gone."""
+        written, config = self._endpoint(name)
+        return config, self._context_of(name, config, written.zone)
 
     def server_tls(self, profile: str | None) -> ssl.SSLContext | None:
         """Return the context of a TLS profile for listening, None without one."""
@@ -126,6 +132,19 @@ class Wiring:
                         _log.info(
                             "certificates reloaded", extra={"action": "certificates", "channel": profile}
                         )
+
+    def _endpoint(self, name: str) -> tuple[PartnerConfig, Any]:
+        partner, _, short = name.rpartition(".")
+        written = self.loaded.partners.get(partner)
+        config = written.endpoints.get(short) if written else None
+        if written is None or config is None:
+            raise NotFound(f"there is no endpoint {name} any more")
+        return written, config
+
+    def _context_of(self, name: str, config: Any, zone: str | None) -> ChannelContext:
+        connection = self._connection(getattr(config, "connection", None), config.type)
+        tls = self._tls(config.tls or getattr(connection, "tls", None), server=False)
+        return self._context(name, tls, zone, connection=connection)
 
     def _mail(self, rule: str) -> Outbound:
         alert = self.loaded.app.alerts[rule]
@@ -169,6 +188,8 @@ class Wiring:
             identify=lambda certificate: self.current.board.directory.identify(certificate),
             certified=lambda partner: self.current.board.directory.certified(partner),
             confirm=self.confirm,
+            accessed=self.accessed,
+            reach=self.reach,
             selectors=tuple(selectors),
             zone=zone or settings.zone,
             locale=settings.locale,

@@ -16,6 +16,7 @@ from engine.runtime.assembling import assemble
 from engine.runtime.board import Current
 from engine.runtime.wiring import StoredState, Wiring
 from engine.security.certificates import make_dev_certificates
+from engine.spi import Access
 from engine.store import Store, open_store
 
 CONFIG = """
@@ -46,7 +47,16 @@ def wiring(tmp_path: Path, store: Store) -> Wiring:
     (tmp_path / "config.yaml").write_text(CONFIG)
     loaded = load_configuration(tmp_path / "config.yaml", environ={})
     current = Current(assemble(loaded).board)
-    return Wiring(loaded, current, store.records, SystemClock(), Metrics(), lambda: "ID", _nobody_waits)
+    return Wiring(
+        loaded,
+        current,
+        store.records,
+        SystemClock(),
+        Metrics(),
+        lambda: "ID",
+        _nobody_waits,
+        journal=store.journal,
+    )
 
 
 async def _nobody_waits(confirmation: Confirmation) -> bool:
@@ -81,6 +91,19 @@ async def test_an_alert_by_mail_is_an_endpoint_of_its_own(wiring: Wiring) -> Non
 async def test_an_endpoint_that_is_gone_is_not_found(wiring: Wiring) -> None:
     with pytest.raises(NotFound, match=r"clinique-abc\.fax"):
         wiring.outbound("clinique-abc.fax")
+
+
+async def test_a_channel_reaches_an_endpoint_by_its_name(wiring: Wiring) -> None:
+    config, context = wiring.outbound("clinique-abc.mail").context.reach("clinique-abc.emr")
+    assert config.webhook == "https://127.0.0.1:9441/hooks"
+    assert (context.name, context.zone) == ("clinique-abc.emr", "America/Vancouver")
+
+
+async def test_who_was_shown_what_stands_in_the_journal(wiring: Wiring, store: Store) -> None:
+    context = wiring.outbound("clinique-abc.emr").context
+    await context.accessed(Access("images-read", "partner:clinique-abc", "study 2.25.1"))
+    (row,) = [row for row in await store.journal.rows() if row.action == "images-read"]
+    assert (row.actor, row.detail) == ("partner:clinique-abc", "study 2.25.1")
 
 
 async def test_a_profile_that_changed_gets_another_context(wiring: Wiring, tmp_path: Path) -> None:
