@@ -9,11 +9,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from channels._http.identity import Caller, Tokens
+from channels._http.identity import Tokens
 from channels._http.inbound import HttpInbound, usable_id
 from channels._http.listener import HttpListenerConfig
 from channels._http.replies import Answer, problem
 from channels._http.request import Request
+from channels._tcp.caller import Caller
 from engine.config.models import Address, HostPort, Name, Secret
 from engine.spi import ChannelContext, ChannelType
 

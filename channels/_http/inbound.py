@@ -20,11 +20,12 @@ from channels._hl7.confirming import confirmed, is_acknowledgement
 from channels._http.connection import Bounds, Connection, too_large
 from channels._http.doors import Doors
 from channels._http.hl7_exchange import Hl7Exchange
-from channels._http.identity import Caller, caller_of, listed
+from channels._http.identity import refused
 from channels._http.listener import HttpListenerConfig
 from channels._http.media import codec_of
 from channels._http.replies import Answer, HttpExchange, Writer, busy, problem
 from channels._http.request import Request
+from channels._tcp.caller import REFUSED_PLAINTEXT, Caller, caller_of
 from channels._tcp.server import ConnectionServer, Served, listen
 from channels._tcp.watching import watch
 from engine.config.models import HostPort
@@ -140,6 +141,7 @@ class HttpInbound(Inbound):
     # ------------------------------------------------------------- the site of its connections
 
     def opened(self, connection: Connection) -> Answer | None:
+        exception = self.config.plaintext
         try:
             caller = caller_of(
                 connection.tls,
@@ -147,6 +149,7 @@ class HttpInbound(Inbound):
                 identify=self.context.identify,
                 certified=self.context.certified,
                 expected=self.config.partner,
+                plaintext=exception.allow if exception is not None else None,
             )
         except Exception as error:  # noqa: BLE001  a bug in the directory must not end the other connections
             self.broke(error)
@@ -154,12 +157,9 @@ class HttpInbound(Inbound):
         self._callers[connection] = caller
         self._places[caller.place] += 1
         self._count("connection")
-        exception = self.config.plaintext
-        if connection.tls is None and exception is not None and not listed(caller.peer, exception.allow):
-            self._count("refused_plaintext")
-            return problem(
-                403, "Without TLS, only the addresses of the written exception are served.", close=True
-            )
+        if caller.refusal == REFUSED_PLAINTEXT:
+            self._count(REFUSED_PLAINTEXT)
+            return refused(caller)
         if self._places[caller.place] > self.config.limits.connections:
             self._count("too_many_connections")
             return busy("Too many connections are open.", None, close=True)
@@ -174,7 +174,7 @@ class HttpInbound(Inbound):
 
     def receive(self, connection: Connection, request: Request) -> Answer | None:
         caller = self._callers[connection]
-        answer = caller.refusal or self.authenticate(caller, request) or self._place(request)
+        answer = refused(caller) or self.authenticate(caller, request) or self._place(request)
         if answer is None:
             answer = self.identify(request) or self._admit(request)
         if answer is not None and answer.status >= 400:

@@ -20,11 +20,12 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from pynetdicom.ae import ApplicationEntity
 
+from channels._tcp.caller import caller_of
 from channels._tcp.server import listen
 from channels._tcp.sockets import harden
 from channels.dicom.answering import BUSY, FAILED, NO_ROUTE, Answer, Statuses
 from channels.dicom.association import Acceptor, Rejection
-from channels.dicom.calling import agreed_partner, caller_of
+from channels.dicom.calling import agreed_partner
 from channels.dicom.commands import is_uid
 from channels.dicom.guard import Bounds
 from channels.dicom.listener import DicomListener

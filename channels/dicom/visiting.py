@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio.from_thread
 
+from channels._tcp.caller import Caller
 from channels.dicom.answering import (
     BUSY,
     CANNOT_UNDERSTAND,
@@ -28,7 +29,6 @@ from channels.dicom.answering import (
 )
 from channels.dicom.assembly import Arriving
 from channels.dicom.association import Rejection
-from channels.dicom.calling import Caller
 from channels.dicom.commands import Command, is_uid
 from channels.dicom.guard import BrokenPdu
 from channels.dicom.receiving import Spool, file_meta

@@ -16,10 +16,10 @@ from anyio.abc import TaskStatus
 from channels._hl7 import BUSY, CONTROL_ID_MAX, ER7
 from channels._hl7.confirming import confirmed, is_acknowledgement
 from channels._hl7.heading import heading, holds_several
+from channels._tcp.caller import Caller, caller_of
 from channels._tcp.server import ConnectionServer, Served, listen
 from channels._tcp.watching import watch
 from channels.mllp.acknowledging import AckExchange, Acknowledger, from_stored
-from channels.mllp.caller import Caller, caller_of
 from channels.mllp.calling import Calling
 from channels.mllp.connection import Connection
 from channels.mllp.framing import COMMITTED, NOT_COMMITTED, TOO_LARGE, Frame

@@ -19,9 +19,9 @@ from channels._hl7.confirming import confirmation_of
 from channels._hl7.heading import heading
 from channels._hl7.judgement import refusal
 from channels._hl7.modes import answered_when_bad, answered_when_good, awaits_application
+from channels._tcp.caller import caller_of
 from channels._tcp.dial import Destination, Stages, probed, reach, wrap
 from channels.mllp.acknowledging import Acknowledger
-from channels.mllp.caller import caller_of
 from channels.mllp.endpoint import MllpEndpoint
 from channels.mllp.link import Answer, Link, Sending
 from channels.mllp.pool import AnsweredPool, DialledPool, Pool

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
+from channels._tcp.caller import listed
 from channels._tcp.server import BadSource
 from engine.config.models import HostPort
 
@@ -68,13 +69,6 @@ def source_of(command: int, family: int, block: bytes) -> str:
     if family == _TCP6 and len(block) >= 36:
         return str(HostPort(str(IPv6Address(block[:16])), int.from_bytes(block[32:34], "big")))
     raise BadProxyHeader("the PROXY protocol header tells no TCP address")
-
-
-def listed(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Tell whether `host:port` lies in one of the networks; IPv4 addresses are seen through IPv6."""
-    host = ip_address(address.rpartition(":")[0].strip("[]").partition("%")[0])
-    plain = host.ipv4_mapped if isinstance(host, IPv6Address) and host.ipv4_mapped else host
-    return any(plain in network for network in networks)
 
 
 async def _exactly(sock: socket.socket, size: int) -> bytes:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from channels._http.identity import Caller
 from channels._http.inbound import KEPT_HEADERS, HttpInbound
 from channels._http.listener import HttpListenerConfig
 from channels._http.replies import Answer, problem
 from channels._http.request import Request
+from channels._tcp.caller import Caller
 from channels.webhook.keys import Verifying
 from engine.config.models import Address, HostPort
 from engine.security.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, BadSignature, verify
