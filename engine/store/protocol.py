@@ -23,6 +23,7 @@ from typing import Protocol
 
 from engine.errors import PasserelleError
 from engine.model import Body, Delivery, Disposition, State
+from engine.store.imaging import GatheringRow, Held, InstanceRow, Instances
 from engine.store.values import (
     Acceptance,
     Accepted,
@@ -45,7 +46,11 @@ __all__ = [
     "AttemptRow",
     "Correspondence",
     "DeliveryRow",
+    "GatheringRow",
     "Health",
+    "Held",
+    "InstanceRow",
+    "Instances",
     "Journal",
     "JournalRow",
     "LaneEffect",
@@ -339,6 +344,9 @@ class Store(Queue, Correspondence, Archive, Protocol):
 
     @property
     def roster(self) -> Roster: ...
+
+    @property
+    def instances(self) -> Instances: ...
 
     async def health(self) -> Health: ...
 

@@ -16,6 +16,7 @@ import pytest
 from engine.store.protocol import Store
 from tests.store.contract_accept import AcceptContract
 from tests.store.contract_archive import ArchiveContract
+from tests.store.contract_instances import InstanceContract
 from tests.store.contract_lanes import LaneContract
 from tests.store.contract_operate import OperateContract
 from tests.store.contract_overtaking import OvertakingContract
@@ -30,6 +31,7 @@ class StoreContract(
     SeveralContract,
     OperateContract,
     ArchiveContract,
+    InstanceContract,
     StateContract,
     ABC,
 ):

@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.errors import CommitUnknown, StoreUnavailable
-from engine.model import Body, Delivery
+from engine.model import Body, Delivery, Gathered
 from engine.store.protocol import (
     Acceptance,
     Accepted,
     AttemptRow,
     DeliveryRow,
+    GatheringRow,
     Health,
+    Held,
+    InstanceRow,
+    Instances,
     Journal,
     JournalRow,
     MessageRow,
@@ -50,6 +54,7 @@ class Between:
         self._journal = _Journal(self)
         self._records = _Records(self)
         self._roster = _Roster(self)
+        self._instances = _Instances(self)
 
     @abstractmethod
     async def through(self, call: Call[T]) -> T:
@@ -134,6 +139,10 @@ class Between:
     def roster(self) -> Roster:
         return self._roster
 
+    @property
+    def instances(self) -> Instances:
+        return self._instances
+
 
 class _Journal:
     def __init__(self, between: Between) -> None:
@@ -198,6 +207,34 @@ class _Roster:
 
     async def names(self, kind: str) -> Sequence[str]:
         return await self._between.inner.roster.names(kind)
+
+
+class _Instances:
+    def __init__(self, between: Between) -> None:
+        self._between = between
+
+    async def held(
+        self, level: str, uids: Sequence[str], *, limit: int, offset: int = 0
+    ) -> Sequence[InstanceRow]:
+        return await self._between.inner.instances.held(level, uids, limit=limit, offset=offset)
+
+    async def summaries(
+        self, level: str, *, study: str, wanted: Callable[[Held], bool], limit: int, offset: int = 0
+    ) -> Sequence[Held]:
+        inner = self._between.inner.instances
+        return await inner.summaries(level, study=study, wanted=wanted, limit=limit, offset=offset)
+
+    async def ripe(self, now_ms: int, limit: int) -> Sequence[GatheringRow]:
+        return await self._between.inner.instances.ripe(now_ms, limit)
+
+    async def next_ms(self) -> int | None:
+        return await self._between.inner.instances.next_ms()
+
+    async def gathered(self, gathering: int) -> Sequence[InstanceRow]:
+        return await self._between.inner.instances.gathered(gathering)
+
+    async def told(self, gathered: Gathered) -> None:
+        await self._between.through(lambda: self._between.inner.instances.told(gathered))
 
 
 class Delayed(Between):

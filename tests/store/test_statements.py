@@ -45,6 +45,14 @@ READS = {
     "archive.deliveries-open": ["SCAN d USING INDEX deliveries_open"],
     "archive.oldest": ["SEARCH d USING INDEX deliveries_waiting (route=? AND endpoint=?)"],
     "journal.rows-of-message": ["SEARCH journal USING INDEX journal_message (message=? AND rowid>?)"],
+    "instances.of-study": [
+        "SEARCH i USING INDEX instances_study (study=?)",
+        "instances_uid (instance=? AND message>?)",
+    ],
+    "instances.of-series": ["SEARCH i USING INDEX instances_series (series=?)"],
+    "instances.same": ["SEARCH i USING INDEX instances_uid (instance=?)"],
+    "instances.ripe": ["gatherings_due (due>? AND due<?)"],
+    "instances.gathered": ["instances_study (study=?)", "instances_series (series=?)"],
     "purge.candidates": ["SEARCH m USING INTEGER PRIMARY KEY (rowid>?)"],
     "ledger.positions": ["SEARCH messages"],
 }

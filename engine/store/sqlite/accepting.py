@@ -11,6 +11,7 @@ from engine.model import INLINE_LIMIT, Body, Delivery, Disposition, Message, Sta
 from engine.store.protocol import Acceptance, Accepted, NewDelivery, Refusal, Rendering
 from engine.store.sqlite import lanes
 from engine.store.sqlite.contents import RAW, REPLY, Content, of_bytes, rows_of
+from engine.store.sqlite.instances import add_instance, end_gathering
 from engine.store.sqlite.names import month_of
 from engine.store.sqlite.rows import (
     FALLBACK,
@@ -82,6 +83,10 @@ def accept(
         return Accepted(disposition, sequence, message.id, acceptance.collision_reply)
     if checked:
         _remember(tx, acceptance, door, sequence)
+    if message.instance is not None:
+        add_instance(tx, message, sequence, door[0])
+    if message.gathered is not None:
+        end_gathering(tx, message.gathered)
     if acceptance.keys:
         add_keys(tx, sequence, message.received_ms, acceptance.keys)
     raw = _with_type(message.body, message.content_type)
@@ -111,6 +116,8 @@ def refuse(tx: Transaction, rows: Rows, refusal: Refusal, contents: Sequence[Con
     sequence, bucket = _add_message(tx, message, door, Disposition.REFUSED, contents)
     faults = ", ".join(f"{fault.code} {fault.path}".strip() for fault in refusal.faults[:8])
     tx.note(Action.REFUSE, message=sequence, detail=f"{refusal.route}: {faults}"[:400])
+    if message.gathered is not None:
+        end_gathering(tx, message.gathered)
     if refusal.deliveries:
         brought = Brought(sequence, message.id, message.received_ms, bucket, (), trace_of(message.headers))
         add_deliveries(tx, rows, refusal.deliveries, brought)

@@ -20,6 +20,8 @@ ABOUT = "about"
 LATE_KEYS = "about:keys"
 """The same, for keys that a message got when it was routed, after it was stored."""
 EVIDENCE = "evidence"
+ATTRIBUTES = "attributes"
+"""What a DICOM instance says of itself, in the DICOM JSON model."""
 MEMORY = "memory"
 """A value of a partner's answer, for later messages of the same ordering key."""
 
@@ -54,6 +56,8 @@ def of_acceptance(acceptance: Acceptance) -> list[Content]:
         if acceptance.keys:
             about["keys"] = acceptance.keys
         contents.append(of_bytes(ABOUT, to_json(about)))
+    if message.instance is not None:
+        contents.append(inline(ATTRIBUTES, to_json(message.instance.attributes)))
     if acceptance.renderings:
         contents += of_renderings(acceptance.renderings, message.body.sha256)
     return contents

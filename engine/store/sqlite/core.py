@@ -103,8 +103,11 @@ class Core:
         """Do what waits for the disk outside of the database in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.blocking, work)
 
-    async def keep(self, contents: Sequence[Content]) -> list[Content]:
-        """Write large content to files, synced, before its row can be committed; nothing where writing is over."""
+    async def keep(self, contents: Sequence[Content], twin: str = "") -> list[Content]:
+        """Write large content to files, synced, before its row can be committed; nothing where writing is over.
+
+        `twin` is a body file with the same bytes as the first content.
+        """
         self.failure.check(grows=True)
         kept = []
         try:
@@ -112,7 +115,8 @@ class Core:
                 if content.source is None:
                     kept.append(content)
                 else:
-                    path = await self.block(partial(self.files.keep, content.source))
+                    path = await self.block(partial(self.files.keep, content.source, twin))
+                    twin = ""
                     kept.append(content._replace(source=None, path=path))
         except PasserelleError:
             await self.drop(kept)

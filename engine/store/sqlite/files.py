@@ -31,8 +31,11 @@ class BodyFiles:
         except OSError as error:
             raise StoreFailed(f"the folder of body files cannot be made durable: {error.strerror}") from error
 
-    def keep(self, body: Body) -> str:
+    def keep(self, body: Body, twin: str = "") -> str:
         """Write a body, sync file and folder, and return its path relative to the folder.
+
+        A body in a file is synced already (`Body`) and never changes: it gets a name here instead of a copy, where both
+        are on one file system. `twin` is a file of this folder with the same bytes, which then are kept once.
 
         Raises:
             StoreUnavailable: the disk is full.
@@ -49,7 +52,8 @@ class BodyFiles:
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 sync_folder(self.folder)
                 self._durable.add(token[:2])
-            _write(draft, body)
+            if not self._named(draft, body, twin):
+                _write(draft, body)
             draft.rename(target)
             sync_folder(target.parent)
         except OSError as error:
@@ -59,6 +63,15 @@ class BodyFiles:
                 raise StoreUnavailable("the disk is full") from error
             raise StoreFailed(f"a body file could not be written: {error.strerror}") from error
         return relative
+
+    def _named(self, draft: Path, body: Body, twin: str) -> bool:
+        """Give what is in a file already another name; False where that cannot be."""
+        for source in (self.folder / twin if twin else None, body.path):
+            if source is not None:
+                with suppress(OSError):
+                    os.link(source, draft)
+                    return True
+        return False
 
     def drop(self, paths: Collection[str]) -> None:
         """Remove files whose rows are gone, or never came; what is not there is no error."""

@@ -9,6 +9,7 @@ from engine.audit.vocabulary import Action
 from engine.store.sqlite.contents import ABOUT, LATE_KEYS
 from engine.store.sqlite.core import Core
 from engine.store.sqlite.cursor import Runs
+from engine.store.sqlite.instances import forget_instance
 from engine.store.sqlite.names import month_of
 from engine.store.sqlite.rows import Rows
 from engine.store.sqlite.statements import statements
@@ -74,6 +75,7 @@ def _purge_slice(tx: Transaction, *, rows: Rows, sequences: list[int], floor: in
             [path for (path,) in cursor.execute(_SQL["paths"], (sequence, first, count)).fetchall()]
         )
         _forget_keys(tx, rows, sequence, received)
+        forget_instance(tx, sequence)
         cursor.execute(_SQL["evidence-forget"], (sequence,))
         cursor.execute(_SQL["evidence-unlink"], (sequence,))
         cursor.execute(_SQL["memory-forget"], (sequence,))

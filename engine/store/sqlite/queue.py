@@ -21,6 +21,7 @@ from engine.store.protocol import (
 from engine.store.sqlite import accepting, settling
 from engine.store.sqlite.contents import Content, has_files, of_acceptance, of_refusal, of_renderings
 from engine.store.sqlite.core import Core
+from engine.store.sqlite.instances import twin_of
 from engine.store.sqlite.operating import operate
 from engine.store.sqlite.rows import Row, delivery_of
 from engine.store.sqlite.statements import statements
@@ -53,7 +54,7 @@ class SqliteQueue:
         work = partial(accepting.accept, rows=core.written, acceptance=acceptance)
         if not has_files(contents):
             return await core.group.run(partial(work, contents=contents), grows=True)
-        kept = await core.keep(contents)
+        kept = await core.keep(contents, twin_of(core, acceptance.message))
         accepted = await self._named(kept, partial(work, contents=kept), grows=True)
         if accepted is None or accepted.disposition is Disposition.DUPLICATE:
             await core.drop(kept)

@@ -24,6 +24,7 @@ from engine.store.sqlite.disk import BALLAST_BYTES, Ballast, probe, space
 from engine.store.sqlite.failure import Failure
 from engine.store.sqlite.files import BodyFiles
 from engine.store.sqlite.group import GroupCommit
+from engine.store.sqlite.instances import SqliteInstances
 from engine.store.sqlite.journal import SqliteJournal
 from engine.store.sqlite.names import Names
 from engine.store.sqlite.place import Lock, refuse_network
@@ -49,6 +50,7 @@ class SqliteStore(SqliteQueue, SqliteArchive):
         self._journal = SqliteJournal(core)
         self._records = SqliteRecords(core)
         self._roster = SqliteRoster(core)
+        self._instances = SqliteInstances(core)
 
     @property
     def journal(self) -> SqliteJournal:
@@ -61,6 +63,10 @@ class SqliteStore(SqliteQueue, SqliteArchive):
     @property
     def roster(self) -> SqliteRoster:
         return self._roster
+
+    @property
+    def instances(self) -> SqliteInstances:
+        return self._instances
 
     async def health(self) -> Health:
         core = self._core
