@@ -71,6 +71,7 @@ def _compile(root: Path, name: str, path: Path) -> _Compiled:
         element,
     )
     from engine.codecs.hl7v2.rebuilding import REBUILDING
+    from engine.config.workbench import WORKBENCH
     from engine.mapping.loading import compile_mapper
 
     files = {name: _state_of(path)}
@@ -84,7 +85,13 @@ def _compile(root: Path, name: str, path: Path) -> _Compiled:
     try:
         tree = compose_file(path, printed(path), problems)
         made = compile_mapper(
-            tree, v2=REBUILDING, r4=element, children=children, find=find, file=printed(path)
+            tree,
+            v2=REBUILDING,
+            r4=element,
+            children=children,
+            find=find,
+            workbench=WORKBENCH,
+            file=printed(path),
         )
     except ConfigurationError as error:
         return _Compiled(files, tuple(dict.fromkeys((*problems, *error.problems))))

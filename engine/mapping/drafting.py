@@ -53,7 +53,7 @@ _TOP: Final = frozenset(
         "shapes",
         "rules",
     }
-    | {"remove", "drop"}
+    | {"remove", "drop", "compute"}
 )
 _MAX_DEPTH: Final = 12
 
@@ -83,6 +83,7 @@ class Paper:
     shapes: dict[str, tuple[Draft, ...]] = field(default_factory=dict)
     rules: tuple[Draft, ...] = ()
     drop: tuple[Any, ...] = ()
+    compute: tuple[Any, ...] = ()
 
 
 def read_paper(tree: Any, faults: Faults, find: Find, *, depth: int = 0) -> Paper:
@@ -108,7 +109,24 @@ def read_paper(tree: Any, faults: Faults, find: Find, *, depth: int = 0) -> Pape
     gone = {str(one) for one in _texts(tree.get("remove", ()), faults)}
     paper.rules = laid_over(_without(paper.rules, gone, tree, faults), _drafts(tree.get("rules", ()), faults))
     paper.drop += tuple(_list(tree.get("drop", ()), faults))
+    paper.compute = _computed(paper.compute, _list(tree.get("compute", ()), faults))
     return paper
+
+
+def _computed(base: Sequence[Any], more: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what is computed, less what is computed anew for one of its places."""
+    anew = {place for node in more for place in _places(node)}
+    return (*(node for node in base if not anew & _places(node)), *more)
+
+
+def _places(node: Any) -> set[tuple[str, str]]:
+    """Return (side, place) of everything that a computed value is written to."""
+    if not isinstance(node, Mapping):
+        return set()
+    said = {
+        key: [value] if isinstance(value, str) else value for key, value in node.items() if key != "value"
+    }
+    return {(key, str(place)) for key, places in said.items() if isinstance(places, list) for place in places}
 
 
 def laid_over(base: Sequence[Draft], more: Sequence[Draft]) -> tuple[Draft, ...]:

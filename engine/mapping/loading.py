@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.mapping.checking import check_definition
+from engine.mapping.computing import Workbench, columns_read, read_computes
 from engine.mapping.drafting import Find, Paper, read_paper
 from engine.mapping.faults import Faults, key_mark
 from engine.mapping.fhir_checking import Judge
@@ -32,18 +33,20 @@ def compile_mapper(
     r4: R4 | None = None,
     children: Children | None = None,
     find: Find = lambda name: None,
+    workbench: Workbench | None = None,
     file: str = "mapper",
 ) -> TwoWayMapper:
     """Compile the tree of a mapper's file, whose nodes know where they stand.
 
     `v2` takes messages apart, `r4` says what FHIR R4 has (None: FHIR paths are not checked), `children` what each of
-    its types must have, `find` gives the tree of a mapper that is extended or of a file that is included.
+    its types must have, `find` gives the tree of a mapper that is extended or of a file that is included, `workbench`
+    compiles what is computed.
 
     Raises:
         ConfigurationError: with every problem that was found.
     """
     faults = Faults(file)
-    definition = read_definition(tree, faults, find=find, r4=r4)
+    definition = read_definition(tree, faults, find=find, r4=r4, workbench=workbench)
     formats: dict[str, Side] = {}
     for side in sorted(definition.sides & {"fhir", "json"}):
         formats[side] = FhirFormat(definition, side, Judge(r4, faults, children))
@@ -57,10 +60,12 @@ def compile_mapper(
     )
 
 
-def read_definition(tree: Any, faults: Faults, *, find: Find, r4: R4 | None) -> Definition:
+def read_definition(
+    tree: Any, faults: Faults, *, find: Find, r4: R4 | None, workbench: Workbench | None = None
+) -> Definition:
     """Read a mapper's tree; what is wrong goes to `faults`."""
     paper = read_paper(tree, faults, find)
-    tables = read_tables(paper.tables, faults)
+    tables = read_tables(paper.tables, faults, columns_read(paper.compute))
     slots, bundle, seed = read_slots(paper.fhir, faults)
     names = [*slots, "Bundle"] if bundle != "none" else list(slots)
     reader = RuleReader(paper, tables, names, faults)
@@ -71,6 +76,8 @@ def read_definition(tree: Any, faults: Faults, *, find: Find, r4: R4 | None) -> 
         if not getattr(paper, {"mapper": "name"}.get(key, key)):
             faults.add(tree, f"{key}: is missing")
     _head(paper, definition, scope, faults)
+    definition.computing = read_computes(paper.compute, definition, workbench, faults)
+    definition.sides |= definition.computing.keys()
     check_definition(definition, faults, r4)
     return definition
 

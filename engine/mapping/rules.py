@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from engine.mapping.computing import Computing
 
 Path = tuple[str, ...]
 """Keys of an event, outermost first, relative to its scope."""
@@ -200,3 +203,4 @@ class Definition:
     event_types: Mapping[str, str] = field(default_factory=dict)
     event_else: str = ""
     drop: tuple[tuple[str, str], ...] = ()
+    computing: Mapping[str, Computing] = field(default_factory=dict)

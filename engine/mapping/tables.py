@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Set
 from typing import Any
 
 from engine.mapping.faults import Faults, key_mark
 from engine.mapping.rules import Table
 
 
-def read_tables(nodes: Mapping[str, Any], faults: Faults) -> dict[str, Table]:
-    """Return the tables of a mapper; a v2 code with two meanings is a fault."""
-    return {name: _table(name, node, faults) for name, node in nodes.items()}
+def read_tables(
+    nodes: Mapping[str, Any], faults: Faults, read: Collection[tuple[str, str]] = ()
+) -> dict[str, Table]:
+    """Return the tables of a mapper; a v2 code with two meanings is a fault.
+
+    `read` are the (table, column) pairs that computed values read: such a column may have any name.
+    """
+    return {
+        name: _table(
+            name, node, {"v2", "fhir", "json"} | {column for one, column in read if one == name}, faults
+        )
+        for name, node in nodes.items()
+    }
 
 
-def _table(name: str, node: Any, faults: Faults) -> Table:
+def _table(name: str, node: Any, columns: Set[str], faults: Faults) -> Table:
     rows: dict[str, dict[str, tuple[str, ...]]] = {}
     seen: dict[str, str] = {}
     if not isinstance(node, Mapping):
@@ -23,7 +33,7 @@ def _table(name: str, node: Any, faults: Faults) -> Table:
     for code, row in node.items():
         if code == "open":
             continue
-        if not isinstance(row, Mapping) or set(row) - {"v2", "fhir", "json"}:
+        if not isinstance(row, Mapping) or set(row) - columns:
             faults.add(row, f"a row is {{v2: code, fhir: code}}; {code} has none of these")
             continue
         rows[code] = {side: _codes(value, faults) for side, value in row.items()}

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import Rejected
+from engine.mapping.computing import apart
 from engine.mapping.diagnosing import blame
 from engine.mapping.leaves import BadValue
 from engine.mapping.losses import LossReport
 from engine.mapping.rules import Definition
 from engine.model import Fault
+from engine.spi import Scope
 
 Complement = dict[str, Any]
 """JSON: what a source holds beside the event. Event and complement together are the source."""
@@ -70,7 +72,10 @@ class TwoWayMapper:
             return Decoded(source, {}, LossReport)
         chosen = self._side(side)
         data, complement = chosen.get(source, zone)
-        return Decoded(data, complement, lambda: chosen.report(source))
+        computing = self.definition.computing.get(side)
+        if computing is None:
+            return Decoded(data, complement, lambda: chosen.report(source))
+        return Decoded(data, complement, lambda: apart(chosen.report(source), computing.computes))
 
     def put(
         self,
@@ -80,10 +85,12 @@ class TwoWayMapper:
         *,
         zone: str = "UTC",
         new_id: Callable[[], str] | None = None,
+        scope: Scope | None = None,
     ) -> Any:
         """Encode event data: into the source that `complement` was left of, or into a new one.
 
-        `new_id` gives the id of a new message where a rule asks for one (`fresh`).
+        `new_id` gives the id of a new message where a rule asks for one (`fresh`). What the mapper computes is written
+        where a `scope` is given: it tells `meta`, `sender` and `partner`.
 
         Raises:
             Rejected: a value is outside of what its rule can say; the fault names the event path, never the value.
@@ -93,12 +100,15 @@ class TwoWayMapper:
         if complement is not None and (complement.get("mapper"), complement.get("side")) != (self.name, side):
             raise Rejected("the complement is another mapper's, or another side's", code="complement")
         try:
-            return self._side(side).put(data, complement, zone, new_id)
+            made = self._side(side).put(data, complement, zone, new_id)
         except (BadValue, TypeError, AttributeError, KeyError, IndexError) as error:
             path, why = blame(self.definition, data, side, error)
             raise Rejected(
                 f"{path}: {why}", faults=(Fault(path, why, "unmappable"),), code="unmappable"
             ) from None
+        if scope is not None and (computing := self.definition.computing.get(side)) is not None:
+            computing.lay(made, data, scope)
+        return made
 
     def event_type(self, data: Any) -> str:
         """Return the CloudEvents type of event data by the mapper's catalogue, "" where it has none."""

@@ -20,12 +20,13 @@ from engine.steps.contract import Compiled, House
 from engine.steps.remainder import Place, laid_under, remainder
 from engine.steps.travelling import without_complements
 
-Side = Literal["v2", "event", "fhir"]
+Side = Literal["v2", "event", "fhir", "json"]
 Verify = Literal["always", "sample", "off"]
 
-CODECS: Final[Mapping[str, str]] = {"v2": "hl7v2", "event": "json", "fhir": "fhir"}
+CODECS: Final[Mapping[str, str]] = {"v2": "hl7v2", "event": "json", "fhir": "fhir", "json": "json"}
 """The codec of each side's documents."""
-SIDES: Final[Mapping[str, str]] = {codec: side for side, codec in CODECS.items()}
+SIDES: Final[Mapping[str, str]] = {"hl7v2": "v2", "json": "event", "fhir": "fhir"}
+"""The side that documents of a codec are of, where nothing else is said."""
 SAMPLE: Final = 100
 """With `verify: sample`, one message of so many is verified; which one hangs on its id alone."""
 MOST_FAULTS: Final = 20
