@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from channels._http.identity import Tokens
+from channels._http.identity import Tokens, prove
 from channels._http.inbound import HttpInbound, usable_id
 from channels._http.listener import HttpListenerConfig
 from channels._http.replies import Answer, problem
@@ -17,9 +17,6 @@ from channels._http.request import Request
 from channels._tcp.caller import Caller
 from engine.config.models import Address, HostPort, Name, Secret
 from engine.spi import ChannelContext, ChannelType
-
-_ASK = b'www-authenticate: Bearer realm="passerelle"\r\n'
-_WRONG = b'www-authenticate: Bearer realm="passerelle", error="invalid_token"\r\n'
 
 
 class RestListener(HttpListenerConfig):
@@ -52,22 +49,13 @@ class RestInbound(HttpInbound):
         return self.config.rest
 
     def authenticate(self, caller: Caller, request: Request) -> Answer | None:
-        proven = caller.partner
-        shown = request.headers.get(b"authorization")
-        if shown is not None and self._tokens:
-            proven = self._tokens.partner(shown)
-            if proven is None:
-                return problem(401, "The bearer token is not known.", lines=_WRONG)
-            if {caller.partner or proven, self.config.partner or proven} != {proven}:
-                return problem(
-                    403, "The bearer token belongs to another partner than the certificate or the door."
-                )
-        elif proven is None and self._tokens:
-            return problem(401, "A bearer token is required.", lines=_ASK)
-        elif proven is None and self.config.identity == "required":
-            return problem(403, "The caller is no known partner.")
-        request.partner = proven or self.config.partner
-        return None
+        return prove(
+            caller,
+            request,
+            self._tokens,
+            expected=self.config.partner,
+            required=self.config.identity == "required",
+        )
 
     def identify(self, request: Request) -> Answer | None:
         key = request.text(b"idempotency-key")

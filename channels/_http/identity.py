@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from channels._http.replies import Answer, problem
+from channels._http.request import Request
 from channels._tcp.caller import REFUSED_PLAINTEXT, Caller
 
 _REFUSALS: Final = {
@@ -19,6 +20,9 @@ _REFUSALS: Final = {
     "unknown_partner": "The certificate is not one of this door's partner.",
     REFUSED_PLAINTEXT: "Without TLS, only the addresses of the written exception are served.",
 }
+
+_ASK: Final = b'www-authenticate: Bearer realm="passerelle"\r\n'
+_WRONG: Final = b'www-authenticate: Bearer realm="passerelle", error="invalid_token"\r\n'
 
 
 def refused(caller: Caller) -> Answer | None:
@@ -44,6 +48,31 @@ class Tokens:
             if hmac.compare_digest(digest, shown):
                 found = partner
         return found if scheme.lower() == b"bearer" else None
+
+
+def prove(
+    caller: Caller, request: Request, tokens: Tokens, *, expected: str | None, required: bool
+) -> Answer | None:
+    """Set the request's partner by certificate or token, else to who the door is for; or return the refusal.
+
+    `required` says that nobody comes in who is no known partner.
+    """
+    proven = caller.partner
+    shown = request.headers.get(b"authorization")
+    if shown is not None and tokens:
+        proven = tokens.partner(shown)
+        if proven is None:
+            return problem(401, "The bearer token is not known.", lines=_WRONG)
+        if {caller.partner or proven, expected or proven} != {proven}:
+            return problem(
+                403, "The bearer token belongs to another partner than the certificate or the door."
+            )
+    elif proven is None and tokens:
+        return problem(401, "A bearer token is required.", lines=_ASK)
+    elif proven is None and required:
+        return problem(403, "The caller is no known partner.")
+    request.partner = proven or expected
+    return None
 
 
 def _digest(token: bytes) -> bytes:
