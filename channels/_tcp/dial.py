@@ -147,6 +147,20 @@ async def dial(destination: Destination, make: Callable[[], _Protocol], *, secon
         raise Transient(f"no connection within {seconds:g} s", code="connect_timeout") from error
 
 
+async def connect(destination: Destination, *, seconds: float) -> socket.socket:
+    """Connect within `seconds` and return the socket, without TLS yet; for a protocol that runs in threads.
+
+    Raises:
+        Transient, Permanent: as `dial`.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            addresses = await resolve(destination)
+            return await _connect(addresses, destination.port, seconds / len(addresses))
+    except TimeoutError as error:
+        raise Transient(f"no connection within {seconds:g} s", code="connect_timeout") from error
+
+
 async def _connect(addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
     """Try each address for its share of the time; the last failure is told."""
     failure: OSError = OSError(errno.EHOSTUNREACH, "no address")

@@ -18,8 +18,8 @@ from engine.model import INLINE_LIMIT, Body
 CONTENT_TYPE: Final = "application/dicom"
 KEPT_OF_TOO_LARGE: Final = 64 * 1024
 _PREAMBLE: Final = bytes(128) + b"DICM"
-_CLASS_UID: Final = "2.25.312750247656911645752505518825564817784"
-_VERSION_NAME: Final = "PASSERELLE"
+CLASS_UID: Final = "2.25.312750247656911645752505518825564817784"
+VERSION_NAME: Final = "PASSERELLE"
 
 
 def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
@@ -34,8 +34,8 @@ def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
             _element(0x0002, b"UI", _uid(sop_class)),
             _element(0x0003, b"UI", _uid(sop_instance)),
             _element(0x0010, b"UI", _uid(transfer_syntax)),
-            _element(0x0012, b"UI", _uid(_CLASS_UID)),
-            _element(0x0013, b"SH", _VERSION_NAME.encode()),
+            _element(0x0012, b"UI", _uid(CLASS_UID)),
+            _element(0x0013, b"SH", VERSION_NAME.encode()),
         )
     )
     return _PREAMBLE + _element(0x0000, b"UL", pack("<L", len(elements))) + elements

@@ -1,0 +1,146 @@
+"""Associations with one partner that are open, and those of them that are free.
+
+An association is for the classes and transfer syntaxes that it was opened with: an instance of another one opens a new
+one, which proposes what was accepted lately too, so that a mixed study soon travels on one. A free one is watched: the
+partner may end it, or report on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import anyio
+
+from channels.dicom.dialling import attended
+from channels.dicom.proposing import Proposal
+from channels.dicom.requesting import Requestor
+from engine.errors import PasserelleError, Permanent
+
+Pair = tuple[str, str]
+"""A class, and a transfer syntax."""
+
+_KNOWN_MAX: Final = 32
+_GOODBYE_SECONDS: Final = 5.0
+
+
+class Pool:
+    """Lends associations out, one user at a time; used on the event loop.
+
+    `dial` opens one for proposals. `hear` answers the reports that came on one, which nobody else uses meanwhile.
+    """
+
+    def __init__(
+        self,
+        dial: Callable[[Sequence[Proposal]], Awaitable[Requestor]],
+        hear: Callable[[Requestor], Awaitable[None]],
+        *,
+        always: Sequence[Pair],
+        most: int,
+        idle_seconds: float,
+    ) -> None:
+        self._dial = dial
+        self._hear = hear
+        self._always = tuple(always)
+        self._most = most
+        self._idle_seconds = idle_seconds
+        self._known: OrderedDict[Pair, None] = OrderedDict()
+        self._free: dict[Requestor, asyncio.TimerHandle] = {}
+        self._lent: set[Requestor] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._limiter = anyio.CapacityLimiter(most + 4)
+
+    async def take(self, pair: Pair) -> tuple[Requestor, bool]:
+        """Return an association on which a pair was agreed on, and whether it is new.
+
+        Raises:
+            Transient, Permanent: there is none; nothing was sent.
+        """
+        for requestor in reversed(self._free):
+            if any((each.abstract, each.syntax) == pair for each in requestor.accepted.values()):
+                self._unwatch(requestor)
+                self._lent.add(requestor)
+                return requestor, False
+        proposed = [pair, *(each for each in (*self._always, *reversed(self._known)) if each != pair)]
+        requestor = await self._dial([Proposal(abstract, (syntax,)) for abstract, syntax in proposed])
+        self._lent.add(requestor)
+        try:
+            requestor.context_for(*pair)
+        except Permanent:
+            self._known.pop(pair, None)
+            self.give(requestor)
+            raise
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        if len(self._known) > _KNOWN_MAX:
+            self._known.popitem(last=False)
+        return requestor, True
+
+    def give(self, requestor: Requestor) -> None:
+        """Take an association back, whatever became of it."""
+        self._lent.discard(requestor)
+        if requestor.closed:
+            return
+        if requestor.reports:
+            self._start(self._attend(requestor))
+        elif not requestor.accepted or len(self._free) >= self._most:
+            self._start(self._release(requestor))
+        else:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(requestor.socket.fileno(), self._notice, requestor)
+            self._free[requestor] = loop.call_later(self._idle_seconds, self._expire, requestor)
+
+    async def close(self) -> None:
+        """Release what is free, and cut the rest."""
+        for requestor in tuple(self._free):
+            self._unwatch(requestor)
+            self._start(self._release(requestor))
+        for requestor in tuple(self._lent):
+            requestor.cut()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=_GOODBYE_SECONDS)
+        for task in tuple(self._tasks):
+            task.cancel()
+        for requestor in tuple(self._lent):
+            requestor.close()
+
+    # ------------------------------------------------------------- free ones
+
+    def _unwatch(self, requestor: Requestor) -> None:
+        asyncio.get_running_loop().remove_reader(requestor.socket.fileno())
+        self._free.pop(requestor).cancel()
+
+    def _notice(self, requestor: Requestor) -> None:
+        self._unwatch(requestor)
+        self._start(self._attend(requestor))
+
+    def _expire(self, requestor: Requestor) -> None:
+        self._unwatch(requestor)
+        self._start(self._release(requestor))
+
+    async def _attend(self, requestor: Requestor) -> None:
+        """Read what came, answer reports, and put the association back."""
+        self._lent.add(requestor)
+        try:
+            await attended(requestor.look, requestor.cut, self._limiter)
+            if requestor.reports:
+                await self._hear(requestor)
+        except PasserelleError:
+            requestor.close()  # it ended, or its partner broke the protocol: the next message opens another
+        finally:
+            self.give(requestor)
+
+    async def _release(self, requestor: Requestor) -> None:
+        self._lent.add(requestor)
+        try:
+            await attended(requestor.release, requestor.cut, self._limiter)
+        finally:
+            self._lent.discard(requestor)
+            requestor.close()
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
