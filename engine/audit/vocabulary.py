@@ -45,6 +45,8 @@ class Action(enum.StrEnum):
     REPEATS = "repeats"
     NO_REPEATS = "no-repeats"
     GATHERED = "gathered"
+    WORKLIST = "worklist"
+    WORKLIST_REBUILT = "worklist-rebuilt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ MEANINGS: Mapping[Action, Meaning] = {
     Action.PURGE: Meaning("contenu supprimé selon la conservation", "content dropped by retention"),
     Action.REPEATS: Meaning("renvois voulus d'un partenaire permis", "a partner's deliberate repeats allowed", True),
     Action.GATHERED: Meaning("examen complet : rien à annoncer", "complete study: nothing to tell"),
+    Action.WORKLIST: Meaning("liste de travail mise à jour", "worklist brought up to date"),
+    Action.WORKLIST_REBUILT: Meaning("liste de travail reconstruite", "worklist built anew", True),
     Action.NO_REPEATS: Meaning("copies de nouveau reconnues", "copies recognised again", True),
 }  # fmt: skip
 

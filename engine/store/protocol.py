@@ -24,6 +24,7 @@ from typing import Protocol
 from engine.errors import PasserelleError
 from engine.model import Body, Delivery, Disposition, State
 from engine.store.imaging import GatheringRow, Held, InstanceRow, Instances
+from engine.store.scheduling import Rebuilding, Worklists
 from engine.store.values import (
     Acceptance,
     Accepted,
@@ -60,6 +61,7 @@ __all__ = [
     "Overtaking",
     "Query",
     "Queue",
+    "Rebuilding",
     "Record",
     "Records",
     "Refusal",
@@ -72,6 +74,7 @@ __all__ = [
     "Tally",
     "Verb",
     "Verification",
+    "Worklists",
 ]
 
 
@@ -347,6 +350,12 @@ class Store(Queue, Correspondence, Archive, Protocol):
 
     @property
     def instances(self) -> Instances: ...
+
+    @property
+    def worklists(self) -> Worklists: ...
+
+    @property
+    def rebuilding(self) -> Rebuilding: ...
 
     async def health(self) -> Health: ...
 

@@ -22,6 +22,7 @@ from tests.store.contract_operate import OperateContract
 from tests.store.contract_overtaking import OvertakingContract
 from tests.store.contract_several import SeveralContract
 from tests.store.contract_state import StateContract
+from tests.store.contract_worklists import WorklistContract
 
 
 class StoreContract(
@@ -32,6 +33,7 @@ class StoreContract(
     OperateContract,
     ArchiveContract,
     InstanceContract,
+    WorklistContract,
     StateContract,
     ABC,
 ):

@@ -41,6 +41,17 @@ from engine.store.protocol import (
     Tally,
     Verification,
 )
+from engine.store.scheduling import (
+    Derive,
+    FedRow,
+    Narrow,
+    Performing,
+    Rebuilding,
+    Said,
+    SaidOfPatient,
+    StepRow,
+    Worklists,
+)
 
 T = TypeVar("T")
 Call = Callable[[], Awaitable[T]]
@@ -55,6 +66,8 @@ class Between:
         self._records = _Records(self)
         self._roster = _Roster(self)
         self._instances = _Instances(self)
+        self._worklists = _Worklists(self)
+        self._rebuilding = _Rebuilding(self)
 
     @abstractmethod
     async def through(self, call: Call[T]) -> T:
@@ -142,6 +155,14 @@ class Between:
     @property
     def instances(self) -> Instances:
         return self._instances
+
+    @property
+    def worklists(self) -> Worklists:
+        return self._worklists
+
+    @property
+    def rebuilding(self) -> Rebuilding:
+        return self._rebuilding
 
 
 class _Journal:
@@ -235,6 +256,73 @@ class _Instances:
 
     async def told(self, gathered: Gathered) -> None:
         await self._between.through(lambda: self._between.inner.instances.told(gathered))
+
+
+class _Worklists:
+    def __init__(self, between: Between) -> None:
+        self._between = between
+
+    async def say(
+        self, worklist: str, said: Sequence[Said], derive: Derive, *, building: bool = False
+    ) -> bool:
+        inner = self._between.inner.worklists
+        return await self._between.through(lambda: inner.say(worklist, said, derive, building=building))
+
+    async def say_of_patient(
+        self, worklist: str, said: SaidOfPatient, derive: Derive, *, building: bool = False
+    ) -> bool:
+        inner = self._between.inner.worklists
+        return await self._between.through(
+            lambda: inner.say_of_patient(worklist, said, derive, building=building)
+        )
+
+    async def announce(self, performing: Performing) -> None:
+        await self._between.through(lambda: self._between.inner.worklists.announce(performing))
+
+    async def conclude(self, message_id: str, derive: Derive, *, durable: bool) -> None:
+        inner = self._between.inner.worklists
+        await self._between.through(lambda: inner.conclude(message_id, derive, durable=durable))
+
+    async def announced(self) -> Sequence[tuple[str, str]]:
+        return await self._between.inner.worklists.announced()
+
+    async def perform(self, performing: Performing, derive: Derive) -> None:
+        await self._between.through(lambda: self._between.inner.worklists.perform(performing, derive))
+
+    async def performed(self, worklist: str, uid: str) -> tuple[int, str] | None:
+        return await self._between.inner.worklists.performed(worklist, uid)
+
+    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[StepRow]:
+        return await self._between.inner.worklists.steps(worklist, narrow, limit=limit, offset=offset)
+
+
+class _Rebuilding:
+    def __init__(self, between: Between) -> None:
+        self._between = between
+
+    async def begin(self, worklist: str) -> None:
+        await self._between.through(lambda: self._between.inner.rebuilding.begin(worklist))
+
+    async def fed(self, endpoints: Sequence[str], *, after: int, limit: int) -> Sequence[FedRow]:
+        return await self._between.inner.rebuilding.fed(endpoints, after=after, limit=limit)
+
+    async def told(
+        self, listeners: Sequence[str], prefix: str, *, after: int, limit: int
+    ) -> Sequence[FedRow]:
+        return await self._between.inner.rebuilding.told(listeners, prefix, after=after, limit=limit)
+
+    async def retain(self, worklist: str, derive: Derive) -> int:
+        return await self._between.through(lambda: self._between.inner.rebuilding.retain(worklist, derive))
+
+    async def finish(self, worklist: str, *, actor: str, reason: str) -> None:
+        inner = self._between.inner.rebuilding
+        await self._between.through(lambda: inner.finish(worklist, actor=actor, reason=reason))
+
+    async def sweep(self, worklist: str, before_day: str, before_ms: int, *, building: bool = False) -> int:
+        inner = self._between.inner.rebuilding
+        return await self._between.through(
+            lambda: inner.sweep(worklist, before_day, before_ms, building=building)
+        )
 
 
 class Delayed(Between):

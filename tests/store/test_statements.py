@@ -50,9 +50,19 @@ READS = {
         "instances_uid (instance=? AND message>?)",
     ],
     "instances.of-series": ["SEARCH i USING INDEX instances_series (series=?)"],
-    "instances.same": ["SEARCH i USING INDEX instances_uid (instance=?)"],
+    "instances.same": ["instances_uid (instance=?)"],
     "instances.ripe": ["gatherings_due (due>? AND due<?)"],
     "instances.gathered": ["instances_study (study=?)", "instances_series (series=?)"],
+    "worklist.story": ["SEARCH worklist_said USING PRIMARY KEY (worklist=? AND owner=?)"],
+    "worklist.owners": ["SEARCH k USING PRIMARY KEY (worklist=? AND kind=? AND digest=?)"],
+    "worklist.steps-by-day": ["worklist_steps_day (worklist=? AND day>? AND day<?)"],
+    "worklist.steps-by-patient": ["worklist_steps_patient (worklist=?"],
+    "worklist.steps-by-accession": ["worklist_steps_accession (worklist=?"],
+    "worklist.steps-by-study": ["worklist_steps_study (worklist=?"],
+    "worklist.owners-of-study": [
+        "SEARCH worklist_steps USING INDEX worklist_steps_study (worklist=? AND study=?)"
+    ],
+    "worklist.fed": ["SEARCH d USING INTEGER PRIMARY KEY (rowid>?)"],
     "purge.candidates": ["SEARCH m USING INTEGER PRIMARY KEY (rowid>?)"],
     "ledger.positions": ["SEARCH messages"],
 }

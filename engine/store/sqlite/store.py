@@ -29,10 +29,12 @@ from engine.store.sqlite.journal import SqliteJournal
 from engine.store.sqlite.names import Names
 from engine.store.sqlite.place import Lock, refuse_network
 from engine.store.sqlite.queue import SqliteQueue
+from engine.store.sqlite.rebuilding import SqliteRebuilding
 from engine.store.sqlite.records import SqliteRecords, SqliteRoster
 from engine.store.sqlite.rows import Rows
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
+from engine.store.sqlite.worklist import SqliteWorklists
 
 _SQL = statements("ledger")
 _KNOWN_PATHS = statements("purge")["known-paths"]
@@ -51,6 +53,8 @@ class SqliteStore(SqliteQueue, SqliteArchive):
         self._records = SqliteRecords(core)
         self._roster = SqliteRoster(core)
         self._instances = SqliteInstances(core)
+        self._worklists = SqliteWorklists(core)
+        self._rebuilding = SqliteRebuilding(core)
 
     @property
     def journal(self) -> SqliteJournal:
@@ -67,6 +71,14 @@ class SqliteStore(SqliteQueue, SqliteArchive):
     @property
     def instances(self) -> SqliteInstances:
         return self._instances
+
+    @property
+    def worklists(self) -> SqliteWorklists:
+        return self._worklists
+
+    @property
+    def rebuilding(self) -> SqliteRebuilding:
+        return self._rebuilding
 
     async def health(self) -> Health:
         core = self._core
