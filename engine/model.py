@@ -80,11 +80,27 @@ class Result(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A stretch of a file that never changes: `size` bytes from `offset` on."""
+
+    path: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Return the bytes; blocks on the disk."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
 class Body:
     """A handle on content: inline below `INLINE_LIMIT`, else a file that is already synced to disk.
 
     `sha256` is the digest (32 bytes) of the content and `size` its length in bytes. `content_type` is filled where
-    the store gives a rendering back, for the attempt that carries it.
+    the store gives a rendering back, for the attempt that carries it. `pieces` are what a large body is to be put
+    together from, before the store has written it to a file: its digest is b"" until then.
     """
 
     size: int
@@ -93,6 +109,7 @@ class Body:
     path: Path | None = None
     content_type: str = ""
 
+    pieces: tuple[bytes | Extent, ...] = ()
     @classmethod
     def of(cls, data: bytes, content_type: str = "") -> Body:
         """Wrap bytes in memory, whatever their size; the store moves large ones to a file."""
@@ -103,6 +120,8 @@ class Body:
         if self.data is not None:
             return self.data
         if self.path is None:
+        if self.pieces:
+            return b"".join(each if isinstance(each, bytes) else each.read() for each in self.pieces)
             raise ValueError("a body has neither bytes nor a path")
         return self.path.read_bytes()
 

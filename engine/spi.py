@@ -93,6 +93,13 @@ class Codec(Protocol):
 
 
 # --------------------------------------------------------------------------- routing
+class LargeCodec(Codec, Protocol):
+    """A codec of content that may be too large for memory."""
+
+    def body(self, document: Document, content_type: str) -> Body:
+        """Return what `encode` would; what is large as pieces (`Body.pieces`), of which the store makes a file."""
+
+
 
 
 @dataclass(slots=True)

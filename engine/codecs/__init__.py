@@ -8,7 +8,8 @@ from functools import cache
 from typing import cast
 
 from engine.errors import NotFound
-from engine.spi import Codec
+from engine.model import Body
+from engine.spi import Codec, Document, LargeCodec
 
 
 @cache
@@ -26,3 +27,15 @@ def codec(name: str) -> Codec:
     if name not in codec_names():
         raise NotFound(f"no codec {name!r}; there are {', '.join(codec_names())}")
     return cast(Codec, importlib.import_module(f"engine.codecs.{name}").CODEC)
+
+
+def written(document: Document, content_type: str) -> Body:
+    """Return a document as its codec writes it; a large one as what the store puts together (`LargeCodec`).
+
+    Raises:
+        Rejected: it cannot be written.
+    """
+    found = codec(document.codec)
+    if hasattr(found, "body"):
+        return cast(LargeCodec, found).body(document, content_type)
+    return Body.of(found.encode(document), content_type)

@@ -15,10 +15,16 @@ DEFAULT_CODEC = "json"
 HL7 = "hl7v2"
 """The codec whose messages have types (`accept: {types}`)."""
 
-_NATURAL: Mapping[str, str] = {"mllp": HL7}
-"""What a channel's listeners read where they do not say, and what its endpoints answer."""
+DICOM = "dicom"
+"""The codec of DICOM instances."""
 
-_BY_SUFFIX = {".hl7": HL7}
+_NATURAL: Mapping[str, str] = {"mllp": HL7, "dicom": DICOM, "dicomweb": DICOM}
+"""What a channel's listeners read where they do not say."""
+
+_ANSWERS: Mapping[str, str] = {"mllp": HL7}
+"""What a channel's endpoints answer."""
+
+_BY_SUFFIX = {".hl7": HL7, ".dcm": DICOM}
 """What a folder's files are where the listener says only what they are called."""
 
 
@@ -57,7 +63,7 @@ def answer_codec(loaded: Loaded, route: RouteConfig) -> str:
         for endpoint in endpoints:
             found = partner.endpoints.get(endpoint.short)
             if found is not None and endpoint.partner in (None, name):
-                return _NATURAL.get(found.type, DEFAULT_CODEC)
+                return _ANSWERS.get(found.type, DEFAULT_CODEC)
     return DEFAULT_CODEC
 
 
@@ -76,7 +82,7 @@ def reply_codec(loaded: Loaded, name: str) -> str:
     partner, _, short = name.rpartition(".")
     written = loaded.partners.get(partner)
     found = written.endpoints.get(short) if written else None
-    return _NATURAL.get(found.type, DEFAULT_CODEC) if found is not None else DEFAULT_CODEC
+    return _ANSWERS.get(found.type, DEFAULT_CODEC) if found is not None else DEFAULT_CODEC
 
 
 def _of_files(listener: ListenerConfig) -> str | None:

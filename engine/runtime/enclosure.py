@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from engine.codecs import codec
+from engine.codecs import written
 from engine.errors import Rejected
 from engine.model import Body, Fault
 from engine.runtime.flow import Flowed
@@ -52,13 +52,11 @@ class Enclosure:
         document, scope = flowed
         name = "" if self.name is None else _parameter(self.name.render(scope))
         if self.body is None:
-            content, kind = (
-                codec(document.codec).encode(document),
-                paper.content_type(document, mapped=mapped),
-            )
+            body = written(document, paper.content_type(document, mapped=mapped) + name)
         else:
             content, kind = _content(self.body, self.body.expression.evaluate(scope))
-        return paper.enclose(role, Body.of(content, kind + name), part)
+            body = Body.of(content, kind + name)
+        return paper.enclose(role, body, part)
 
 
 def _content(body: Value, found: object) -> tuple[bytes, str]:

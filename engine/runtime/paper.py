@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from engine.codecs import codec
+from engine.codecs import codec, written
 from engine.config.formats import HL7
 from engine.errors import Rejected
 from engine.model import Body, Hop, Message, State
@@ -137,7 +137,7 @@ class Paper:
         if (name, part) not in self.renderings:
             content_type = self.content_type(document, mapped=mapped)
             document = self.own(document, part) if made else document
-            body = Body.of(codec(document.codec).encode(document), content_type)
+            body = written(document, content_type)
             self.renderings[name, part] = Rendering(name, body, content_type, part)
         return name
 

@@ -80,7 +80,7 @@ def of_renderings(renderings: Iterable[Rendering], raw: bytes = b"") -> list[Con
     """Return renderings; one whose digest is the raw content's refers to that."""
     return [
         Content(rendering.role, rendering.part, rendering.content_type, None, None, True)
-        if rendering.body.sha256 == raw
+        if raw and rendering.body.sha256 == raw
         else _content(
             rendering.role, rendering.part, rendering.content_type, rendering.body, rendering.body.sha256
         )

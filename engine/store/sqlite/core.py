@@ -115,9 +115,10 @@ class Core:
                 if content.source is None:
                     kept.append(content)
                 else:
-                    path = await self.block(partial(self.files.keep, content.source, twin))
+                    path, digest = await self.block(partial(self.files.keep, content.source, twin))
                     twin = ""
-                    kept.append(content._replace(source=None, path=path))
+                    known = digest if content.sha256 is not None else None
+                    kept.append(content._replace(source=None, path=path, sha256=known))
         except PasserelleError:
             await self.drop(kept)
             raise

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from engine.errors import StoreFailed, StoreUnavailable
-from engine.model import Body
+from engine.model import Body, Extent
 from engine.store.sqlite.disk import sync_folder
 from engine.store.sqlite.failure import FULL_ERRNOS
 
@@ -31,8 +34,8 @@ class BodyFiles:
         except OSError as error:
             raise StoreFailed(f"the folder of body files cannot be made durable: {error.strerror}") from error
 
-    def keep(self, body: Body, twin: str = "") -> str:
-        """Write a body, sync file and folder, and return its path relative to the folder.
+    def keep(self, body: Body, twin: str = "") -> tuple[str, bytes]:
+        """Write a body, sync file and folder, and return its path relative to the folder, and its digest.
 
         A body in a file is synced already (`Body`) and never changes: it gets a name here instead of a copy, where both
         are on one file system. `twin` is a file of this folder with the same bytes, which then are kept once.
@@ -52,8 +55,7 @@ class BodyFiles:
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 sync_folder(self.folder)
                 self._durable.add(token[:2])
-            if not self._named(draft, body, twin):
-                _write(draft, body)
+            digest = body.sha256 if self._named(draft, body, twin) else _write(draft, body)
             draft.rename(target)
             sync_folder(target.parent)
         except OSError as error:
@@ -62,7 +64,7 @@ class BodyFiles:
             if error.errno in FULL_ERRNOS:
                 raise StoreUnavailable("the disk is full") from error
             raise StoreFailed(f"a body file could not be written: {error.strerror}") from error
-        return relative
+        return relative, digest
 
     def _named(self, draft: Path, body: Body, twin: str) -> bool:
         """Give what is in a file already another name; False where that cannot be."""
@@ -90,13 +92,40 @@ class BodyFiles:
             yield f"{path.parent.name}/{path.name}"
 
 
-def _write(path: Path, body: Body) -> None:
+def _write(path: Path, body: Body) -> bytes:
+    """Write a body and return its digest, which only what is put together from pieces does not know before."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
-        if body.data is not None:
+        digest = body.sha256
+        if body.pieces:
+            digest = _join(body.pieces, file)
+        elif body.data is not None:
             file.write(body.data)
         elif body.path is not None:
             with body.path.open("rb") as source:
                 shutil.copyfileobj(source, file, _CHUNK)
         file.flush()
         os.fsync(file.fileno())
+    return digest
+
+
+def _join(pieces: Sequence[bytes | Extent], file: BinaryIO) -> bytes:
+    """Write pieces one after the other, a chunk in memory at a time, and return the digest of them all."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        for chunk in (piece,) if isinstance(piece, bytes) else _chunks(piece):
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.digest()
+
+
+def _chunks(extent: Extent) -> Iterator[bytes]:
+    left = extent.size
+    with extent.path.open("rb") as source:
+        source.seek(extent.offset)
+        while left:
+            chunk = source.read(min(left, _CHUNK))
+            if not chunk:
+                raise OSError(errno.EIO, "a file has become shorter")
+            left -= len(chunk)
+            yield chunk
