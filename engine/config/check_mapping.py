@@ -54,7 +54,7 @@ def _lost(mapper: TwoWayMapper, source: str, target: str) -> Iterator[str]:
 def leaves_of(scope: Scope, before: str = "") -> Iterator[tuple[str, frozenset[str]]]:
     """Give the path of every leaf of an event with the sides that it has a place in."""
     for leaf in scope.leaves:
-        sides = {side for side in ("v2", "fhir") if getattr(leaf, side)}
+        sides = {side for side in ("v2", "fhir", "json") if getattr(leaf, side)}
         yield before + ".".join(leaf.path), frozenset(sides)
     for many in scope.lists:
         mark = "[]" if many.many else ""

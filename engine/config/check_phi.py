@@ -60,7 +60,7 @@ class _Levels:
         for step in steps:
             for name, config in step.items():
                 if name == "map":
-                    level = self._of_mapper(config.mapper)
+                    level = self._of_map(config)
                 elif name in ("each", "extract") or (
                     name == "set"
                     and any(_tells(use.text, self._tables) for use in uses(config) if use.what == "template")
@@ -77,10 +77,17 @@ class _Levels:
         named = way.called is not None and _tells(way.called, self._tables)
         return _LEVELS["minimal" if named else "none"]
 
+    def _of_map(self, config: Any) -> int:
+        """Return what a mapper takes: JSON of a partner's own holds what its rules name, other sides all there is."""
+        mapper = self._mappers.two_way(config.mapper)
+        if mapper is None:
+            return self._of_mapper(config.mapper)
+        alone = config.to is None and config.from_ != "json" and mapper.sides == {"event", "json"}
+        chosen = (alone or config.to == "json") and config.complement == "none"
+        return _LEVELS["minimal" if chosen else "full"]
+
     def _of_mapper(self, name: str) -> int:
         if name not in self._of_mappers:
-            if self._mappers.two_way(name) is not None:
-                return _LEVELS["full"]  # an event and its sides hold all that the mapper carries
             tree = self._mappers.tree(name)
             document = None if tree is None else tree.get("document")
             tables = self._mappers.tables(name)

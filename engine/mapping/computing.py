@@ -74,6 +74,8 @@ class Computing:
 
     computes: Sequence[Computed]
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    leads: bool = False
+    """Whether new plain values stand before everything else, as in JSON whose head says what it is."""
 
     @property
     def reads_kind(self) -> bool:
@@ -88,13 +90,25 @@ class Computing:
         Raises:
             Rejected: a value does not fit, or cannot be worked out.
         """
-        before = scope.msg, scope.tables
+        before, known = (scope.msg, scope.tables), (root.copy() if self.leads else root)
         scope.msg, scope.tables = data, {**scope.tables, **self.tables}
         try:
             for one in self.computes:
                 one.lay(root, scope)
         finally:
             scope.msg, scope.tables = before
+        if self.leads and len(root) > len(known):
+            _lead(root, known)
+
+
+def _lead(root: dict[str, Any], known: Mapping[str, Any]) -> None:
+    """Put plain values that were not there before in front, for those who read the document."""
+    ordered = {
+        key: value for key, value in root.items() if key not in known and not isinstance(value, dict | list)
+    }
+    ordered.update(root)
+    root.clear()
+    root.update(ordered)
 
 
 def read_computes(
@@ -106,7 +120,7 @@ def read_computes(
     for node in nodes:
         for one in _computed(node, definition, tables, workbench, faults):
             found.setdefault(one.side, []).append(one)
-    return {side: Computing(tuple(those), tables) for side, those in found.items()}
+    return {side: Computing(tuple(those), tables, leads=side == "json") for side, those in found.items()}
 
 
 _TABLE = re.compile(r"""\btable\(\s*['"]([\w-]+)\.([\w-]+)['"]""")

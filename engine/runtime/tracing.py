@@ -69,9 +69,15 @@ def _after(name: str, config: Any, at: Trace, supplies: Supplies, step: Step) ->
     if name in READING:
         return replace(at, revise=None)  # what is asked of the mapped document may hang on the event's type
     if isinstance(step, TwoWayMap):
-        kindless = step.source == "event" and step.target != "event"
-        codec = CODECS[step.target]
-        return Trace(at.source, codec, Exposure.FULL, changed=True, made=True, kindless=kindless)
+        return Trace(
+            at.source,
+            CODECS[step.target],
+            Exposure.MINIMAL if step.chosen else Exposure.FULL,
+            changed=True,
+            made=True,
+            kindless=step.kindless,
+            revise=step.revise if at.uniform and step.reads_event else None,
+        )
     if name == "map":
         free = supplies.mapper(config.mapper, at.codec).content_free
         exposure = Exposure.NOTHING if free else Exposure.MINIMAL

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from engine.errors import NotFound
+from engine.mapping.computing import Computing
 from engine.mapping.two_way import TwoWayMapper
 from engine.spi import Document, Mapper, Scope, Step, TwoWay
 from engine.steps.contract import ExpressionText, MapperName, StepConfig, StepType, Workshop
@@ -32,8 +33,8 @@ class MapConfig(StepConfig):
     """The mapper's name, as its file says."""
 
     from_: Side | None = Field(None, alias="from")
-    """The side of a two-way mapper that the document is: HL7 v2 (`v2`), a domain `event` or `fhir`. What the document
-    is, where it is not given."""
+    """The side of a two-way mapper that the document is: HL7 v2 (`v2`), a domain `event`, `fhir`, or `json` of a
+    partner's own making. What the document is, where it is not given; of JSON, the event."""
 
     to: Side | None = None
     """The side that it becomes; needed where the mapper has more than one other."""
@@ -87,6 +88,7 @@ def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap
         verify=config.verify,
         found=found,
         places=_places(mapper),
+        computing=_computing(mapper, target),
     )
 
 
@@ -96,6 +98,11 @@ def _places(mapper: TwoWay) -> dict[str, dict[str, Place]]:
         return {}
     formats = sorted(mapper.sides - {"event"})
     return {side: places_of(mapper.definition.scope, side) for side in formats}
+
+
+def _computing(mapper: TwoWay, target: str) -> Computing | None:
+    """Return what a mapper computes for a side."""
+    return mapper.definition.computing.get(target) if isinstance(mapper, TwoWayMapper) else None
 
 
 def _refuse_sides(config: MapConfig) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from engine.errors import NotFound, Rejected
+from engine.mapping.computing import Computing
 from engine.model import Fault
 from engine.spi import Asked, Carried, Decoded, Document, Losses, Scope, TwoWay
 from engine.steps.contract import Compiled, House
@@ -62,6 +63,36 @@ class TwoWayMap:
     verify: Verify = "off"
     found: Found | None = None
     places: Mapping[str, Mapping[str, Place]] = field(default_factory=dict)
+    computing: Computing | None = None
+
+    @property
+    def kindless(self) -> bool:
+        """Whether what is made is the same whatever the type of the event is."""
+        return self.reads_event and self.target != "event" and not self._reads_kind
+
+    @property
+    def reads_event(self) -> bool:
+        """Whether the document that comes is an event."""
+        return self.source == "event"
+
+    @property
+    def chosen(self) -> bool:
+        """Whether only what the rules name enters what is made: JSON into which no complement is written back."""
+        return self.target == "json" and not self.keeps
+
+    @property
+    def _reads_kind(self) -> bool:
+        return self.computing is not None and self.computing.reads_kind
+
+    def revise(self, made: Document, scope: Scope) -> Document:
+        """Return what an event is made into where `scope` differs only in `meta` from the one that `made` was made in.
+
+        `scope.msg` is the event's data; what the rules made of them does not hang on anything else.
+        """
+        anew = made.copy()
+        if self.computing is not None:
+            self.computing.lay(anew.root, scope.msg, scope)
+        return anew
 
     def __call__(self, document: Document, scope: Scope) -> Sequence[Document]:
         data, envelope = self._read(document, scope)
@@ -102,10 +133,13 @@ class TwoWayMap:
         scope.carried = (*scope.carried, carried)
 
     def _kept(self, decoded: Decoded) -> dict[str, Any]:
-        """Return the complement, with what the other format has no place for."""
-        other = next((side for side in self.places if side != self.source), None)
-        rest = remainder(decoded.data, self.places[other]) if other else {}
-        return {**decoded.complement, _REST: {other: rest}} if rest else decoded.complement
+        """Return the complement, with what each other format has no place for."""
+        found = {
+            side: rest
+            for side, places in self.places.items()
+            if side != self.source and (rest := remainder(decoded.data, places))
+        }
+        return {**decoded.complement, _REST: found} if found else decoded.complement
 
     def _bring(self, brought: Sequence[dict[str, Any]], scope: Scope) -> None:
         """Take what a document brought of this mapper's other side as if a step before had left it."""
@@ -161,6 +195,8 @@ class TwoWayMap:
         made = self.mapper.put(
             self.target, data, complement, zone=self.house.zone(scope), new_id=scope.new_id
         )
+        if self.computing is not None:
+            self.computing.lay(made, data, scope)
         if remark:
             loss = _saying({**self._heading(), "remark": remark})
             told = Carried(self.mapper.name, self.mapper.version, "event", None, loss)
@@ -170,11 +206,12 @@ class TwoWayMap:
         return self.house.made(self.target, made) if anew else self.house.document(self.target, made)
 
     def _completed(self, data: dict[str, Any], rest: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Return what came back by another format with what that has no place for."""
-        for side, told in rest.items():
-            if side in self.places:
-                data = laid_under(data, told, self.places[side])
-        return data
+        """Return what came back by another format with what that has no place for.
+
+        An event that names its cause came by FHIR: only a document of that says which event it was made from.
+        """
+        side = "fhir" if self.source == "event" else self.source
+        return laid_under(data, rest[side], self.places[side]) if side in rest else data
 
     def _complement(self, envelope: Mapping[str, Any], scope: Scope) -> tuple[dict[str, Any] | None, str]:
         """Return what an earlier message left of this side, and what there is to say where it left nothing."""

@@ -80,6 +80,11 @@ def test_a_computed_value_is_written_beside_what_the_rules_write() -> None:
     }
 
 
+def test_what_says_which_document_it_is_stands_first() -> None:
+    made = BOOKINGS.put("json", EVENT, scope=scope())
+    assert list(made) == ["sorte", "debut", "usager", "resume"]
+
+
 def test_it_is_never_read_back() -> None:
     made = BOOKINGS.put("json", EVENT, scope=scope())
     made["resume"]["fr"] = "Monsieur Autre"

@@ -33,3 +33,21 @@ def test_what_no_rule_names_comes_back_with_the_complement() -> None:
         "debut": "2026-01-15",
         "note": "à jeun",
     }
+
+
+WHOLE = mapper_of("""
+mapper: whole
+version: 1.0.0
+v2: {messages: [SIU^S12]}
+rules:
+  - {event: patient, json: usager, type: any}
+""")
+
+
+def test_a_branch_that_is_taken_whole_is_mapped_leaf_by_leaf() -> None:
+    document = {"usager": {"noms": [{"nom": "ESSAI"}], "age": 7}, "note": {"a": "b"}}
+    decoded = WHOLE.get("json", document)
+    assert decoded.data == {"patient": document["usager"]}
+    assert decoded.report.mapped == ("usager.noms[0].nom", "usager.age")
+    assert decoded.report.opaque == ("note.a",)
+    assert WHOLE.put("json", decoded.data, decoded.complement) == document

@@ -15,7 +15,8 @@ from engine.spi import Asked, Carried, Codec, Document, Scope, TwoWay
 from engine.steps.contract import Workshop
 from engine.steps.map_ import STEP, MapConfig
 from engine.steps.travelling import with_complements
-from engine.steps.two_way import SAMPLE, TwoWayMap, is_sampled, with_source, without_source
+from engine.steps.two_way import CODECS, SAMPLE, TwoWayMap, is_sampled, with_source, without_source
+from tests.steps.mappers import mapper_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class House:
     name = "passerelle"
 
     def document(self, side: str, root: Any, envelope: Mapping[str, Any] | None = None) -> Document:
-        return JsonDocument(root, envelope, {"v2": "hl7v2", "event": "json", "fhir": "fhir"}[side])
+        return JsonDocument(root, envelope, CODECS[side])
 
     def made(self, side: str, root: Any) -> Document:
         return self.document(side, root)
@@ -360,3 +361,83 @@ def test_a_one_way_mapper_takes_no_word_of_a_two_way_one() -> None:
     shop.mapper = None
     with pytest.raises(NotFound, match="`strict` is for two-way ones"):
         STEP.build(MapConfig(mapper="names", strict=True), cast(Workshop, shop))
+
+
+# --------------------------------------------------------------------------- JSON of a partner's own
+
+NOTES = mapper_of("""
+mapper: notes
+version: 1.0.0
+v2: {messages: [ADT^A08]}
+events: name-told
+rules:
+  - {event: name, v2: PID-5, json: usager.nom}
+compute:
+  - {json: titre, value: "{meta.event.type} : {msg.name}, {partner.name}"}
+""")
+
+
+def notes(**said: Any) -> TwoWayMap:
+    return built(NOTES, at="json", **said)
+
+
+def partnered(**meta: Any) -> Scope:
+    return replace(scope(**meta), partner={"name": "clinique"}, msg=EVENT.root)
+
+
+def test_an_event_becomes_json_of_a_partners_own_with_what_is_computed() -> None:
+    one = partnered(event=EVENT.envelope)
+    [made] = notes(to="json")(EVENT, one)
+    assert (made.codec, made.envelope) == ("json", None)
+    assert made.root == {"titre": "name-told : Ada, clinique", "usager": {"nom": "Ada"}}
+    assert one.msg is EVENT.root
+
+
+def test_json_of_a_partners_own_becomes_an_event() -> None:
+    document = JsonDocument({"titre": "a word", "usager": {"nom": "Ada"}, "note": "kept"})
+    one = scope()
+    [made] = notes(**{"from": "json", "to": "event"})(document, one)
+    assert made.root == {"name": "Ada"}
+    assert made.envelope is not None
+    assert made.envelope["type"] == "name-told"
+    [carried] = one.carried
+    assert carried.loss()["opaque"] == ["note"]
+    assert [path for path, _ in carried.loss()["dropped"]] == ["titre"]
+
+
+def test_a_strict_route_takes_what_is_computed_for_what_it_is() -> None:
+    document = JsonDocument({"titre": "a word", "usager": {"nom": "Ada"}})
+    assert notes(**{"from": "json", "to": "event"}, strict="true")(document, scope())
+
+
+def test_what_a_partner_changed_in_its_json_keeps_the_rest_of_the_message() -> None:
+    kept = {"mapper": "notes", "version": "1.0.0", "side": "json", "hole": "~~", "rest": {"note": "kept"}}
+    one = replace(partnered(event=EVENT.envelope), stored=lambda question: kept)
+    [made] = notes(to="json")(EVENT, one)
+    assert made.root["note"] == "kept"
+
+
+def test_json_is_an_event_where_nobody_says_otherwise() -> None:
+    assert notes(to="json").source == "event"
+    with pytest.raises(NotFound, match="say `to`"):
+        notes()
+
+
+def test_what_is_computed_is_made_anew_under_another_type_of_event() -> None:
+    step = notes(to="json")
+    [made] = step(EVENT, partnered(event=EVENT.envelope))
+    revised = step.revise(made, partnered(event={"type": "name-changed"}))
+    assert revised.root == {"titre": "name-changed : Ada, clinique", "usager": {"nom": "Ada"}}
+    assert made.root["titre"] == "name-told : Ada, clinique"
+
+
+def test_it_is_known_whether_the_type_of_the_event_matters() -> None:
+    assert not notes(to="json").kindless
+    assert notes(to="v2").kindless
+    assert not notes(**{"from": "json", "to": "v2"}).kindless
+
+
+def test_only_what_its_rules_name_is_in_json_that_no_complement_fills() -> None:
+    assert notes(to="json", complement="none").chosen
+    assert not notes(to="json").chosen
+    assert not notes(to="v2", complement="none").chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +11,9 @@ from typing import Any, Final
 from engine.cli.hl7.files import stored_of
 from engine.errors import MalformedMessage
 from engine.model import Body, Message
+from engine.spi import Scope
 
-CODECS: Final = {"v2": "hl7v2", "event": "json", "fhir": "fhir"}
+CODECS: Final = {"v2": "hl7v2", "event": "json", "fhir": "fhir", "json": "json"}
 SIDES: Final = tuple(CODECS)
 _HL7_BEGINS: Final = (b"MSH", b"FHS", b"BHS", b"\x0b")
 _BOM: Final = b"\xef\xbb\xbf"
@@ -20,15 +21,19 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One document of a file: its side, its root as mappers read it, and where it stands."""
+    """One document of a file: its side, its root as mappers read it, where it stands, and the envelope of an event."""
 
     side: str
     root: Any
     place: str
+    envelope: Mapping[str, Any] | None = None
 
 
 def side_of(data: bytes) -> str:
-    """Return the side that bytes are of: HL7 v2 begins with a header segment, FHIR has a `resourceType`."""
+    """Return the side that bytes are of: HL7 v2 begins with a header segment, FHIR has a `resourceType`.
+
+    Other JSON is taken for an event.
+    """
     text = data.removeprefix(_BOM).lstrip()
     if text.startswith(_HL7_BEGINS):
         return "v2"
@@ -64,7 +69,23 @@ def _read(side: str, data: bytes, place: str, charset: str) -> Given:
     name = CODECS[side]
     media_type = codec(name).content_type + (f"; charset={charset}" if charset else "")
     message = Message("", "", Body.of(data, media_type), name, 0, content_type=media_type)
-    return Given(side, codec(name).decode(message).root, place)
+    document = codec(name).decode(message)
+    return Given(side, document.root, place, document.envelope)
+
+
+def scope_of(path: Path | None, envelope: Mapping[str, Any] | None, identifier: str, kind: str) -> Scope:
+    """Return what computed values read beside the event: of a file with `meta`, `sender` and `partner`, else little.
+
+    Raises:
+        MalformedMessage: the file is no such JSON.
+    """
+    from engine.codecs.json.reading import read_json
+
+    told = read_json(path.read_bytes()) if path is not None else {}
+    if not isinstance(told, dict) or set(told) - {"meta", "sender", "partner"}:
+        raise MalformedMessage(f"{path}: is an object with meta, sender and partner")
+    meta = {"id": identifier, "event": envelope or {"type": kind}, **told.get("meta", {})}
+    return Scope(None, None, meta, 0, sender=told.get("sender"), partner=told.get("partner"))
 
 
 def written(side: str, root: Any) -> bytes:

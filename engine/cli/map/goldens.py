@@ -1,4 +1,7 @@
-"""Runs a mapper's golden folders both ways: `mappings/golden/MAPPER/NAME/{message.hl7,event.json,fhir.json}`."""
+"""Runs the golden folders of a mapper both ways: `mappings/golden/MAPPER/NAME/`, with a document of each side.
+
+`scope.json` beside them is what computed values read: `meta`, `sender`, `partner`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.cli.changes import Picture, changes
-from engine.cli.map.documents import CODECS, given, written
+from engine.cli.map.documents import CODECS, given, scope_of, written
 from engine.errors import Rejected
-from engine.spi import TwoWay
+from engine.mapping.two_way import TwoWayMapper
+from engine.spi import Scope
 
-FILES: Final = {"v2": "message.hl7", "event": "event.json", "fhir": "fhir.json"}
+FILES: Final = {"v2": "message.hl7", "event": "event.json", "fhir": "fhir.json", "json": "document.json"}
+SCOPE: Final = "scope.json"
 _SHOWN: Final = 5
 """Differences of one document that are told; the rest is counted."""
 
@@ -43,14 +48,14 @@ def goldens(root: Path, mapper: str) -> Sequence[Golden]:
     return list(found.values())
 
 
-def differences(mapper: TwoWay, golden: Golden) -> Iterator[str]:
+def differences(mapper: TwoWayMapper, golden: Golden) -> Iterator[str]:
     """Yield what differs, as sentences with paths; values are those of the golden files, which are invented.
 
-    The message must come back byte for byte, the event must be read from each side and FHIR be made of it. What FHIR
-    does not carry of the event is no difference on the way back; whatever it says must be right.
+    The message must come back byte for byte, the event must be read from each side and FHIR or JSON be made of it.
+    What FHIR does not carry of the event is no difference on the way back; whatever it says must be right.
     """
     event = _event(golden)
-    for side in ("v2", "fhir"):
+    for side in ("v2", "fhir", "json"):
         if side in golden.sides and side in mapper.sides:
             try:
                 yield from _of_side(mapper, golden, side, event)
@@ -58,18 +63,22 @@ def differences(mapper: TwoWay, golden: Golden) -> Iterator[str]:
                 yield f"{FILES[side]}: {error}"
 
 
-def _of_side(mapper: TwoWay, golden: Golden, side: str, event: dict[str, Any] | None) -> Iterator[str]:
+def _of_side(mapper: TwoWayMapper, golden: Golden, side: str, event: dict[str, Any] | None) -> Iterator[str]:
     source = given(golden.folder / FILES[side], side)[0].root
     decoded = mapper.get(side, source)
-    if event is not None and side == "v2":
-        yield from _told(
-            "event.json, read from message.hl7", _json("event", event), _json("event", decoded.data)
-        )
-    if event is not None and side == "fhir":
-        made = mapper.put("fhir", event)
-        yield from _told("fhir.json, made of event.json", _json("fhir", source), _json("fhir", made))
+    if event is not None and (side == "v2" or mapper.sides == {"event", side}):
+        told = f"event.json, read from {FILES[side]}"
+        yield from _told(told, _json("event", event), _json("event", decoded.data))
+    if event is not None and side != "v2":
+        made = mapper.put(side, event, scope=_scope(mapper, golden, event))
+        yield from _told(f"{FILES[side]}, made of event.json", _json(side, source), _json(side, made))
     again = Picture(CODECS[side], written(side, mapper.put(side, decoded.data, decoded.complement)))
     yield from _told(f"{FILES[side]}, there and back", Picture(CODECS[side], written(side, source)), again)
+
+
+def _scope(mapper: TwoWayMapper, golden: Golden, event: dict[str, Any]) -> Scope:
+    path = golden.folder / SCOPE
+    return scope_of(path if path.is_file() else None, None, "", mapper.event_type(event))
 
 
 def _event(golden: Golden) -> dict[str, Any] | None:

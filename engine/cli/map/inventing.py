@@ -18,6 +18,8 @@ _LETTERS: Final = "abcXYZ019 .,'-/^~&|\\#éÉñ"
 _LONGEST: Final = 8
 _MOST_ITEMS: Final = 3
 _PRESENT: Final = 0.6
+PRESENT: Final = "present"
+"""As a code of a condition: any value."""
 _NULL: Final = 0.03
 """Chance of a leaf to be null, which HL7 says as two quotes."""
 _TYPED: Final = re.compile(r"[\d.:T+-]+")
@@ -62,7 +64,7 @@ def within(definition: Definition, event: Event, side: str) -> Event:
 def _object(scope: Scope, random: Random, *, null: bool = True) -> Event:
     made: Event = {}
     for leaf in scope.leaves:
-        if _holds(leaf.when, made) and random.random() < _PRESENT and leaf.kind != "any":
+        if _holds(leaf.when, made) and random.random() < _PRESENT:
             _put(made, leaf.path, _value(leaf, random, null=null))
     for many in scope.lists:
         if _holds(many.when, made) and random.random() < _PRESENT:
@@ -75,7 +77,7 @@ def _object(scope: Scope, random: Random, *, null: bool = True) -> Event:
 def _within(scope: Scope, event: Event, side: str) -> Event:
     made: Event = {}
     for leaf in scope.leaves:
-        placed = leaf.v2 if side == "v2" else leaf.fhir
+        placed = getattr(leaf, side) or (side == "fhir" and leaf.present)
         value = _at(event, leaf.path, _NOTHING)
         if placed and value is not _NOTHING and _holds(leaf.when, event):
             _put(made, leaf.path, value)
@@ -92,7 +94,10 @@ def _within(scope: Scope, event: Event, side: str) -> Event:
 
 
 def _holds(when: When | None, made: Event) -> bool:
-    return when is None or all(_at(made, path) in values for path, values in when.tests)
+    return when is None or all(
+        _at(made, path) in values or (PRESENT in values and _at(made, path) is not None)
+        for path, values in when.tests
+    )
 
 
 def _items(many: Many, random: Random, *, null: bool) -> list[Any]:
@@ -146,12 +151,19 @@ def _number(random: Random) -> str:
     return random.choice(("0", "1.50", "-3", "12.125", "100", "0.007", str(random.randint(-999, 9999))))
 
 
+def _any(random: Random) -> Any:
+    """Return a piece of JSON: what a partner's document holds, whole."""
+    text = _text(random)
+    return random.choice((text, {"a": text, "b": {"c": [text, "1"]}}, [text, {"a": text}], 7, True))
+
+
 _MADE: Final[dict[str, Callable[[Random], Any]]] = {
     "text": _text,
     "ts": _moment,
     "time": _time,
     "num": _number,
     "int": lambda random: random.randint(0, 9999),
+    "any": _any,
     "bool": lambda random: random.random() < 0.5,
     "oid": lambda random: ".".join(str(random.randint(0, 99)) for _ in range(random.randint(2, 6))),
 }

@@ -11,12 +11,12 @@ import click
 from engine.cli.desk import Desk, desk_options
 from engine.cli.exits import Exit
 from engine.cli.hl7.files import PATH
-from engine.cli.map.documents import SIDES, Given, given, shown, written
+from engine.cli.map.documents import SIDES, Given, given, scope_of, shown, written
 from engine.cli.map.finding import named
 from engine.cli.terminal import View
 
 if TYPE_CHECKING:
-    from engine.spi import TwoWay
+    from engine.mapping.two_way import TwoWayMapper
 
 _SIDE = click.Choice(SIDES)
 _OUT: Any = click.Path(dir_okay=False, path_type=Path)
@@ -32,6 +32,11 @@ _OUT: Any = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--complement", type=PATH, help="What an earlier run kept with --keep: the side comes back whole."
 )
+@click.option(
+    "--scope",
+    type=PATH,
+    help="JSON with meta, sender and partner: what computed values read beside the event.",
+)
 @click.option("--keep", type=_OUT, metavar="FILE", help="Write what the event does not carry into a file.")
 @click.option("--report", is_flag=True, help="Print what became of each leaf instead of the document.")
 @click.option("--zone", default="UTC", show_default=True, help="Where times without an offset belong.")
@@ -44,6 +49,7 @@ def run(
     source: str | None,
     target: str | None,
     complement: Path | None,
+    scope: Path | None,
     keep: Path | None,
     report: bool,
     zone: str,
@@ -63,14 +69,14 @@ def run(
     kept = None if complement is None else _read_complement(complement)
     views: list[View] = []
     for each in documents:
-        work = _Work(found, each, target, zone)
+        work = _Work(found, each, target, zone, scope)
         views.append(work.report_view(desk) if report else work.document_view(desk, kept, keep))
     if desk.as_json:
         _print_json({"documents": views})
     return Exit.OK
 
 
-def _other(mapper: TwoWay, source: str) -> str:
+def _other(mapper: TwoWayMapper, source: str) -> str:
     """Return the side that is meant where nobody says it."""
     if source != "event":
         return "event"
@@ -83,7 +89,9 @@ def _other(mapper: TwoWay, source: str) -> str:
 class _Work:
     """One document on its way."""
 
-    def __init__(self, mapper: TwoWay, document: Given, target: str, zone: str) -> None:
+    def __init__(
+        self, mapper: TwoWayMapper, document: Given, target: str, zone: str, scope: Path | None
+    ) -> None:
         for side in (document.side, target):
             if side not in mapper.sides:
                 told = ", ".join(sorted(mapper.sides))
@@ -92,6 +100,7 @@ class _Work:
         self._document = document
         self._target = target
         self._zone = zone
+        self._scope = scope
 
     def document_view(self, desk: Desk, kept: dict[str, Any] | None, keep: Path | None) -> View:
         """Print what is made, and write the complement where it is asked for."""
@@ -104,7 +113,9 @@ class _Work:
             from engine.ids import IdSource
 
             new_id = IdSource(SystemClock()).next
-            root = self._mapper.put(self._target, data, kept, zone=self._zone, new_id=new_id)
+            kind = self._mapper.event_type(data)
+            scope = scope_of(self._scope, self._document.envelope, new_id(), kind)
+            root = self._mapper.put(self._target, data, kept, zone=self._zone, new_id=new_id, scope=scope)
         made = written(self._target, root)
         if not desk.as_json:
             _print_document(self._target, made)

@@ -41,6 +41,9 @@ class Trial:
             found["across: event -> FHIR -> event, what FHIR carries"] = self._across
             found["FHIR R4: its structures"] = self._structure
             found["get and put: FHIR -> event -> FHIR"] = lambda event: self._get_put("fhir", event)
+        if "json" in self.mapper.sides:
+            found["create: event -> JSON -> event"] = lambda event: self._create("json", event)
+            found["get and put: JSON -> event -> JSON"] = lambda event: self._get_put("json", event)
         return found
 
     def _create(self, side: str, event: Event) -> str | None:
