@@ -52,6 +52,7 @@ from engine.runtime.supervisor import Supervisor
 from engine.runtime.versions import Versions
 from engine.runtime.watch import AlertPost, Watch
 from engine.runtime.wiring import Wiring
+from engine.runtime.worklists.projection import StoredWorklists
 from engine.store import open_store
 from engine.store.protocol import Accepted, Health, Store, Tally
 
@@ -101,6 +102,7 @@ class Engine:
         self.policies = CurrentPolicies(self.current)
         self.gates = Gates(store.records, clock)
         self.observed = SelfObservation(clock, self.gates)
+        self.worklists = StoredWorklists(store, clock)
         self.wiring = Wiring(
             loaded,
             self.current,
@@ -110,6 +112,7 @@ class Engine:
             self.new_id,
             confirm=lambda confirmation: self.dispatcher.confirm(confirmation),
             journal=store.journal,
+            worklists=self.worklists,
         )
         self.budget = Budget(loaded.app.engine.in_flight)
         self.detours = Detours(store, clock)
@@ -222,6 +225,7 @@ class Engine:
         """Recover, then start sending, then receiving; ready when this returns."""
         await self.reloader.begin(author="engine")
         await recover(self.store, self.flight, self.clock)
+        await self.worklists.begin()
         await self.detours.begin([route.name for route in self.loaded.routes if route.config.order_by])
         await self.alerts.load()
         await self.repeats.load()

@@ -458,6 +458,74 @@ def _nowhere(name: str) -> tuple[Any, ChannelContext]:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An event as it was delivered to a worklist.
+
+    `document` is a CloudEvent in JSON, or its data alone and `kind` its type. `delivery` is the store's sequence.
+    `house` is what the worklist's own house adds: `zone`, and `modality` and `station` of steps that say none.
+    """
+
+    document: bytes
+    kind: str
+    delivery: int
+    message_id: str
+    house: Mapping[str, str]
+    keep_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """What narrows a search for steps: a range of days (YYYYMMDD, "" is open), and exact texts ("" asks for nothing).
+
+    Of the texts of a tuple one has to fit. `hidden` adds steps that are not to be performed any more.
+    """
+
+    first_day: str = ""
+    last_day: str = ""
+    modalities: tuple[str, ...] = ()
+    stations: tuple[str, ...] = ()
+    patient: str = ""
+    accession: str = ""
+    study: str = ""
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What a modality performs, as a whole, in the DICOM JSON model; `revision` counts its changes, from 0."""
+
+    uid: str
+    revision: int
+    attributes: Mapping[str, Any]
+
+
+class Worklists(Protocol):
+    """Worklists by name: the steps that follow from what orders, appointments and modalities said."""
+
+    async def learn(self, worklist: str, told: Told) -> bool:
+        """Take in what an event says; durable on return. False where it was known, which changes nothing.
+
+        Raises:
+            Rejected: it says nothing to a worklist.
+        """
+
+    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[str]:
+        """Return steps by day and time, each a JSON text in the DICOM JSON model; all that fit, and perhaps more."""
+
+    async def performed(self, worklist: str, uid: str) -> Performed | None:
+        """Return what is performed under a UID, None where nothing is."""
+
+    async def announce(self, worklist: str, performed: Performed, message_id: str) -> None:
+        """Keep what a modality says until the message that says so is durable; `conclude` then lets it count.
+
+        After a crash between the two, the message is looked for at the next start.
+        """
+
+    async def conclude(self, message_id: str, *, durable: bool) -> None:
+        """Let what was announced count, or forget it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelContext:
     """What a channel gets from the engine.
 
@@ -468,7 +536,7 @@ class ChannelContext:
     what a partner says later of a message that it took (`Reply.awaiting`): True once that is durable, False where
     nothing waits for it. `images` are the DICOM instances that the store holds. `accessed` journals who was shown what
     of them, and returns once that is durable. `reach` gives the configuration of an endpoint (`partner.endpoint`) and
-    its context, for a listener that asks it something; NotFound where there is none.
+    its context, for a listener that asks it something; NotFound where there is none. `worklists` are the engine's.
     """
 
     name: str
@@ -485,6 +553,7 @@ class ChannelContext:
     certified: Callable[[str], bool] = lambda partner: False
     confirm: Callable[[Confirmation], Awaitable[bool]] = _nobody_waits
     images: Images = field(default_factory=NoImages)
+    worklists: Worklists | None = None
     accessed: Callable[[Access], Awaitable[None]] = _nobody_writes
     reach: Callable[[str], tuple[Any, ChannelContext]] = _nowhere
     selectors: Sequence[str] = ()

@@ -21,7 +21,7 @@ from engine.runtime.policies import ALERT
 from engine.security.diagnosis import TlsFailure
 from engine.security.identity import UnusableCertificate
 from engine.security.tls import WATCH_SECONDS, RotatingContext, TlsFiles, client_context, server_context
-from engine.spi import Access, ChannelContext, Counters, Inbound, Outbound
+from engine.spi import Access, ChannelContext, Counters, Inbound, Outbound, Worklists
 from engine.store.protocol import Journal, Records
 
 _STATE = "channel"
@@ -64,6 +64,7 @@ class Wiring:
     confirm: Callable[[Confirmation], Awaitable[bool]]
     journal: Journal
     contexts: dict[tuple[str, bool], RotatingContext] = field(default_factory=dict)
+    worklists: Worklists | None = None
 
     def use(self, loaded: Loaded) -> None:
         """Take another configuration; TLS profiles that changed get new contexts."""
@@ -188,6 +189,7 @@ class Wiring:
             identify=lambda certificate: self.current.board.directory.identify(certificate),
             certified=lambda partner: self.current.board.directory.certified(partner),
             confirm=self.confirm,
+            worklists=self.worklists,
             accessed=self.accessed,
             reach=self.reach,
             selectors=tuple(selectors),

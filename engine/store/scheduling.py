@@ -11,6 +11,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.spi import Narrow
+
+__all__ = [
+    "Derive",
+    "FedRow",
+    "Narrow",
+    "Performing",
+    "Rebuilding",
+    "Said",
+    "SaidOfPatient",
+    "StepRow",
+    "Story",
+    "Turn",
+    "Worklists",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -92,20 +108,6 @@ class StepRow:
 
 Derive = Callable[[Story], Sequence[StepRow]]
 """Says which steps follow; pure, called inside the commit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Narrow:
-    """What narrows a search: ranges of days ("" is open), exact texts ("" asks for nothing); `hidden` adds the rest."""
-
-    first_day: str = ""
-    last_day: str = ""
-    modalities: tuple[str, ...] = ()
-    stations: tuple[str, ...] = ()
-    patient: str = ""
-    accession: str = ""
-    study: str = ""
-    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,8 @@ s.number, s.state, s.visible, s.day, s.moment, s.modality, s.station, s.content
 s.worklist = :worklist AND s.visible >= :visible
 AND s.day >= :first AND s.day <= :last
 AND (:modalities IS NULL OR s.modality IN (SELECT value FROM json_each(:modalities)))
-AND (:stations IS NULL OR s.station IN (SELECT value FROM json_each(:stations)))
+AND (:stations IS NULL OR s.station IN (SELECT value FROM json_each(:stations))
+  OR instr(s.station, char(92)) > 0)
 AND (:patient IS NULL OR s.patient = :patient)
 AND (:accession IS NULL OR s.accession = :accession)
 AND (:study IS NULL OR s.study = :study)
