@@ -164,13 +164,14 @@ def named_leaves(root: Any, rest: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _leaves(path: str, node: Any, rest: Any) -> Iterator[tuple[str, Any, Any]]:
+    whole = rest if isinstance(rest, str) else None  # a hole in place of all of it
     if isinstance(node, Mapping):
         for key, value in node.items():
-            left = rest.get(key) if isinstance(rest, Mapping) else None
+            left = rest.get(key) if isinstance(rest, Mapping) else whole
             yield from _leaves(f"{path}.{key}" if path else str(key), value, left)
     elif isinstance(node, list):
         for at, value in enumerate(node):
-            left = rest[at] if isinstance(rest, list) and at < len(rest) else None
+            left = rest[at] if isinstance(rest, list) and at < len(rest) else whole
             yield from _leaves(f"{path}[{at}]", value, left)
     elif node is not None:
         yield path, node, rest
