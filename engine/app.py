@@ -38,6 +38,8 @@ from engine.runtime.detours import Detours
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.flight import Flight
 from engine.runtime.gates import Gates
+from engine.runtime.gathering import Gatherer
+from engine.runtime.images import StoredImages
 from engine.runtime.intake import Reception
 from engine.runtime.listening import ChannelState, MakeInbound
 from engine.runtime.outbounds import MakeOutbound, Outbounds
@@ -112,6 +114,7 @@ class Engine:
             self.new_id,
             confirm=lambda confirmation: self.dispatcher.confirm(confirmation),
             journal=store.journal,
+            images=StoredImages(store.instances),
             worklists=self.worklists,
         )
         self.budget = Budget(loaded.app.engine.in_flight)
@@ -187,7 +190,9 @@ class Engine:
             counters=self.metrics,
             dispatch=self.dispatcher,
             blame=self._blamed,
+            gathers=lambda due_ms: self.gatherer.expect(due_ms),
         )
+        self.gatherer = Gatherer(self.store.instances, self.reception.intake, self.clock, self.new_id)
         self.supervisor = Supervisor(
             intake=self.reception.intake,
             dispatcher=self.dispatcher,
@@ -235,6 +240,7 @@ class Engine:
             await self._serve_api(group)
         await group.start(partial(self._supervise, self._inbounds()))
         group.start_soon(self.watch.run)
+        group.start_soon(self.gatherer.run)
         group.start_soon(self._keep_measuring)
         group.start_soon(self._keep_purging)
         group.start_soon(self.wiring.watch_certificates)

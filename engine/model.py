@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 INLINE_LIMIT = 128 * 1024
 """Bytes: a body above this size lives in a file, below it in the row."""
@@ -80,7 +81,6 @@ class Result(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class Extent:
     """A stretch of a file that never changes: `size` bytes from `offset` on."""
 
@@ -95,6 +95,7 @@ class Extent:
             return file.read(self.size)
 
 
+@dataclass(frozen=True, slots=True)
 class Body:
     """A handle on content: inline below `INLINE_LIMIT`, else a file that is already synced to disk.
 
@@ -108,8 +109,8 @@ class Body:
     data: bytes | None = None
     path: Path | None = None
     content_type: str = ""
-
     pieces: tuple[bytes | Extent, ...] = ()
+
     @classmethod
     def of(cls, data: bytes, content_type: str = "") -> Body:
         """Wrap bytes in memory, whatever their size; the store moves large ones to a file."""
@@ -119,9 +120,9 @@ class Body:
         """Return the whole content; blocks on the disk when the body is a file."""
         if self.data is not None:
             return self.data
-        if self.path is None:
         if self.pieces:
             return b"".join(each if isinstance(each, bytes) else each.read() for each in self.pieces)
+        if self.path is None:
             raise ValueError("a body has neither bytes nor a path")
         return self.path.read_bytes()
 
@@ -173,10 +174,31 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Says that a message is about a gathering of the store, as it was at `revision`: the commit ends it."""
+    """Says that a message is about a gathering of the store, as it was at `revision`: the commit ends it.
+
+    `study` is the Study Instance UID, by which the message is found.
+    """
 
     gathering: int
     revision: int
+    study: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """A DICOM instance that the store holds; `body` is a Part 10 file, `attributes` are in the DICOM JSON model."""
+
+    message_id: str
+    listener: str
+    partner: str
+    study: str
+    series: str
+    instance: str
+    sop_class: str
+    transfer_syntax: str
+    received_ms: int
+    body: Body
+    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

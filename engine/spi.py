@@ -28,6 +28,7 @@ from engine.model import (
     Message,
     Receipt,
     Reply,
+    StoredInstance,
     Verdict,
 )
 
@@ -92,7 +93,6 @@ class Codec(Protocol):
         """Return the offset in `text` where the path that begins at `start` ends."""
 
 
-# --------------------------------------------------------------------------- routing
 class LargeCodec(Codec, Protocol):
     """A codec of content that may be too large for memory."""
 
@@ -100,6 +100,7 @@ class LargeCodec(Codec, Protocol):
         """Return what `encode` would; what is large as pieces (`Body.pieces`), of which the store makes a file."""
 
 
+# --------------------------------------------------------------------------- routing
 
 
 @dataclass(slots=True)
@@ -369,23 +370,6 @@ class Counters(Protocol):
 
 async def _nobody_waits(confirmation: Confirmation) -> bool:
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class StoredInstance:
-    """A DICOM instance that the store holds; `body` is a Part 10 file, `attributes` are in the DICOM JSON model."""
-
-    message_id: str
-    listener: str
-    partner: str
-    study: str
-    series: str
-    instance: str
-    sop_class: str
-    transfer_syntax: str
-    received_ms: int
-    body: Body
-    attributes: Mapping[str, Any]
 
 
 class Images(Protocol):

@@ -79,6 +79,7 @@ class DicomInbound(Inbound):
         self.loop: Loop
         self.services = services_of(config, context)
         self.classes: Mapping[str, frozenset[int]] = classes_of(self.services)
+        self.gathering = config.group.gathering() if config.group is not None else None
         self._bounds = Bounds(config.limits.pdu)
         self._codec = config.codec or "dicom"
         self._folder = context.var / "dicom" / context.name
@@ -357,7 +358,7 @@ class DicomInbound(Inbound):
             "transfer_syntax": arrival.transfer_syntax,
             "sop_class": command.sop_class if is_uid(command.sop_class) else "",
         }
-        return replace(message, meta={**message.meta, **more}, faults=arrival.faults)
+        return replace(message, meta={**message.meta, **more}, faults=arrival.faults, instance=arrival.says)
 
     def _note(self, action: str, code: str, address: str, partner: str | None) -> None:
         self.context.logger.warning(

@@ -11,6 +11,7 @@ from engine.config.models import (
     Address,
     Count,
     Duration,
+    Group,
     ListenerConfig,
     ListenerLimits,
     Name,
@@ -88,6 +89,17 @@ class DicomListener(ListenerConfig):
     timeouts: DicomListenerTimeouts = DicomListenerTimeouts()
     """How long a sender may take."""
 
+    group: Group | None = None
+    """Tell routes of a study or a series as a whole, once nothing came of it for a while: the CloudEvent
+    `imaging-study-stored`, at the door `study` or `series`."""
+
     def selector_fault(self, selector: str) -> str:
-        """Refuse a door within the listener: DICOM has none."""
-        return "" if not selector else f'a DICOM listener has no door "{selector}": write its name alone'
+        """Refuse a door within the listener, but the one where studies or series come as a whole."""
+        if not selector or (self.group is not None and selector == self.group.by):
+            return ""
+        told = f'a DICOM listener has no door "{selector}"'
+        return f"{told} without group: {{by: {selector}}}" if selector in ("study", "series") else told
+
+    def codec_at(self, selector: str) -> str | None:
+        """Read what is told of studies and series as JSON."""
+        return "json" if self.group is not None and selector == self.group.by else None

@@ -34,8 +34,16 @@ from channels.dicom.guard import BrokenPdu
 from channels.dicom.receiving import Spool, file_meta
 from channels.dicom.requests import Line, Request
 from channels.dicom.services import Service, Talk, service_for
-from engine.errors import Rejected, StoreCorrupt, StoreFailed, StoreLocked, Transient
-from engine.model import Body, Fault, Message, Peer, Receipt
+from engine.codecs.dicom.searching import instance_of
+from engine.errors import (
+    MalformedMessage,
+    Rejected,
+    StoreCorrupt,
+    StoreFailed,
+    StoreLocked,
+    Transient,
+)
+from engine.model import Body, Fault, Gathering, Instance, Message, Peer, Receipt
 from engine.spi import Admission, Exchange
 
 T = TypeVar("T")
@@ -82,6 +90,9 @@ class House(Protocol):
     loop: Loop
     largest: int
     """Largest instance in bytes."""
+
+    gathering: Gathering | None
+    """Whether instances are told of as a whole, and when."""
 
     services: tuple[Service, ...]
     classes: Mapping[str, frozenset[int]]
@@ -155,6 +166,7 @@ class Visit:
             body = instance.whole()
             if body is None:
                 return instance.answer
+            instance.describe(body)
             answer: Answer | None = anyio.from_thread.run(self.house.hand_in, self, instance, body)
         except (CancelledError, asyncio.CancelledError):
             instance.keep()
@@ -217,6 +229,9 @@ class Arrival:
         """What is said of an instance that cannot be handed in."""
 
         self.faults: tuple[Fault, ...] = ()
+        self.says: Instance | None = None
+        """What the instance says of itself, None where nobody can read it."""
+
         self._visit = visit
         self._size = 0
         head = file_meta(command.sop_class, command.sop_instance, transfer_syntax)
@@ -263,6 +278,19 @@ class Arrival:
             self.give_up(BUSY)
             self._count("spool_failed")
             return None
+
+    def describe(self, body: Body) -> None:
+        """Read what the instance says of itself; one that cannot be read is a message like any other."""
+        if self.faults or not is_uid(self.command.sop_instance):
+            return
+        content = body.path if body.data is None else body.data
+        assert content is not None, "a body has bytes or a path"
+        try:
+            self.says = instance_of(
+                content, uid=self.command.sop_instance, gathering=self._visit.house.gathering
+            )
+        except (MalformedMessage, Transient):
+            self._count("unreadable_head")
 
     def keep(self) -> None:
         """Leave the file where it is: the store may still read it. The next start of the listener removes it."""

@@ -36,8 +36,10 @@ def said_codec(listener: ListenerConfig) -> str | None:
 def codecs_at_doors(loaded: Loaded, route: RouteConfig) -> list[str]:
     """Return the codec of the messages at each of a route's doors, in their order."""
     listeners = loaded.app.listen
-    doors = [listeners[door.listener] for door in route.doors if door.listener in listeners]
-    return [said_codec(listener) or DEFAULT_CODEC for listener in doors]
+    doors = [(listeners[door.listener], door.selector) for door in route.doors if door.listener in listeners]
+    return [
+        listener.codec_at(selector) or said_codec(listener) or DEFAULT_CODEC for listener, selector in doors
+    ]
 
 
 def codecs_of(loaded: Loaded, route: LoadedRoute) -> set[str]:

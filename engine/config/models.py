@@ -54,6 +54,7 @@ from engine.config.words import (
     Template,
     TemplateText,
 )
+from engine.model import Gathering
 
 __all__ = [
     "Address",
@@ -74,6 +75,7 @@ __all__ = [
     "Expr",
     "Expression",
     "FilePath",
+    "Group",
     "HostPort",
     "HttpUrl",
     "Jurisdiction",
@@ -239,6 +241,20 @@ class Dedupe(StrictModel):
     """A message with the same id from the same partner within this time is answered with the stored reply."""
 
 
+class Group(StrictModel):
+    """Which images belong together, so that routes are told of them as a whole."""
+
+    by: Literal["study", "series"] = "study"
+    """What is told of: a study, or each series; also the door at which routes take it, `from: {images: study}`."""
+
+    quiet: Duration
+    """How long nothing may have come of it; what comes later is told of in a further message."""
+
+    def gathering(self) -> Gathering:
+        """Return it as a channel says it of an instance."""
+        return Gathering(self.by, round(self.quiet.total_seconds() * 1000))
+
+
 class ListenerLimits(StrictModel):
     """What one listener takes at once; real bytes are counted, not declared ones."""
 
@@ -337,6 +353,10 @@ class ListenerConfig(Labelled):
     def selector_fault(self, selector: str) -> str:
         """Return what is wrong with the door of this listener that a route names, "" when nothing; channels refine."""
         return ""
+
+    def codec_at(self, selector: str) -> str | None:
+        """Return how what comes at a door within this listener is read, None as all its bodies; channels refine."""
+        return None
 
     def endpoints(self) -> Mapping[str, str]:
         """Return the endpoints (`partner.endpoint`) that this listener itself sends to, by the key that names each."""

@@ -8,7 +8,7 @@ the store said that message, deliveries, renderings, reply and journal row are o
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -60,7 +60,8 @@ class Dispatch(Protocol):
 class Reception:
     """What all doors share: the store, what is current, and who is told of what came in.
 
-    `repeats` says who may send copies on purpose. `dispatch` is where new deliveries go, `answers` hears how they end.
+    `repeats` says who may send copies on purpose. `dispatch` is where new deliveries go, `answers` hears how they end,
+    `gathers` when the study of a new image is to be told of as a whole.
     """
 
     store: Store
@@ -75,6 +76,7 @@ class Reception:
     dispatch: Dispatch
     blame: Blamed
     answers: Answers = field(default_factory=Answers)
+    gathers: Callable[[int], None] = lambda due_ms: None
 
     def intake(self, listener: str) -> IntakeFor:
         """Return the intake that the listener of that name hands its messages to."""
@@ -161,7 +163,7 @@ class IntakeFor:
             reply=exchange.reply(verdict),
             deliveries=plan.deliveries,
             renderings=plan.renderings,
-            keys=plan.keys,
+            keys=(*plan.keys, *_keys_of_images(message)),
             headers=kept_headers(message),
             dedup_window_ms=window_ms,
             collision="refuse" if refuses else "accept",
@@ -190,6 +192,8 @@ class IntakeFor:
         if accepted.nudged:
             room.dispatch.nudge(accepted.nudged)
         if accepted.disposition is not Disposition.DUPLICATE:
+            if message.instance is not None and message.instance.gathering is not None:
+                room.gathers(message.received_ms + message.instance.gathering.quiet_ms)
             for blame in plan.blames:
                 room.blame(blame)
         if plan.poison:  # it is a dead letter now, and somebody knows
@@ -295,6 +299,17 @@ def _identified(message: Message, door: Door, board: Board) -> Message:
         proved = board.directory.identify(message.peer.certificate)
     partner = proved or door.partner
     return message if partner is None else replace(message, partner=partner)
+
+
+def _keys_of_images(message: Message) -> list[tuple[str, str]]:
+    """Return what a DICOM instance, or what tells of several, is found by."""
+    if message.gathered is not None:
+        return [("study", message.gathered.study)] if message.gathered.study else []
+    said = message.instance
+    if said is None:
+        return []
+    pairs = (("study", said.study), ("series", said.series), ("instance", said.instance))
+    return [(name, uid) for name, uid in pairs if uid]
 
 
 def _numbered(message: Message, plan: Plan) -> Message:

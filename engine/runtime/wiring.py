@@ -21,7 +21,7 @@ from engine.runtime.policies import ALERT
 from engine.security.diagnosis import TlsFailure
 from engine.security.identity import UnusableCertificate
 from engine.security.tls import WATCH_SECONDS, RotatingContext, TlsFiles, client_context, server_context
-from engine.spi import Access, ChannelContext, Counters, Inbound, Outbound, Worklists
+from engine.spi import Access, ChannelContext, Counters, Images, Inbound, Outbound, Worklists
 from engine.store.protocol import Journal, Records
 
 _STATE = "channel"
@@ -63,6 +63,7 @@ class Wiring:
     new_id: Callable[[], str]
     confirm: Callable[[Confirmation], Awaitable[bool]]
     journal: Journal
+    images: Images
     contexts: dict[tuple[str, bool], RotatingContext] = field(default_factory=dict)
     worklists: Worklists | None = None
 
@@ -189,6 +190,7 @@ class Wiring:
             identify=lambda certificate: self.current.board.directory.identify(certificate),
             certified=lambda partner: self.current.board.directory.certified(partner),
             confirm=self.confirm,
+            images=self.images,
             worklists=self.worklists,
             accessed=self.accessed,
             reach=self.reach,

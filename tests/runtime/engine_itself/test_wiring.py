@@ -14,6 +14,7 @@ from engine.model import Confirmation
 from engine.observe.metrics import Metrics
 from engine.runtime.assembling import assemble
 from engine.runtime.board import Current
+from engine.runtime.images import StoredImages
 from engine.runtime.wiring import StoredState, Wiring
 from engine.security.certificates import make_dev_certificates
 from engine.spi import Access
@@ -56,6 +57,7 @@ def wiring(tmp_path: Path, store: Store) -> Wiring:
         lambda: "ID",
         _nobody_waits,
         journal=store.journal,
+        images=StoredImages(store.instances),
     )
 
 
