@@ -22,4 +22,4 @@ class Poster(PipeliningSender):
 def _answer(status: int) -> Answer:
     if 200 <= status < 300:
         return Answer.ACCEPTED
-    return Answer.REFUSED if status in (400, 401, 422) else Answer.LATER
+    return Answer.REFUSED if status in (400, 401, 409, 422) else Answer.LATER
