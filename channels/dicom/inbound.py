@@ -40,7 +40,7 @@ from engine.errors import (
     Rejected,
     Transient,
 )
-from engine.model import INLINE_LIMIT, Body, Message, Receipt
+from engine.model import INLINE_LIMIT, Body, Gathering, Message, Receipt
 from engine.security.diagnosis import diagnose
 from engine.spi import Admission, ChannelContext, Exchange, Inbound, Intake
 
@@ -79,7 +79,8 @@ class DicomInbound(Inbound):
         self.loop: Loop
         self.services = services_of(config, context)
         self.classes: Mapping[str, frozenset[int]] = classes_of(self.services)
-        self.gathering = config.group.gathering() if config.group is not None else None
+        group = config.group
+        self.gathering = Gathering(group.by, round(group.quiet.total_seconds() * 1000)) if group else None
         self._bounds = Bounds(config.limits.pdu)
         self._codec = config.codec or "dicom"
         self._folder = context.var / "dicom" / context.name

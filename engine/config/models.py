@@ -54,7 +54,6 @@ from engine.config.words import (
     Template,
     TemplateText,
 )
-from engine.model import Gathering
 
 __all__ = [
     "Address",
@@ -249,10 +248,6 @@ class Group(StrictModel):
 
     quiet: Duration
     """How long nothing may have come of it; what comes later is told of in a further message."""
-
-    def gathering(self) -> Gathering:
-        """Return it as a channel says it of an instance."""
-        return Gathering(self.by, round(self.quiet.total_seconds() * 1000))
 
 
 class ListenerLimits(StrictModel):
