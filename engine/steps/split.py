@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import model_validator
 
@@ -60,17 +60,25 @@ class Split:
             raise _refused(self.of.text, "is no list")
         if len(items) > self.at_most:
             raise _refused(self.of.text, f"has more than {self.at_most} items")
-        return [self._part(document, index) for index in range(len(items))]
+        return self._parts(document)
 
-    def _part(self, document: Document, index: int) -> Document:
-        part = document.copy()
-        item = self.of.get(part.root)[index]
+    def _parts(self, document: Document) -> list[Document]:
+        """Return the parts; the whole is copied once, so that a long list costs what it is long."""
+        rest = document.copy()
+        items = self.of.get(rest.root)
         if self.into is None:
-            part.root = item
-        else:
-            self.of.remove(part.root)
+            rest.root = None
+            return [_with_root(rest.copy(), item) for item in items]
+        self.of.remove(rest.root)
+        parts = [rest.copy() for _ in items]
+        for part, item in zip(parts, items, strict=True):
             self.into.set(part.root, item)
-        return part
+        return parts
+
+
+def _with_root(document: Document, root: Any) -> Document:
+    document.root = root
+    return document
 
 
 @dataclass(frozen=True, slots=True)
