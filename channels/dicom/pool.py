@@ -1,8 +1,8 @@
 """Associations with one partner that are open, and those of them that are free.
 
 An association is for the classes and transfer syntaxes that it was opened with: an instance of another one opens a new
-one, which proposes what was accepted lately too, so that a mixed study soon travels on one. A free one is watched: the
-partner may end it, or report on it.
+one, which proposes what was accepted lately too and takes the place of those that are free, so that a mixed study soon
+travels on one. A free one is watched: the partner may end it, or report on it.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Pool:
                 self._unwatch(requestor)
                 self._lent.add(requestor)
                 return requestor, False
+        await self._make_room()
         proposed = [pair, *(each for each in (*self._always, *reversed(self._known)) if each != pair)]
         requestor = await self._dial([Proposal(abstract, (syntax,)) for abstract, syntax in proposed])
         self._lent.add(requestor)
@@ -77,6 +78,13 @@ class Pool:
         if len(self._known) > _KNOWN_MAX:
             self._known.popitem(last=False)
         return requestor, True
+
+    async def _make_room(self) -> None:
+        """Release what is free: the next one is for the same and more, and many partners serve one at a time."""
+        leaving = tuple(self._free)
+        for requestor in leaving:
+            self._unwatch(requestor)
+        await asyncio.gather(*(self._release(requestor) for requestor in leaving))
 
     def give(self, requestor: Requestor) -> None:
         """Take an association back, whatever became of it."""

@@ -42,6 +42,7 @@ RELEASE: Final = pack(">BxLL", RELEASE_RQ, 4, 0)
 RELEASED: Final = pack(">BxLL", RELEASE_RP, 4, 0)
 _ABORTED: Final = pack(">BxLL", ABORT, 4, 0)
 _GOODBYE_SECONDS: Final = 2.0
+_QUICK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 _PIECE: Final = 256 * 1024
 
 
@@ -159,11 +160,22 @@ class UpperLayer:
             if left <= 0:
                 raise TimeoutError
             self.sock.settimeout(left)
+            self._acknowledge_at_once()
             piece = self.sock.recv(min(count - len(found), _PIECE))
             if not piece:
                 raise ConnectionError("closed")
             found += piece
         return found
+
+    def _acknowledge_at_once(self) -> None:
+        """Keep the kernel from holding back what says that a piece came.
+
+        DCMTK 3.6.7 and what is made of it write the head of a PDU and its rest one after the other, without
+        TCP_NODELAY: the rest waits for the acknowledgement of the head, 40 ms for each answer. The option holds for a
+        while only.
+        """
+        if _QUICK is not None:
+            self.sock.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)
 
     def _hear_why(self, error: OSError) -> None:
         """Raise what the peer said before it closed the connection, if it is to be heard."""
