@@ -103,8 +103,9 @@ class DicomOutbound(Outbound):
             self._pool.give(requestor)
 
     def _store(self, requestor: Requestor, head: InstanceHead, body: Body, until: float) -> Answer:
-        """Send an instance, in a thread."""
+        """Send an instance, in a thread; first hear whether the partner has ended the association meanwhile."""
         requestor.hurry(until - monotonic())
+        requestor.look()
         size = body.size - head.offset
         with BytesIO(body.data or b"") if body.path is None else body.path.open("rb") as source:
             source.seek(head.offset)

@@ -97,6 +97,10 @@ class Archive(NetworkPartner):
     aborted: int = 0
     echoes: int = 0
     accepted_count: int = 0
+    received: int = 0
+    forgets: bool = False
+    """Whether it counts the bytes of data sets and keeps none."""
+
     server: asyncio.Server | None = None
     server_tls: ssl.SSLContext | None = None
     open_ones: set[Connection] = field(default_factory=set)
@@ -235,7 +239,10 @@ class Connection(asyncio.Protocol):
         at = 6
         while at < len(whole):
             length, context_id, control = unpack_from(">LBB", whole, at)
-            self._parts += whole[at + 6 : at + 4 + length]
+            if self._command is not None:
+                self.archive.received += length - 2
+            if self._command is None or not self.archive.forgets:
+                self._parts += whole[at + 6 : at + 4 + length]
             at += 4 + length
             limit = self.archive.script.hangs_up_at
             if self._command is not None and 0 <= limit < len(self._parts):
