@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from engine.mapping.fhir_plan import BUNDLE, ManyPlan, ScopePlan
@@ -28,13 +28,7 @@ class Resources:
         self._url_of: dict[int, str] = {}
         self._entry_of: dict[int, dict[str, Any]] = {}
         self._all: list[dict[str, Any]] = []
-        kinds = [slot.type for slot in slots.values()]
-        loose = {
-            slot.type for slot in slots.values() if not slot.link and not slot.link_from and not slot.where
-        }
-        self._marked = {
-            slot.name for slot in slots.values() if slot.type in loose and kinds.count(slot.type) > 1
-        }
+        self._marked = marked_slots(slots.values())
         for resource in self._found():
             self._note(resource)
 
@@ -249,11 +243,8 @@ class Resources:
             return resource
         self._made += 1
         url = self._free_url()
-        entry: dict[str, Any] = {"fullUrl": url, "resource": resource}
-        if slot.name in self._marked:
-            entry["extension"] = [{"url": MARK, "valueCode": slot.name}]
-        if self.document.get("type") in ("transaction", "batch"):
-            entry["request"] = {"method": "POST", "url": slot.type}
+        request = self.document.get("type") in ("transaction", "batch")
+        entry = entry_of(slot, resource, url, marked=slot.name in self._marked, request=request)
         self.document.setdefault("entry", []).append(entry)
         self._entry_of[id(resource)] = entry
         self._urls[url] = resource
@@ -261,14 +252,10 @@ class Resources:
         return resource
 
     def _contain(self, slot: Slot, resource: dict[str, Any], holder: dict[str, Any]) -> None:
-        held = holder.setdefault("contained", [])
-        taken = {one.get("id") for one in held if isinstance(one, dict)}
-        number = next(at for at in range(1, len(held) + 2) if f"{slot.name.lower()}-{at}" not in taken)
-        resource["id"] = f"{slot.name.lower()}-{number}"
-        held.append(resource)
-        self._urls[f"{id(holder)}#{resource['id']}"] = resource
-        self._contained[f"#{resource['id']}"] = resource
-        self._url_of[id(resource)] = f"#{resource['id']}"
+        url = contain(slot, resource, holder)
+        self._urls[f"{id(holder)}{url}"] = resource
+        self._contained[url] = resource
+        self._url_of[id(resource)] = url
 
     def _free_url(self) -> str:
         while True:
@@ -296,6 +283,35 @@ class Resources:
                 if not one["contained"]:
                     del one["contained"]
         self._all = [one for one in self._all if one is not resource]
+
+
+def marked_slots(slots: Collection[Slot]) -> frozenset[str]:
+    """Return the slots whose resources cannot be told from another's: their entries are marked."""
+    kinds = [slot.type for slot in slots]
+    loose = {slot.type for slot in slots if not slot.link and not slot.link_from and not slot.where}
+    return frozenset(slot.name for slot in slots if slot.type in loose and kinds.count(slot.type) > 1)
+
+
+def entry_of(
+    slot: Slot, resource: dict[str, Any], url: str, *, marked: bool, request: bool
+) -> dict[str, Any]:
+    """Return a new entry of a Bundle."""
+    entry: dict[str, Any] = {"fullUrl": url, "resource": resource}
+    if marked:
+        entry["extension"] = [{"url": MARK, "valueCode": slot.name}]
+    if request:
+        entry["request"] = {"method": "POST", "url": slot.type}
+    return entry
+
+
+def contain(slot: Slot, resource: dict[str, Any], holder: dict[str, Any]) -> str:
+    """Put a resource into another; return the reference that leads to it."""
+    held = holder.setdefault("contained", [])
+    taken = {one.get("id") for one in held if isinstance(one, dict)}
+    number = next(at for at in range(1, len(held) + 2) if f"{slot.name.lower()}-{at}" not in taken)
+    resource["id"] = f"{slot.name.lower()}-{number}"
+    held.append(resource)
+    return f"#{resource['id']}"
 
 
 def _first(path: FhirPath) -> FhirPath:

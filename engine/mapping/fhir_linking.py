@@ -1,14 +1,13 @@
-"""Which resources a new document gets, and the references between them: settled once for each set of what is there."""
+"""Which resources a new document gets, and the references between them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from engine.mapping.fhir_bundle import EACH, Instances, Resources
+from engine.mapping.fhir_bundle import EACH
 from engine.mapping.fhir_plan import ScopePlan
-from engine.mapping.fhir_referring import append_reference, set_reference
 from engine.mapping.rules import FhirPath, Slot
 
 OWN: Final = ""
@@ -16,7 +15,7 @@ OWN: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Link:
+class Link:
     """One reference to be written: from a slot's resource, or the item's place, to another slot's."""
 
     source: str
@@ -31,30 +30,13 @@ class Linking:
     slots: Sequence[Slot]
     below: Sequence[Slot]
     everywhere: Sequence[Slot]
-    _needs: dict[tuple[int, int, int], tuple[Slot, ...]] = field(default_factory=dict)
-    _links: dict[tuple[tuple[Slot, ...], tuple[str, ...]], tuple[_Link, ...]] = field(default_factory=dict)
 
-    def make(self, valued: int, listed: int, found: Instances, resources: Resources) -> tuple[Slot, ...]:
-        """Make the resources that values (a bit for each slot), links and references ask for."""
-        known = 0
-        for at, slot in enumerate(self.slots):
-            if slot.name in found:
-                known |= 1 << at
-        key = (valued, listed, known)
-        made = self._needs.get(key)
-        if made is None:
-            made = self._needs[key] = self._needed(valued, listed, known)
-        for slot in made:
-            found[slot.name] = resources.make(slot, found.get(slot.contained))
-        return made
-
-    def _needed(self, valued: int, listed: int, known: int) -> tuple[Slot, ...]:
-        here = {slot.name for at, slot in enumerate(self.slots) if known >> at & 1}
-        needed = {slot.name for at, slot in enumerate(self.slots) if slot.always or valued >> at & 1}
-        below = [slot for at, slot in enumerate(self.below) if listed >> at & 1]
+    def needed(self, valued: Collection[str], listed: Collection[Slot]) -> tuple[Slot, ...]:
+        """Return the slots whose resources values, links and references ask for, in the order of making."""
+        needed = {slot.name for slot in self.slots if slot.always or slot.name in valued}
         while True:
             asked = set(needed)
-            for slot in [*(one for one in self.slots if one.name in needed - here), *below]:
+            for slot in [*(one for one in self.slots if one.name in needed), *listed]:
                 if slot.link and isinstance(slot.link[0], str):
                     asked.add(slot.link[0])
                 asked |= {name for name in (slot.link_to, slot.contained) if name}
@@ -63,63 +45,70 @@ class Linking:
             if not more:
                 break
             needed |= more
-        made = [slot for slot in self.slots if slot.name in needed and slot.name not in here]
+        made = [slot for slot in self.slots if slot.name in needed]
         return tuple(sorted(made, key=lambda one: bool(one.contained)))
 
-    def refer(self, made: tuple[Slot, ...], found: Instances, own: Any, resources: Resources) -> None:
-        """Write the references between resources of which one is new."""
-        if not made:
-            return
-        key = (made, tuple(found))
-        links = self._links.get(key)
-        if links is None:
-            links = self._links[key] = tuple(dict.fromkeys(self._between(made, found)))
-        _write(links, found, own, resources)
-
-    def refer_item(self, slot: Slot, found: Instances, own: Any, resources: Resources) -> None:
-        """Write the references of a new resource that is an item of a list, and those that lead to it."""
-        key = ((slot,), (OWN, *found))
-        links = self._links.get(key)
-        if links is None:
-            links = self._links[key] = tuple(dict.fromkeys(self._of_item(slot, found)))
-        _write(links, found, own, resources)
-
-    def _between(self, made: tuple[Slot, ...], found: Instances) -> list[_Link]:
+    def between(self, made: Sequence[Slot], found: Collection[str]) -> list[Link]:
+        """Return the references between resources that are there, of which one is new."""
         fresh = {slot.name for slot in made}
-        ordered = [slot for slot in self.slots if slot.name in fresh]
-        links = [link for slot in ordered for link in self._link(slot, found)]
-        for slot in self.everywhere:
+        links = [link for slot in self.slots if slot.name in fresh for link in self._link(slot, found)]
+        for slot in self.everywhere if made else ():
             if slot.name not in found:
                 continue
             for path, name, _ in slot.refs:
                 if name not in found:
                     continue
                 if (EACH not in path and (name in fresh or slot.name in fresh)) or name in fresh:
-                    links.append(_Link(slot.name, path, name))
-        return links
+                    links.append(Link(slot.name, path, name))
+        return list(dict.fromkeys(links))
 
-    def _of_item(self, slot: Slot, found: Instances) -> list[_Link]:
+    def of_item(self, slot: Slot, found: Collection[str]) -> list[Link]:
+        """Return the references of a new resource that is an item of a list, and those that lead to it."""
         links = [
-            _Link(slot.name, path, name) for path, name, _ in slot.refs if name in found and EACH not in path
+            Link(slot.name, path, name) for path, name, _ in slot.refs if name in found and EACH not in path
         ]
         links += self._link(slot, found)
         for other in self.everywhere:
             links += [
-                _Link(other.name, path, slot.name)
+                Link(other.name, path, slot.name)
                 for path, name, _ in other.refs
                 if name == slot.name and other.name in found and EACH in path
             ]
-        return links
+        return list(dict.fromkeys(links))
 
-    def _link(self, slot: Slot, found: Instances) -> list[_Link]:
+    def _link(self, slot: Slot, found: Collection[str]) -> list[Link]:
         if slot.link:
             first = slot.link[0]
             if not any(first == one.name for one in self.everywhere):
-                return [_Link(OWN, slot.link, slot.name)]
-            return [_Link(str(first), slot.link[1:], slot.name)] if first in found else []
+                return [Link(OWN, slot.link, slot.name)]
+            return [Link(str(first), slot.link[1:], slot.name)] if first in found else []
         if slot.link_from and slot.link_to in found:
-            return [_Link(slot.name, slot.link_from, slot.link_to)]
+            return [Link(slot.name, slot.link_from, slot.link_to)]
         return []
+
+    def interest(self, own: Slot | None) -> frozenset[str]:
+        """Return the slots of the scopes around whose presence decides which references there are."""
+        mine = [*self.slots, *([own] if own is not None else [])]
+        names = {one.name for one in mine}
+        asked = {name for one in mine for _, name, _ in one.refs}
+        asked |= {str(one.link[0]) for one in mine if one.link}
+        asked |= {name for one in mine for name in (one.link_to, one.contained)}
+        asked |= {one.name for one in self.everywhere if any(name in names for _, name, _ in one.refs)}
+        return frozenset(asked & {one.name for one in self.everywhere}) - {one.name for one in self.slots}
+
+    def outward(self, own: Slot | None) -> set[tuple[str, str]]:
+        """Return (slot, element) of the scopes around into which references of this one may be written."""
+        around = self.interest(own)
+        mine = {one.name for one in (*self.slots, *([own] if own is not None else []))}
+        found = {
+            (str(one.link[0]), str(one.link[1]))
+            for one in (*self.slots, *([own] if own is not None else []))
+            if len(one.link) > 1 and one.link[0] in around
+        }
+        for other in self.everywhere:
+            if other.name in around:
+                found |= {(other.name, str(path[0])) for path, name, _ in other.refs if name in mine}
+        return found
 
 
 def linking(plan: ScopePlan, everywhere: Sequence[Slot]) -> Linking:
@@ -127,33 +116,3 @@ def linking(plan: ScopePlan, everywhere: Sequence[Slot]) -> Linking:
     return Linking(
         plan.slots, [many.slot for many in plan.resources if many.slot is not None], list(everywhere)
     )
-
-
-def _write(links: Sequence[_Link], found: Instances, own: Any, resources: Resources) -> None:
-    for link in links:
-        source = own if link.source == OWN else found[link.source]
-        reference = resources.refer(found[link.target])
-        if reference is None or not isinstance(source, dict):
-            continue
-        path = link.path
-        name = path[0]
-        if len(path) == 1 and name not in source:
-            source[str(name)] = reference
-        elif len(path) == 2 and path[1] == EACH and _appended(source, str(name), reference):
-            continue
-        elif EACH in path:
-            append_reference(source, path, reference)
-        else:
-            set_reference(source, path, reference)
-
-
-def _appended(source: dict[str, Any], name: str, reference: dict[str, Any]) -> bool:
-    """Append a reference that no list has yet: it leads to a resource that was made just now."""
-    listed = source.get(name)
-    if listed is None:
-        source[name] = [reference]
-    elif isinstance(listed, list):
-        listed.append(reference)
-    else:
-        return False
-    return True

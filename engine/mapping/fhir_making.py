@@ -58,7 +58,12 @@ def put_absence(here: dict[str, Any], required: Required) -> None:
 
 def is_absence(value: Any) -> bool:
     """Tell whether an object says nothing but that nothing is known."""
-    return bool(value == {"extension": [FILLER]})
+    if value.__class__ is not dict or len(value) != 1:
+        return False
+    extensions = value.get("extension")
+    if not isinstance(extensions, list) or len(extensions) != 1 or not isinstance(extensions[0], dict):
+        return False
+    return bool(extensions[0].get("url") == DATA_ABSENT and extensions[0] == FILLER)
 
 
 def drop_absence(items: list[Any]) -> None:

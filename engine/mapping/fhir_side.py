@@ -5,26 +5,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import orjson
+
 from engine.errors import Rejected
 from engine.mapping.fhir_bundle import Resources
 from engine.mapping.fhir_checking import Judge
-from engine.mapping.fhir_emitting import Maker, fhir_maker
+from engine.mapping.fhir_composing import Composer
 from engine.mapping.fhir_giving import give_scope
 from engine.mapping.fhir_making import complete
 from engine.mapping.fhir_plan import BUNDLE, ScopePlan, fhir_plan
+from engine.mapping.fhir_shapes import NotMade
 from engine.mapping.fhir_taking import take_scope
 from engine.mapping.fhir_values import HoleTaken, Turn, value_at
+from engine.mapping.leaves import BadValue
 from engine.mapping.losses import LossReport
 from engine.mapping.rules import Definition, Slot
 from engine.mapping.two_way import Complement, Side
 from engine.mapping.v2_cells import ABSENT
 
 _HOLES: Final = ("\x1f\x1f", "\x1e\x1e", "\x1d\x1d", "\x1f\x1e", "\x1e\x1d")
+_FOR_THE_GENERAL: Final = (NotMade, BadValue, TypeError, AttributeError, KeyError, IndexError)
+"""What compiled functions raise where an event is not as usual: the general ones say what is wrong, if anything is."""
 
 
 class FhirFormat(Side):
@@ -37,14 +44,7 @@ class FhirFormat(Side):
         self._slots: dict[str, Slot] = dict(definition.slots) if side == "fhir" else {}
         roots = [slot for slot in self._slots.values() if not slot.each and not slot.contained]
         self._alone = roots[0] if definition.bundle == "none" and roots else None
-        self._maker: Maker | None = None
-
-    @property
-    def _make(self) -> Maker:
-        """The generated functions, made when they are first asked for: not every mapper writes FHIR."""
-        if self._maker is None:
-            self._maker = fhir_maker(self._definition.name, self._plan, tuple(self._slots.values()))
-        return self._maker
+        self._composer = Composer(definition.name, self._plan, tuple(self._slots.values()))
 
     def get(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement]:
         """Read a Bundle or a resource; times without an offset are taken to be in `zone`.
@@ -86,19 +86,32 @@ class FhirFormat(Side):
         Raises:
             BadValue: a value is outside of its rule's type.
         """
-        made = complement is None
-        rest: dict[str, Any] = self._new() if complement is None else copied(complement["rest"])
-        turn = Turn(data, zone, "" if complement is None else complement["hole"], made=made)
+        if complement is None:
+            return self._created(data, zone)
+        rest: dict[str, Any] = copied(complement["rest"])
+        turn = Turn(data, zone, complement["hole"])
         resources = Resources(rest, self._slots, "" if not self._slots else self._seed(data))
+        give_scope(self._plan, rest if self._side == "json" else None, {}, data, resources, turn)
+        return rest
+
+    def _created(self, data: dict[str, Any], zone: str) -> Any:
+        seed = self._seed(data) if self._slots else ""
+        if self._alone is None:
+            rest = self._new()
+            own = rest if self._side == "json" else None
+            with contextlib.suppress(*_FOR_THE_GENERAL):
+                self._composer.make(own, rest, seed, Turn(data, zone, "", made=True))
+                return rest
+        return self._walked(data, zone, seed)
+
+    def _walked(self, data: dict[str, Any], zone: str, seed: str) -> Any:
+        """Make a new document by walking over the plan: what is not compiled, and values outside of their types."""
+        rest = self._new()
+        turn = Turn(data, zone, "", made=True)
+        known = {self._alone.name: rest} if self._alone is not None else {}
         own = rest if self._side == "json" else None
-        known: dict[str, dict[str, Any]] = (
-            {self._alone.name: rest} if self._alone is not None and made else {}
-        )
-        if made:
-            self._make(own, data, known, resources, turn)
-        else:
-            give_scope(self._plan, own, known, data, resources, turn)
-        if known and self._alone is not None:
+        give_scope(self._plan, own, known, data, Resources(rest, self._slots, seed), turn)
+        if self._alone is not None:
             complete(self._plan.nodes[self._alone.name], rest, data, turn)
         return rest
 
@@ -111,10 +124,13 @@ class FhirFormat(Side):
 
     def _seed(self, data: dict[str, Any]) -> str:
         """Return 32 hexadecimal digits that are the same for the same event."""
-        found = [value_at(data, path) for path in self._definition.seed]
-        known = [value for value in found if value is not ABSENT]
-        text = json.dumps(known or data, sort_keys=True, default=str)
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        known = [value_at(data, path) for path in self._definition.seed]
+        known = [value for value in known if value is not ABSENT]
+        try:
+            text = orjson.dumps(known or data, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # a lone surrogate, an integer of more than 64 bits
+            text = json.dumps(known or data, sort_keys=True, default=str).encode("ascii")
+        return hashlib.blake2b(text, digest_size=16).hexdigest()
 
     def report(self, root: Any) -> LossReport:
         """Return what of a document is mapped, by paths such as `Patient.name[0].given[1]`."""

@@ -284,13 +284,14 @@ def _mark_shared(cell: Cell, node: dict[str, Any], *, owned: bool) -> None:
         node.pop(below, None)
 
 
-def _yielded(cell: Cell) -> str:
+def yielded_url(cell: Cell) -> str:
+    """Return the extension that holds a value whose element another leaf has."""
     return f"urn:passerelle:fhir:{cell.name}"
 
 
 def _take_yielded(cell: Cell, node: dict[str, Any], item: dict[str, Any]) -> None:
     for one in node.get("extension", ()) if isinstance(node.get("extension"), list) else ():
-        if isinstance(one, dict) and one.get("url") == _yielded(cell):
+        if isinstance(one, dict) and one.get("url") == yielded_url(cell):
             value = said_value({**one, "url": EVENT_VALUE})
             if value is not MISS:
                 put_value(item, cell.path, value)
@@ -391,7 +392,7 @@ def give_default(cell: Cell, node: dict[str, Any], text: str) -> None:
 
 def _give_yielded(cell: Cell, node: dict[str, Any], item: dict[str, Any], value: Any) -> Any:
     """Put the value beside where another leaf has the element; return what the element itself gets."""
-    name = _yielded(cell)
+    name = yielded_url(cell)
     extensions = node.get("extension")
     found = (
         [one for one in extensions if isinstance(one, dict) and one.get("url") == name]

@@ -1,0 +1,110 @@
+"""Writes references into a document that is being made: one function for each path, quick in the usual case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from engine.mapping.fhir_bundle import EACH
+from engine.mapping.fhir_referring import append_reference, set_reference
+from engine.mapping.fhir_rendering import rendered
+from engine.mapping.fhir_sketching import Hole
+from engine.mapping.rules import FhirPath, Selector
+from engine.mapping.writing_code import Code
+
+Refer = Callable[[Any, str], None]
+"""Takes the resource, or the place of an item, and the address of the resource that it is to refer to."""
+
+
+@lru_cache(maxsize=1024)
+def referrer(path: FhirPath) -> Refer:
+    """Return the function that writes a reference at a path."""
+    if len(path) == 1:
+        return _element(path)
+    if len(path) == 2 and path[1] == EACH:
+        return _each(path)
+    second = path[1]
+    if EACH not in path and (second == 0 or (isinstance(second, Selector) and _is_plain(second))):
+        return _chosen(path)
+    return _general(path)
+
+
+def _general(path: FhirPath) -> Refer:
+    write = append_reference if EACH in path else set_reference
+
+    def refer(source: Any, url: str) -> None:
+        if isinstance(source, dict):
+            write(source, path, {"reference": url})
+
+    return refer
+
+
+def _element(path: FhirPath) -> Refer:
+    name: Any = path[0]
+    general = _general(path)
+
+    def refer(source: Any, url: str) -> None:
+        if source.__class__ is dict and name not in source:
+            source[name] = {"reference": url}
+        else:
+            general(source, url)
+
+    return refer
+
+
+def _each(path: FhirPath) -> Refer:
+    name: Any = path[0]
+    general = _general(path)
+
+    def refer(source: Any, url: str) -> None:
+        listed = source.get(name) if source.__class__ is dict else ()
+        if listed is None:
+            source[name] = [{"reference": url}]
+        elif listed and listed.__class__ is list and listed[-1].get("reference", url) != url:
+            listed.append({"reference": url})  # the resource is new: only just now it may have been told
+        else:
+            general(source, url)
+
+    return refer
+
+
+def _is_plain(selector: Selector) -> bool:
+    """Say whether all conditions are texts at plain paths."""
+    return all(
+        text not in ("true", "false") and not any(isinstance(step, Selector) for step in path)
+        for path, text in selector.conditions
+    )
+
+
+def _chosen(path: FhirPath) -> Refer:
+    """Return the function for a path whose list, or the item in it, is usually not there yet."""
+    name, second = path[:2]
+    made: dict[str, Any] = {}
+    set_reference(made, path, {"reference": Hole("url")})
+    code = Code(general=_general(path))
+    item = rendered(made[str(name)][0], {}, code.constant)
+    with code.block("def refer(source, url):"):
+        code.line(f"listed = source.get({name!r}) if source.__class__ is dict else ()")
+        with code.block("if listed is None:"):
+            code.line(f"source[{name!r}] = [{item}]")
+            code.line("return")
+        if isinstance(second, Selector):
+            with code.block(
+                "if listed.__class__ is list and (len(listed) > 1 or 'extension' not in listed[0]):"
+            ):
+                with code.block("for one in listed:"):
+                    with code.block("try:"):
+                        tests = [f"one{_steps(inner)} == {text!r}" for inner, text in second.conditions]
+                        code.line(f"if {' and '.join(tests)}: break")
+                    code.line("except (KeyError, IndexError, TypeError): continue")
+                with code.block("else:"):
+                    code.line(f"listed.append({item})")
+                    code.line("return")
+        code.line("general(source, url)")
+    found: Refer = code.compiled("references")("refer")
+    return found
+
+
+def _steps(path: FhirPath) -> str:
+    return "".join(f"[{step!r}]" for step in path)
