@@ -21,7 +21,7 @@ from engine.expressions import instant
 from engine.model import Hop, State
 from engine.runtime.enclosure import Enclosure, Value
 from engine.runtime.flow import Flowed, branch, run
-from engine.runtime.paper import RAW, Paper
+from engine.runtime.paper import RAW, UNMADE, Paper
 from engine.spi import Document, Scope, Step
 from engine.steps.contract import Compiled
 from engine.steps.travelling import with_complements
@@ -172,6 +172,24 @@ class Outlet:
             message_id=paper.parts.id(part),
             also=paper.also,
             remembers=self.remembers,
+        )
+
+    def refused(self, scope: Scope, part: int, lane: str, paper: Paper, error: Rejected) -> NewDelivery:
+        """Give the dead letter of content that was refused while it was made; others get theirs all the same."""
+        return NewDelivery(
+            route=paper.route,
+            route_version=paper.route_version,
+            destination=self.name,
+            chain=(Hop(self.ways[0].endpoint(scope), f"{paper.base}{self.ways[0].role}{UNMADE}"),),
+            lane=lane if self.parks else "",
+            due_ms=scope.now_ms,
+            state=State.DEAD,
+            reason=error.code,
+            kind=paper.kind,
+            part=part,
+            parks=self.parks,
+            message_id=paper.parts.id(part),
+            also=paper.also if self.parks else (),
         )
 
     def _open(self, scope: Scope, paper: Paper) -> list[tuple[Way, str]]:

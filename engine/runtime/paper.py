@@ -28,6 +28,10 @@ ROUTING = "route"
 POISON = "poison"
 """Reason of a delivery whose body made the process die while it was routed."""
 
+UNMADE = ":unmade"
+"""Ends the role of content that was refused while it was made: there is none, so a dead letter of it is not released.
+The message is reprocessed instead, once what refused it is mended."""
+
 UNREADABLE = "unreadable"
 """Reason of a dead letter that keeps bytes which no codec could read; their sender was refused."""
 
@@ -86,7 +90,8 @@ class Paper:
     `phi_of` gives what an endpoint may carry, None for one that does not exist. `rerun` runs the route's steps again
     with the event type replaced. `kind` is the message's own event type. `raw` says that the route began with the
     message as it came. `also` are the further ordering keys of every delivery, `keys` name the events that were made.
-    `postponed` writes what only a message with older ones in its lane needs.
+    `postponed` writes what only a message with older ones in its lane needs. `refusals` say why a form for subscribers
+    could not be made.
     """
 
     route: str
@@ -103,6 +108,7 @@ class Paper:
     renderings: dict[tuple[str, int], Rendering] = field(default_factory=dict)
     keys: dict[tuple[str, str], None] = field(default_factory=dict)
     postponed: list[Callable[[], None]] = field(default_factory=list)
+    refusals: list[Rejected] = field(default_factory=list)
     _reruns: dict[str, list[Flowed]] = field(default_factory=dict)
 
     @property

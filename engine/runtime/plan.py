@@ -315,6 +315,9 @@ class Planner:
                 plan.deliveries.extend(found.deliveries)
                 plan.renderings.extend(found.renderings)
                 plan.postponed.extend(found.alternates)
+                for refusal in found.refusals:
+                    plan.blames.extend(blames_of(program, refusal))
+                    plan.faults.extend(_faults(refusal))
                 if found.keyless:
                     self._counters.count("empty_order_keys", route=program.name)
                 continue

@@ -69,8 +69,8 @@ class Routed:
     """What a route makes of one message.
 
     `deliveries` has at least one row: what goes nowhere is a FILTERED one. `keyless` says that the route orders its
-    messages and this one's key was empty. Each of `alternates` makes content under other event types, for a message
-    that finds older ones in its lane.
+    messages and this one's key was empty. `refusals` say which forms could not be made for their subscribers. Each of
+    `alternates` makes content under other event types, for a message that finds older ones in its lane.
     """
 
     deliveries: tuple[NewDelivery, ...]
@@ -78,6 +78,7 @@ class Routed:
     keys: tuple[tuple[str, str], ...]
     keyless: bool = False
     alternates: tuple[Alternates, ...] = ()
+    refusals: tuple[Rejected, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=lambda: NOTHING_KEPT)
     """What the steps of a route that answers its sender kept in `vars`, for the steps of the answer."""
 
@@ -162,6 +163,7 @@ class Program:
         made: list[NewDelivery] = []
         renderings: list[Rendering] = []
         alternates: list[Alternates] = []
+        refusals = paper.refusals
         came = run(self.steps, document, scope)
         if not came:
             made.append(paper.filtered("", setting.part, "steps"))
@@ -176,6 +178,7 @@ class Program:
                 renderings.extend(routed.renderings)
                 keys.extend(routed.keys)
                 alternates.extend(routed.alternates)
+                refusals.extend(routed.refusals)
             if len(made) == known:
                 made.append(paper.filtered("", part, "when"))
             if len(made) > MAX_DELIVERIES:
@@ -186,6 +189,7 @@ class Program:
             keys=(*keys, *paper.keys),
             keyless=bool(self.order_by) and not lane,
             alternates=(paper.alternates, *alternates) if paper.postponed else tuple(alternates),
+            refusals=tuple(refusals),
             vars=came[0][1].vars if self.answering and came else NOTHING_KEPT,
         )
 

@@ -72,6 +72,9 @@ class Router:
             for blame in blames_of(program, error):
                 self._blame(blame)
             raise
+        for refusal in routed.refusals if routed is not None else ():
+            for blame in blames_of(program, refusal):
+                self._blame(blame)
         return self._settlement(delivery, routed, began_ms)
 
     async def _recalled(self, program: Program, message: Message, board: Board) -> Routed | None:

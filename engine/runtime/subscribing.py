@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.errors import Rejected
 from engine.runtime.flow import Flowed, branch, run
 from engine.runtime.outlet import Outlet
 from engine.runtime.paper import Paper
@@ -48,24 +49,40 @@ class Subscribers:
     ) -> Iterator[NewDelivery]:
         """Give one delivery per subscriber of the event, the event's form made once.
 
-        Raises:
-            Rejected: a step, a version or an expiry refused the content.
+        A form that is refused is a dead letter for each who wanted it: what others get, by this entry or another one
+        of the route, does not hang on it.
         """
-        document, scope = flowed
+        scope = flowed[1]
         if self.when is not None and not self.when.evaluate(scope):
             return
         chosen = [each for each in self._interested(_kind(flowed)) if _wants(each, flowed)]
         if not chosen:
             return
-        came = run(self.steps, document, branch(scope)) if self.steps else [flowed]
+        try:
+            yield from [*self._served(chosen, flowed, position, part, lane, paper)]
+        except Rejected as error:
+            paper.refusals.append(error)
+            for each in chosen:
+                yield each.outlet.refused(_own(each, scope), part, lane, paper, error)
+
+    def _served(
+        self,
+        chosen: Sequence[Subscriber],
+        flowed: Flowed,
+        position: int,
+        part: int,
+        lane: str,
+        paper: Paper,
+    ) -> Iterator[NewDelivery]:
+        came = run(self.steps, flowed[0], branch(flowed[1])) if self.steps else [flowed]
         if not came:
             yield paper.filtered("subscribers", part, "steps")
         for index, (made, number) in enumerate(zip(came, paper.parts.numbers(part, len(came)), strict=True)):
             paper.keep(made[1].carried, number)
             for each in chosen:
-                own = branch(made[1])
-                own.partner = each.partner
-                yield each.outlet.delivery((made[0], own), (position, index), number, lane, paper)
+                yield each.outlet.delivery(
+                    (made[0], _own(each, made[1])), (position, index), number, lane, paper
+                )
 
     def _interested(self, kind: str) -> Sequence[Subscriber]:
         """Return those with a wish for events of a type; found once per type that a route brings."""
@@ -83,6 +100,12 @@ class Subscribers:
 
 _MOST_KINDS = 1_000
 """Event types whose subscribers are remembered: whoever sends events invents their types."""
+
+
+def _own(subscriber: Subscriber, scope: Scope) -> Scope:
+    own = branch(scope)
+    own.partner = subscriber.partner
+    return own
 
 
 def _kind(flowed: Flowed) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigurationError
+from engine.model import Disposition
 from engine.runtime.assembling import Assembled
 from tests.runtime.receiving.house import DOOR, house, sample
 from tests.runtime.receiving.project import assembled, load, project
@@ -116,6 +117,56 @@ async def test_the_policy_of_a_subscriber_is_that_of_the_entry(tmp_path: Path) -
         policy = made.board.policies.destination((await inside.rows())[0].delivery)
         assert policy is not None
         assert policy.timeout == 7
+
+
+# --------------------------------------------------------------------------- a form that cannot be made
+
+REFUSING = ROUTE.replace(
+    "steps: [{set:",
+    "steps: [{require: {that: msg.appointment.mode == 'remote', at: appointment.mode, message: no screen}}, {set:",
+)
+
+
+async def test_a_form_that_is_refused_is_a_dead_letter_of_those_who_wanted_it(tmp_path: Path) -> None:
+    async with house(tmp_path, given(tmp_path, REFUSING)) as inside:
+        receipt = await inside.post(sample())
+        assert receipt.disposition is Disposition.ACCEPTED
+        assert [(blame.route, blame.path) for blame in inside.blames] == [("events", "appointment.mode")]
+        rows = [row.delivery for row in await inside.rows()]
+        assert [(row.destination, row.state.word) for row in rows] == [
+            ("clinic.emr", "pending"),
+            ("platform.all", "pending"),
+            ("board.screen/short", "dead"),
+        ]
+        assert rows[2].reason == "incoherent"
+
+
+async def test_so_it_is_where_the_message_is_routed_after_its_answer(tmp_path: Path) -> None:
+    stored = REFUSING.replace("order_by:", "acknowledge: stored\norder_by:")
+    async with house(tmp_path, given(tmp_path, stored)) as inside:
+        await inside.post(sample())
+        assert inside.blames == []
+        await inside.route(await inside.only())
+        assert [(blame.route, blame.path) for blame in inside.blames] == [("events", "appointment.mode")]
+        states = [row.delivery.state.word for row in await inside.rows()]
+        assert states == ["delivered", "pending", "pending", "dead"]
+
+
+async def test_what_was_never_made_is_not_released(tmp_path: Path) -> None:
+    async with house(tmp_path, given(tmp_path, REFUSING)) as inside:
+        await inside.post(sample())
+        dead = (await inside.rows())[2].delivery
+        assert await inside.store.body(dead.message, dead.chain[0].rendering) is None
+
+
+async def test_a_route_that_was_handed_the_event_refuses_for_its_own_subscribers_only(tmp_path: Path) -> None:
+    first = f"route: first\nfrom: {{public: {DOOR}}}\nto: [{{route: events}}]\n"
+    onward = REFUSING.replace("from: {public: POST /v1/appointments}\n", "")
+    async with house(tmp_path, given(tmp_path, first, onward)) as inside:
+        receipt = await inside.post(sample())
+        assert receipt.disposition is Disposition.ACCEPTED
+        states = [row.delivery.state.word for row in await inside.rows()]
+        assert states == ["pending", "pending", "dead"]
 
 
 # --------------------------------------------------------------------------- what is told at load
