@@ -22,6 +22,9 @@ from engine.config.models import (
 
 _LEAST_PDU, _MOST_PDU = 2**12, 2**20
 
+MPPS = "mpps"
+"""The door of a listener where events of performed procedure steps come."""
+
 AeTitle = Annotated[
     str,
     matching("an AE title", "write up to 16 characters, as PASSERELLE", r"(?! )[ -\[\]-~]{1,16}(?<! )"),
@@ -93,13 +96,33 @@ class DicomListener(ListenerConfig):
     """Tell routes of a study or a series as a whole, once nothing came of it for a while: the CloudEvent
     `imaging-study-stored`, at the door `study` or `series`."""
 
+    worklist: Name | None = None
+    """Name of the worklist that modalities are answered from, as endpoints of type `worklist` keep it."""
+
+    stations: dict[AeTitle, tuple[AeTitle, ...]] = Field(default_factory=dict)
+    """AE titles that are answered the steps of certain stations only, and the stations of each: `CT1: [CT1, CT2]`. Who
+    is not listed is answered all."""
+
+    mpps: bool = False
+    """Take what modalities tell of the steps that they perform, at the door `mpps`: the CloudEvents `imaging-started`,
+    `imaging-updated`, `imaging-completed` and `imaging-discontinued`. The steps of the worklist follow."""
+
+    @model_validator(mode="after")
+    def _steps_are_of_a_worklist(self) -> Self:
+        if self.worklist is None and (self.stations or self.mpps):
+            raise ValueError("stations and mpps need the worklist that they are about: `worklist: NAME`")
+        return self
+
     def selector_fault(self, selector: str) -> str:
-        """Refuse a door within the listener, but the one where studies or series come as a whole."""
+        """Refuse a door within the listener, but those of studies, series and performed steps."""
         if not selector or (self.group is not None and selector == self.group.by):
             return ""
+        if selector == MPPS:
+            return "" if self.mpps else "a DICOM listener has no door for performed steps without mpps: true"
         told = f'a DICOM listener has no door "{selector}"'
         return f"{told} without group: {{by: {selector}}}" if selector in ("study", "series") else told
 
     def codec_at(self, selector: str) -> str | None:
-        """Read what is told of studies and series as JSON."""
-        return "json" if self.group is not None and selector == self.group.by else None
+        """Read what is told of studies, series and performed steps as JSON."""
+        told = selector == MPPS or (self.group is not None and selector == self.group.by)
+        return "json" if told else None

@@ -123,7 +123,14 @@ class Service(ABC):
 
 def services_of(config: DicomListener, context: ChannelContext) -> tuple[Service, ...]:
     """Return the services that a listener's configuration switches on."""
+    from channels.dicom.performing import PerformedSteps  # rooms that know this one
+    from channels.dicom.scheduling import ModalityWorklist
+
     services: list[Service] = []
+    if config.worklist is not None:
+        services.append(ModalityWorklist(config.worklist, config.stations, context))
+    if config.worklist is not None and config.mpps:
+        services.append(PerformedSteps(config.worklist, context))
     return tuple(services)
 
 

@@ -18,7 +18,7 @@ from channels.dicom.inbound import DicomInbound
 from channels.dicom.listener import DicomListener
 from engine.config.models import HostPort
 from engine.model import Certificate, Message, Receipt
-from engine.spi import Exchange, Intake
+from engine.spi import Exchange, Intake, Worklists
 from engine.testing.channels import CountedInMemory, RecordingIntake, channel_context
 
 LIMIT = 30.0
@@ -70,6 +70,7 @@ async def listening(
     identify: Callable[[Certificate], str | None] = lambda certificate: None,
     certified: Callable[[str], bool] = lambda partner: False,
     handing_in_to: Callable[[ReadingIntake], Intake] = lambda intake: intake,
+    worklists: Worklists | None = None,
     **config: Any,
 ) -> AsyncIterator[Door]:
     """Serve a `dicom` listener that is configured with `config`; cancelled on leaving."""
@@ -78,7 +79,7 @@ async def listening(
         context = channel_context(
             Path(folder), name="images", tls=tls_context, identify=identify, counters=counted
         )
-        context = dataclasses.replace(context, certified=certified)
+        context = dataclasses.replace(context, certified=certified, worklists=worklists)
         written = {"dicom": LOOPBACK, "tls": "server" if tls_context else None, **config}
         channel = DicomInbound(DicomListener.model_validate(written), context)
         script = intake or ReadingIntake()
