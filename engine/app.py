@@ -55,6 +55,7 @@ from engine.runtime.versions import Versions
 from engine.runtime.watch import AlertPost, Watch
 from engine.runtime.wiring import Wiring
 from engine.runtime.worklists.projection import StoredWorklists
+from engine.spi import Intake
 from engine.store import open_store
 from engine.store.protocol import Accepted, Health, Store, Tally
 
@@ -114,6 +115,7 @@ class Engine:
             self.new_id,
             confirm=lambda confirmation: self.dispatcher.confirm(confirmation),
             journal=store.journal,
+            intake=self._intake_of,
             images=StoredImages(store.instances),
             worklists=self.worklists,
         )
@@ -200,6 +202,9 @@ class Engine:
             clock=self.clock,
             counters=self.metrics,
         )
+
+    def _intake_of(self, listener: str) -> Intake:
+        return self.reception.intake(listener)
 
     def _live(self) -> Live:
         return Live(

@@ -437,6 +437,10 @@ async def _nobody_writes(access: Access) -> None:
     pass
 
 
+def _no_listener(name: str) -> Intake:
+    raise NotFound(f"there is no listener {name}")
+
+
 def _nowhere(name: str) -> tuple[Any, ChannelContext]:
     raise NotFound(f"there is no endpoint {name}")
 
@@ -540,6 +544,7 @@ class ChannelContext:
     worklists: Worklists | None = None
     accessed: Callable[[Access], Awaitable[None]] = _nobody_writes
     reach: Callable[[str], tuple[Any, ChannelContext]] = _nowhere
+    intake: Callable[[str], Intake] = _no_listener
     selectors: Sequence[str] = ()
     zone: str = "UTC"
     locale: str = "fr-CA"

@@ -26,6 +26,7 @@ from channels.dicomweb.storing import answer_of
 from channels.dicomweb.uploading import Bounds, Upload
 from engine.config.models import HostPort
 from engine.errors import Transient, Unmatched
+from engine.model import Gathering
 from engine.spi import ChannelContext, Intake
 
 _IN_FLIGHT: Final = 2 * 1024 * 1024
@@ -41,9 +42,9 @@ class DicomWebInbound(HttpInbound):
         super().__init__(config, context)
         limits = config.limits
         self.bounds = replace(self.bounds, body_bytes=limits.request)
-        self._bounds = Bounds(
-            limits.body, limits.instances, config.group.gathering() if config.group is not None else None
-        )
+        group = config.group
+        gathering = Gathering(group.by, round(group.quiet.total_seconds() * 1000)) if group else None
+        self._bounds = Bounds(limits.body, limits.instances, gathering)
         self._tokens = Tokens({partner: token.reveal() for partner, token in config.tokens.items()})
         self._folder = context.var / "dicomweb" / context.name
         self._reading = Reading(config, context)

@@ -21,7 +21,7 @@ from engine.runtime.policies import ALERT
 from engine.security.diagnosis import TlsFailure
 from engine.security.identity import UnusableCertificate
 from engine.security.tls import WATCH_SECONDS, RotatingContext, TlsFiles, client_context, server_context
-from engine.spi import Access, ChannelContext, Counters, Images, Inbound, Outbound, Worklists
+from engine.spi import Access, ChannelContext, Counters, Images, Inbound, Intake, Outbound, Worklists
 from engine.store.protocol import Journal, Records
 
 _STATE = "channel"
@@ -64,6 +64,7 @@ class Wiring:
     confirm: Callable[[Confirmation], Awaitable[bool]]
     journal: Journal
     images: Images
+    intake: Callable[[str], Intake]
     contexts: dict[tuple[str, bool], RotatingContext] = field(default_factory=dict)
     worklists: Worklists | None = None
 
@@ -194,6 +195,7 @@ class Wiring:
             worklists=self.worklists,
             accessed=self.accessed,
             reach=self.reach,
+            intake=self.intake,
             selectors=tuple(selectors),
             zone=zone or settings.zone,
             locale=settings.locale,

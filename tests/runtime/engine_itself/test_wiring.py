@@ -19,6 +19,7 @@ from engine.runtime.wiring import StoredState, Wiring
 from engine.security.certificates import make_dev_certificates
 from engine.spi import Access
 from engine.store import Store, open_store
+from engine.testing.channels import RecordingIntake
 
 CONFIG = """
 tls:
@@ -57,6 +58,7 @@ def wiring(tmp_path: Path, store: Store) -> Wiring:
         lambda: "ID",
         _nobody_waits,
         journal=store.journal,
+        intake=lambda listener: RecordingIntake(),
         images=StoredImages(store.instances),
     )
 
@@ -99,6 +101,10 @@ async def test_a_channel_reaches_an_endpoint_by_its_name(wiring: Wiring) -> None
     config, context = wiring.outbound("clinique-abc.mail").context.reach("clinique-abc.emr")
     assert config.webhook == "https://127.0.0.1:9441/hooks"
     assert (context.name, context.zone) == ("clinique-abc.emr", "America/Vancouver")
+
+
+async def test_a_channel_hands_in_at_a_listener(wiring: Wiring) -> None:
+    assert isinstance(wiring.outbound("clinique-abc.emr").context.intake("images"), RecordingIntake)
 
 
 async def test_who_was_shown_what_stands_in_the_journal(wiring: Wiring, store: Store) -> None:
