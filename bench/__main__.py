@@ -3,7 +3,8 @@
     python -m bench [PART ...] [--rounds 3] [--seconds 4] [--waiting 1000000] [--folder DIR]
     python -m bench store|dispatch|route [...]      one room alone, printed only
 
-Parts: http ordered tls many mllp file booking life waiting codec mappers commands. Without a part, all are measured.
+Parts: http ordered tls many mllp file booking dicom life waiting codec mappers commands. Without a part, all are
+measured.
 What is not measured anew keeps its last figures (bench/figures.json).
 """
 
@@ -20,6 +21,7 @@ from bench import (
     booking,
     codec,
     commands,
+    dicom,
     folders,
     lifecycle,
     many,
@@ -44,7 +46,7 @@ _ROUNDS: dict[str, _Round] = {
     "file": folders.file_round,
     "booking": booking.booking_round,
 }
-PARTS = (*_ROUNDS, "life", "waiting", "codec", "mappers", "commands")
+PARTS = (*_ROUNDS, "dicom", "life", "waiting", "codec", "mappers", "commands")
 
 
 def by_rounds(part: str, rounds: int, seconds: float, folder: Path) -> object:
@@ -66,6 +68,8 @@ def by_rounds(part: str, rounds: int, seconds: float, folder: Path) -> object:
 
 def once(part: str, rounds: int, seconds: float, rows: int, folder: Path) -> object:
     """Measure a part that has rounds of its own, or needs none."""
+    if part == "dicom":
+        return dicom.measure()
     if part == "life":
         return lifecycle.measure(folder, rounds, seconds)
     if part == "waiting":

@@ -88,6 +88,10 @@ def _mapper(name: str, direction: str) -> Callable[[dict[str, Any]], float]:
     return lambda kept: float(kept["mappers"]["figures"][name][direction])
 
 
+def _dicom(load: str, figure: str) -> Callable[[dict[str, Any]], float]:
+    return lambda kept: float(kept["dicom"]["figures"][load][figure])
+
+
 def _many(name: str) -> Callable[[dict[str, Any]], float]:
     return lambda kept: float(
         _row(kept, "many", name, 32)["delivered"] / _row(kept, "many", "one of each", 32)["delivered"]
@@ -183,6 +187,27 @@ TARGETS = (
         2_000,
         5_000,
     ),
+    Target(
+        "C-STORE in, 500 x 0.5 MB, of Orthanc", _dicom("500 x 0.5 MB", "in, of orthanc"), 1.0, 2.0, digits=2
+    ),
+    Target("C-STORE in, 10 x 50 MB, of Orthanc", _dicom("10 x 50 MB", "in, of orthanc"), 1.0, 2.0, digits=2),
+    Target(
+        "C-STORE in and out, 500 x 0.5 MB, of Orthanc in",
+        _dicom("500 x 0.5 MB", "in and out, of orthanc"),
+        0.7,
+        1.2,
+        digits=2,
+    ),
+    Target(
+        "C-STORE in and out, 10 x 50 MB, of Orthanc in",
+        _dicom("10 x 50 MB", "in and out, of orthanc"),
+        0.7,
+        1.2,
+        digits=2,
+    ),
+    Target(
+        "RSS with 50 MB objects in and out, MB", _dicom("10 x 50 MB", "engine rss_mb"), 300, 150, most=True
+    ),
     Target("RSS idle, MB", _life("idle_mb"), 120, 80, most=True),
     Target("RSS under load (128 connections), MB", _engine(128, "rss_mb"), 200, 130, most=True),
     Target("start to ready, s", _life("start_s"), 2.0, 0.8, most=True, digits=2),
@@ -240,7 +265,7 @@ def write(size: int) -> None:
     for part, title in _TITLES.items():
         if part in kept:
             lines += ["", f"## {title}", "", *_throughput(kept[part], _IN_ORDER.get(part, ()))]
-    for part in ("life", "waiting", "codec", "mappers", "commands"):
+    for part in ("dicom", "life", "waiting", "codec", "mappers", "commands"):
         if part in kept:
             lines += ["", f"## {part.capitalize()}", "", *_figures(kept[part])]
     if NOTES.exists():
