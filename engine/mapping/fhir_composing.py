@@ -112,12 +112,16 @@ class ItemMaker:
 
     def items(self, values: Any, env: Env, run: Run) -> list[dict[str, Any]]:
         """Return the JSON of the items of an event's list."""
-        find = self._shapes(env).find
+        shapes = self._shapes(env)
         made = []
         for value in _listed(values):
             here: dict[str, Any] = {}
-            function, objects = find(value)
-            function(here, objects, env, run)
+            function = shapes.flat(value)
+            if function is not None:
+                function(here, (value,), env, run)
+            else:
+                function, objects = shapes.find(value)
+                function(here, objects, env, run)
             made.append(here)
         return made
 
@@ -134,7 +138,7 @@ class ItemMaker:
             function(made[0], objects, {**env, slot.name: made, OWN: (own, "")}, run)
 
     def _shapes(self, env: Env) -> Shapes[Made]:
-        around = tuple([name in env for name in self._interest])
+        around = tuple([name in env for name in self._interest]) if self._interest else ()
         found = self._by_env.get(around)
         if found is None:
             names = frozenset(name for name, there in zip(self._interest, around, strict=True) if there)

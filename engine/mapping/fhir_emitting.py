@@ -24,7 +24,7 @@ from engine.mapping.fhir_values import yielded_url
 from engine.mapping.rules import Path, Slot
 from engine.mapping.writing_code import Code
 
-Made = Callable[[dict[str, Any], list[dict[str, Any]], Mapping[str, Any], Any], None]
+Made = Callable[[dict[str, Any], Sequence[dict[str, Any]], Mapping[str, Any], Any], None]
 """Takes the place, the objects of the event in the order of the shape, the resources around, and the run."""
 _CALLED: Final[tuple[Callable[..., Any], ...]] = (
     marked, fhir_primitives.give_plain, fhir_primitives.give_primitives, fhir_making.put_default,

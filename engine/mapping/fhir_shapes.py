@@ -94,6 +94,14 @@ class Shapes(Generic[Found]):
         """Forget everything that was compiled."""
         self._first: _Step[Found] = _Step(Shape({}, {}, {}))
 
+    def flat(self, item: Any) -> Found | None:
+        """Return what was compiled for an object where its keys alone tell; None where `find` has to look."""
+        if item.__class__ is dict:
+            step = self._first.next.get(tuple(item))
+            if step is not None and step.done:
+                return step.found
+        return None
+
     def find(self, item: dict[str, Any]) -> tuple[Found, list[dict[str, Any]]]:
         """Return what was compiled for an object's shape, and its objects in the order of `Shape.places`.
 

@@ -17,7 +17,7 @@ from engine.mapping.fhir_shapes import ANOTHER, ODD, NotMade, Shape
 from engine.mapping.fhir_taking import class_of, inferred, presence_url
 from engine.mapping.fhir_values import json_at, put_value
 from engine.mapping.fhir_writing import filler
-from engine.mapping.rules import PRESENT_CODE, Leaf, Path, When
+from engine.mapping.rules import PRESENT_CODE, Leaf, Path, Selector, When
 
 _SOME: Final = object()
 """Stands in the skeleton of an event for a value that is there."""
@@ -218,13 +218,12 @@ class Sketch:
 
     def mark(self, listed: Listed, number: int, made: dict[str, Any]) -> None:
         """Have an item marked that would be taken for another rule's, or may be."""
-        try:
-            if class_of(listed, made) == number:
-                return
-        except Undecided:
-            pass
+        test = _mistaken(listed, number, made)
+        if test is None:
+            return
         kept = self._pen.constant(listed)
-        self._pen.after(made, f"marked({kept}, {number}, {self._pen.constant(listed.claims[number])}, @)")
+        call = f"marked({kept}, {number}, {self._pen.constant(listed.claims[number])}, @)"
+        self._pen.after(made, f"if {test}: {call}" if test else call)
 
     def complete(self, node: Node, tree: dict[str, Any]) -> None:
         """Write constants, defaults, and what R4 must have."""
@@ -256,6 +255,43 @@ class Sketch:
             self._later(tree, path[0], f"put_default({self._pen.constant(default)}, @, x, turn)")
             return
         _or_not_made(put_default, default, tree, self.skeleton, _NO_DATA)
+
+
+def _mistaken(listed: Listed, number: int, made: dict[str, Any]) -> str | None:
+    """Return the test for an item to be taken for another rule's: None where it never is, "" where nobody knows."""
+    try:
+        return None if class_of(listed, made) == number else ""
+    except Undecided:
+        pass
+    if any(isinstance(one, dict) and isinstance(one.get("url"), Hole) for one in made.get("extension", ())):
+        return ""
+    tests = []
+    for claim in listed.claims[: number + 1]:
+        asked = [] if claim.selector is None else _conditions(claim.selector, made)
+        if asked is None or claim.mark == "":
+            return ""
+        if claim is listed.claims[number]:
+            tests += [f"not ({' and '.join(asked)})"] if asked else []
+        elif "False" not in asked:
+            tests.append(" and ".join(asked) or "True")
+    return " or ".join(f"({test})" for test in tests) or None
+
+
+def _conditions(selector: Selector, made: dict[str, Any]) -> list[str] | None:
+    """Return the tests for a sketched item to meet a selector, None where the sketch does not tell."""
+    asked = []
+    for path, text in selector.conditions:
+        try:
+            found = json_at(made, path)
+        except Undecided:
+            return None
+        if isinstance(found, Later | Items) or text in ("true", "false"):
+            return None
+        if isinstance(found, Hole):
+            asked.append(f"{found.text} == {text!r}")
+        elif found != text:
+            return ["False"]
+    return asked
 
 
 class _Turn:
