@@ -61,6 +61,11 @@ class DicomEndpoint(EndpointConfig):
     priority: Literal["low", "medium", "high"] = "medium"
     """How urgent the partner is told that our instances are."""
 
+    confirm: Literal["none", "storage_commitment"] = "none"
+    """`storage_commitment` asks the partner to commit itself to the storage of each instance: it is delivered once the
+    partner says so, on the same association or to a listener with `confirmations: true`, and sent again where it does
+    not."""
+
     timeouts: DicomEndpointTimeouts = DicomEndpointTimeouts()
     """How long the partner may take."""
 
@@ -69,3 +74,7 @@ class DicomEndpoint(EndpointConfig):
 
     Loopback needs no mention where the address itself is one.
     """
+
+    def may_confirm_later(self) -> bool:
+        """A success of C-STORE may not be the last word."""
+        return self.confirm == "storage_commitment"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self
 
@@ -9,8 +10,10 @@ from pydantic import Field, model_validator
 
 from engine.config.models import (
     Address,
+    Bool,
     Count,
     Duration,
+    EndpointName,
     Group,
     ListenerConfig,
     ListenerLimits,
@@ -68,6 +71,14 @@ class DicomListenerTimeouts(StrictModel):
     """How long an association is kept on which nothing comes."""
 
 
+class Commitment(StrictModel):
+    """How a listener answers who asks it to commit itself to the storage of instances."""
+
+    reports: dict[AeTitle, EndpointName] = Field(default_factory=dict)
+    """Endpoints to report to, by the AE title of who asked: `{CT1: hospital.ct1}`. A report goes out on the association
+    of the request while that is open; to who is not listed here, on that one only."""
+
+
 class DicomListener(ListenerConfig):
     """Takes DICOM instances by C-STORE, and answers C-ECHO; success is said once an instance is durable.
 
@@ -85,6 +96,12 @@ class DicomListener(ListenerConfig):
     callers: dict[AeTitle, Name] = Field(default_factory=dict)
     """AE titles that may call, and the partner that each belongs to; the certificate must be that partner's. Where none
     are given, any may call."""
+
+    commitment: Commitment | None = None
+    """Answer requests for storage commitment: what the store holds of this door or this partner is committed to."""
+
+    confirmations: Bool = False
+    """Hear partners that commit themselves to the storage of what they were sent (`confirm: storage_commitment`)."""
 
     limits: DicomLimits = DicomLimits()
     """Limits of this door."""
@@ -112,6 +129,15 @@ class DicomListener(ListenerConfig):
         if self.worklist is None and (self.stations or self.mpps):
             raise ValueError("stations and mpps need the worklist that they are about: `worklist: NAME`")
         return self
+
+    def endpoints(self) -> Mapping[str, str]:
+        """Return where reports of storage commitment go."""
+        reports = self.commitment.reports if self.commitment is not None else {}
+        return {f"commitment.reports.{title}": name for title, name in reports.items()}
+
+    def hears_confirmations(self) -> bool:
+        """Reports of storage commitment are told apart before any route is asked."""
+        return self.confirmations
 
     def selector_fault(self, selector: str) -> str:
         """Refuse a door within the listener, but those of studies, series and performed steps."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -18,16 +19,20 @@ from typing import Final, cast
 import anyio
 
 from channels._tcp.dial import Stages, probed, reach
+from channels.dicom.commands import ACTION_TYPE, N_ACTION_RQ, number
+from channels.dicom.commitment import COMMITMENT, REQUEST, WELL_KNOWN, Reference, write_request
+from channels.dicom.confirming import heard
 from channels.dicom.dialling import attended, destination_of, dial, secured
 from channels.dicom.endpoint import DicomEndpoint
 from channels.dicom.negotiation import VERIFICATION
 from channels.dicom.part10 import InstanceHead, head_of
 from channels.dicom.pool import Pool
 from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import HIGH, LOW, MEDIUM, Answer, Requestor
-from channels.dicom.statuses import is_warning, judged
+from channels.dicom.requesting import HIGH, LOW, MEDIUM, Requestor
+from channels.dicom.statuses import judged
+from channels.dicom.transactions import transaction_of
 from engine.errors import Permanent, Transient
-from engine.model import Attempt, Body, Reply
+from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
 
 _PRIORITIES: Final = {"low": LOW, "medium": MEDIUM, "high": HIGH}
@@ -51,7 +56,7 @@ class DicomOutbound(Outbound):
         self._pool = Pool(
             self._dial,
             self._hear,
-            always=(),
+            always=[(COMMITMENT, _IMPLICIT)] if config.confirm == "storage_commitment" else (),
             most=most,
             idle_seconds=config.timeouts.idle.total_seconds(),
         )
@@ -67,23 +72,24 @@ class DicomOutbound(Outbound):
         head = head_of(body) if body.data is not None else await anyio.to_thread.run_sync(head_of, body)
         requestor, fresh = await self._taken(head, until)
         try:
-            answer = await self._stored(requestor, head, body, until)
+            reply = await self._stored(requestor, head, attempt, until)
         except Transient as error:  # a kept association may have ended before anybody noticed
             if fresh or error.sent or error.code not in _ENDED:
                 raise
             requestor, _ = await self._taken(head, until)
-            answer = await self._stored(requestor, head, body, until)
-        if is_warning(answer.status):
+            reply = await self._stored(requestor, head, attempt, until)
+        if reply.code != "0000":
             self._count("stored_with_warning")
             self.context.logger.warning(
                 "an instance was stored with a warning",
                 extra={
                     "action": "stored_with_warning",
                     "endpoint": self.context.name,
-                    "code": f"{answer.status:04X}",
+                    "message_id": attempt.message_id,
+                    "code": reply.code,
                 },
             )
-        return judged(answer)
+        return reply
 
     async def _taken(self, head: InstanceHead, until: float) -> tuple[Requestor, bool]:
         try:
@@ -94,22 +100,64 @@ class DicomOutbound(Outbound):
                 "no association was open before the attempt had to end", code="timeout"
             ) from error
 
-    async def _stored(self, requestor: Requestor, head: InstanceHead, body: Body, until: float) -> Answer:
+    async def _stored(
+        self, requestor: Requestor, head: InstanceHead, attempt: Attempt, until: float
+    ) -> Reply:
         try:
             return await attended(
-                partial(self._store, requestor, head, body, until), requestor.cut, self._limiter
+                partial(self._store, requestor, head, attempt, until), requestor.cut, self._limiter
             )
         finally:
             self._pool.give(requestor)
 
-    def _store(self, requestor: Requestor, head: InstanceHead, body: Body, until: float) -> Answer:
+    def _store(self, requestor: Requestor, head: InstanceHead, attempt: Attempt, until: float) -> Reply:
         """Send an instance, in a thread; first hear whether the partner has ended the association meanwhile."""
         requestor.hurry(until - monotonic())
         requestor.look()
-        size = body.size - head.offset
+        commits = self.config.confirm == "storage_commitment"
+        if commits:
+            requestor.context_for(COMMITMENT)
+        body = attempt.body
         with BytesIO(body.data or b"") if body.path is None else body.path.open("rb") as source:
             source.seek(head.offset)
-            return requestor.store(head, source, size, seconds=self._reply_seconds, priority=self._priority)
+            size = body.size - head.offset
+            answer = requestor.store(head, source, size, seconds=self._reply_seconds, priority=self._priority)
+        reply = judged(answer)
+        if commits:
+            self._ask_to_commit(requestor, head, attempt)
+        return replace(reply, awaiting=commits)
+
+    def _ask_to_commit(self, requestor: Requestor, head: InstanceHead, attempt: Attempt) -> None:
+        """Ask for commitment to an instance that the partner has taken, in a transaction that names the attempt.
+
+        Raises:
+            Transient: it does not take the request; the instance is sent again, so it may be there twice.
+        """
+        transaction = transaction_of(attempt.message_id, attempt.number)
+        reference = Reference(head.sop_class, head.sop_instance)
+        elements = {
+            0x0003: COMMITMENT.encode(),
+            0x1001: WELL_KNOWN.encode(),
+            ACTION_TYPE: number(REQUEST),
+        }
+        try:
+            asking = requestor.ask(
+                N_ACTION_RQ,
+                COMMITMENT,
+                data=write_request(transaction, [reference], _IMPLICIT),
+                elements=elements,
+                seconds=self._reply_seconds,
+            )
+            answer = next(asking)
+        except Transient as error:
+            raise Transient(f"commitment: {error}", sent=True, code=error.code) from error
+        if answer.status:
+            raise Transient(
+                f"the partner answers {answer.status:04X} to a request for storage commitment",
+                sent=True,
+                code=f"{answer.status:04X}",
+                reply=Reply(f"{answer.status:04X}", answer.comment.encode()),
+            )
 
     async def _dial(self, proposals: Sequence[Proposal]) -> Requestor:
         requestor = await dial(self.config, self.context, proposals, limiter=self._limiter)
@@ -117,8 +165,14 @@ class DicomOutbound(Outbound):
         return requestor
 
     async def _hear(self, requestor: Requestor) -> None:
-        """Answer reports that nobody here asked for: no such class was agreed on, so it does not happen."""
-        requestor.abort()
+        """Hand reports of storage commitment on, and answer them once what they say is durable."""
+        reports, requestor.reports[:] = tuple(requestor.reports), ()
+        for report in reports:
+            status = await heard(
+                report.command, report.data, report.syntax, self.context, endpoint=self.context.name
+            )
+            acknowledge = partial(requestor.acknowledge, report, status)
+            await attended(acknowledge, requestor.cut, self._limiter)
 
     def _count(self, event: str) -> None:
         self.context.counters.count("channel_events", channel=self.context.name, event=event)

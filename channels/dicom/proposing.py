@@ -49,7 +49,8 @@ _REJECTIONS: Final = {
 class Proposal:
     """One presentation context: a class, and the transfer syntaxes in which it may be spoken of.
 
-    `scp` says that this side would be the provider of the class too (storage, where a C-GET brings the instances).
+    `scp` says that this side would be the provider of the class, though it calls: storage, where a C-GET brings the
+    instances, and storage commitment, where it is reported on.
     """
 
     abstract: str
@@ -150,6 +151,6 @@ def _roles(proposals: Sequence[Proposal]) -> list[SCP_SCU_RoleSelectionNegotiati
     for abstract in dict.fromkeys(proposal.abstract for proposal in proposals if proposal.scp):
         role = SCP_SCU_RoleSelectionNegotiation()
         role.sop_class_uid = UID(abstract)
-        role.scu_role = role.scp_role = True
+        role.scu_role, role.scp_role = False, True
         roles.append(role)
     return roles

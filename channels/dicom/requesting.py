@@ -170,11 +170,12 @@ class Requestor:
     ) -> Iterator[Answer]:
         """Send a request and give its answers, the pending ones and the last; each has to come within `seconds`.
 
-        `elements` go into the command set beside or instead of the Affected SOP Class UID, by element number; `data`
-        is in the context's transfer syntax.
+        `elements` go into the command set, by element number, beside the Affected SOP Class UID or, where they hold
+        one, with the Requested SOP Class UID (0000,0003) instead; `data` is in the context's transfer syntax.
         """
         context_id = self.context_for(sop_class, syntax)
-        self._request(field, {0x0002: sop_class.encode(), **elements}, context_id, BytesIO(data), len(data))
+        said = elements if 0x0003 in elements else {0x0002: sop_class.encode(), **elements}
+        self._request(field, said, context_id, BytesIO(data), len(data))
         while True:
             answer = self._answer(seconds)
             yield answer

@@ -123,10 +123,16 @@ class Service(ABC):
 
 def services_of(config: DicomListener, context: ChannelContext) -> tuple[Service, ...]:
     """Return the services that a listener's configuration switches on."""
+    from channels.dicom.committing import Committing
+    from channels.dicom.confirming import CommitmentReports
     from channels.dicom.performing import PerformedSteps  # rooms that know this one
     from channels.dicom.scheduling import ModalityWorklist
 
     services: list[Service] = []
+    if config.confirmations:
+        services.append(CommitmentReports(context))
+    if config.commitment is not None:
+        services.append(Committing(config.commitment, context))
     if config.worklist is not None:
         services.append(ModalityWorklist(config.worklist, config.stations, context))
     if config.worklist is not None and config.mpps:

@@ -1,0 +1,50 @@
+"""Transaction UIDs that say which message they are about: a report is understood after any restart, with nothing kept.
+
+A UID is `2.25.` and a UUID as a number (PS3.5 B.2). Ours is a UUID of version 8, whose 122 free bits hold the 100 bits
+of the message's id and the attempt's number, because each attempt asks in a transaction of its own (PS3.4 J.3.2.1.1).
+Source: RFC 9562 5.8 (UUIDv8).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.ids import ALPHABET, LENGTH
+
+_ROOT: Final = "2.25."
+_NUMBER_BITS: Final = 22
+_ID_BITS: Final = 5 * LENGTH
+_LOW: Final = 62
+_MIDDLE: Final = 12
+_VERSION: Final = 8 << 76
+_VARIANT: Final = 2 << _LOW
+_FIXED: Final = 0xF << 76 | 3 << _LOW
+
+
+def transaction_of(message_id: str, number: int) -> str:
+    """Return the transaction UID of an attempt; ValueError where the message's id is none of this engine's form."""
+    if len(message_id) != LENGTH:
+        raise ValueError("the message's id has another form")
+    value = 0
+    for character in message_id:
+        value = value << 5 | ALPHABET.index(character)
+    value = value << _NUMBER_BITS | number & (1 << _NUMBER_BITS) - 1
+    low = value & (1 << _LOW) - 1
+    middle = value >> _LOW & (1 << _MIDDLE) - 1
+    high = value >> (_LOW + _MIDDLE)
+    return f"{_ROOT}{high << 80 | _VERSION | middle << 64 | _VARIANT | low}"
+
+
+def message_of(transaction: str) -> str:
+    """Return the message that a transaction is about, "" where it is none of ours."""
+    digits = transaction.removeprefix(_ROOT)
+    if digits == transaction or not digits.isdecimal():
+        return ""
+    number = int(digits)
+    if number >> 128 or number & _FIXED != _VERSION | _VARIANT:
+        return ""
+    low = number & (1 << _LOW) - 1
+    middle = number >> 64 & (1 << _MIDDLE) - 1
+    value = (number >> 80 << _MIDDLE | middle) << _LOW | low
+    value >>= _NUMBER_BITS
+    return "".join(ALPHABET[value >> shift & 31] for shift in range(_ID_BITS - 5, -5, -5))
