@@ -124,6 +124,10 @@ class DicomListener(ListenerConfig):
     """Take what modalities tell of the steps that they perform, at the door `mpps`: the CloudEvents `imaging-started`,
     `imaging-updated`, `imaging-completed` and `imaging-discontinued`. The steps of the worklist follow."""
 
+    relay: EndpointName | None = None
+    """Endpoint (`partner.endpoint`, of type `dicom` or `dicom_query`) of the archive that answers queries (C-FIND, of
+    patients and studies) which come here. Each is journalled with who asked; C-CANCEL is passed on."""
+
     @model_validator(mode="after")
     def _steps_are_of_a_worklist(self) -> Self:
         if self.worklist is None and (self.stations or self.mpps):
@@ -131,9 +135,10 @@ class DicomListener(ListenerConfig):
         return self
 
     def endpoints(self) -> Mapping[str, str]:
-        """Return where reports of storage commitment go."""
+        """Return where reports of storage commitment go, and which archive is asked."""
         reports = self.commitment.reports if self.commitment is not None else {}
-        return {f"commitment.reports.{title}": name for title, name in reports.items()}
+        found = {f"commitment.reports.{title}": name for title, name in reports.items()}
+        return {**found, "relay": self.relay} if self.relay is not None else found
 
     def hears_confirmations(self) -> bool:
         """Reports of storage commitment are told apart before any route is asked."""

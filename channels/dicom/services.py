@@ -126,6 +126,7 @@ def services_of(config: DicomListener, context: ChannelContext) -> tuple[Service
     from channels.dicom.committing import Committing
     from channels.dicom.confirming import CommitmentReports
     from channels.dicom.performing import PerformedSteps  # rooms that know this one
+    from channels.dicom.relaying import Relay
     from channels.dicom.scheduling import ModalityWorklist
 
     services: list[Service] = []
@@ -137,6 +138,8 @@ def services_of(config: DicomListener, context: ChannelContext) -> tuple[Service
         services.append(ModalityWorklist(config.worklist, config.stations, context))
     if config.worklist is not None and config.mpps:
         services.append(PerformedSteps(config.worklist, context))
+    if config.relay is not None:
+        services.append(Relay(config.relay, context))
     return tuple(services)
 
 

@@ -1,0 +1,125 @@
+"""The instances that a C-GET brings: each is spooled, and handed in at a listener before the archive is told success.
+
+Source: DICOM PS3.4 C.4.3.3 (C-STORE sub-operations on the same association), PS3.7 9.1.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import anyio.from_thread
+from pynetdicom.presentation import StoragePresentationContexts
+
+from channels.dicom.answering import OUT_OF_RESOURCES, PROCESSING_FAILURE, Answer, Statuses
+from channels.dicom.commands import Command, is_uid
+from channels.dicom.negotiation import is_taken
+from channels.dicom.proposing import Proposal
+from channels.dicom.querying import EXPLICIT, IMPLICIT
+from channels.dicom.receiving import Spool, file_meta
+from engine.codecs.dicom.searching import instance_of
+from engine.errors import MalformedMessage, PasserelleError, StoreCorrupt, StoreFailed, StoreLocked, Transient
+from engine.model import Body, Instance, Message
+from engine.spi import Intake
+
+_SYNTAXES: Final = (
+    EXPLICIT,
+    IMPLICIT,
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.100",
+    "1.2.840.10008.1.2.4.102",
+)
+_CLASSES_MAX: Final = 120
+_FATAL: Final = (StoreFailed, StoreCorrupt, StoreLocked)
+_STATUSES: Final = Statuses()
+
+
+@cache
+def storage_proposals() -> tuple[Proposal, ...]:
+    """Return the storage classes that may be brought, as many as an association has room for; we are their provider."""
+    classes: Sequence[str] = [str(each.abstract_syntax) for each in StoragePresentationContexts]
+    return tuple(Proposal(each, _SYNTAXES, scp=True) for each in classes[:_CLASSES_MAX])
+
+
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """Takes what comes; implements `hearing.SubOperations`. Used in one thread of anyio's at a time."""
+
+    intake: Intake
+    new_path: Callable[[], Path]
+    message: Callable[[Command, str, Body, Instance | None], Message]
+    count: Callable[[str], None]
+
+    def begin(self, command: Command, syntax: str) -> Brought:
+        """Begin to take an instance."""
+        return Brought(self, command, syntax)
+
+
+class Brought:
+    """One instance on its way in; implements `hearing.Sink`."""
+
+    def __init__(self, bringing: Bringing, command: Command, syntax: str) -> None:
+        self._bringing = bringing
+        self._command = command
+        self._syntax = syntax
+        head = file_meta(command.sop_class, command.sop_instance, syntax)
+        self._spool: Spool | None = Spool(bringing.new_path(), head)
+
+    def write(self, data: bytes) -> None:
+        if self._spool is None:
+            return
+        try:
+            self._spool.write(data)
+        except OSError:
+            self.discard()
+
+    def finish(self) -> int:
+        """Hand it in, and return the status; whatever is not durable is not said to be stored."""
+        try:
+            status = self._handed_in()
+        except (Transient, OSError):
+            status = OUT_OF_RESOURCES
+        except _FATAL:
+            raise
+        except PasserelleError:
+            status = PROCESSING_FAILURE
+        finally:
+            self.discard()
+        self._bringing.count("instance_brought" if status == 0 else "instance_not_brought")
+        return status
+
+    def discard(self) -> None:
+        if self._spool is not None:
+            with suppress(OSError):
+                self._spool.discard()
+            self._spool = None
+
+    def _handed_in(self) -> int:
+        if self._spool is None:
+            return OUT_OF_RESOURCES
+        if not is_uid(self._command.sop_instance) or not is_taken(self._syntax):
+            return PROCESSING_FAILURE
+        body = self._spool.finish()
+        message = self._bringing.message(self._command, self._syntax, body, self._says(body))
+        receipt = anyio.from_thread.run(self._bringing.intake, message, _STATUSES)
+        return Answer.of(receipt.reply).status
+
+    def _says(self, body: Body) -> Instance | None:
+        content = body.path if body.data is None else body.data
+        assert content is not None, "a body has bytes or a path"
+        try:
+            return instance_of(content, uid=self._command.sop_instance)
+        except (MalformedMessage, Transient):
+            return None
