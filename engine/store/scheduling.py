@@ -83,7 +83,6 @@ class Turn:
 class Story:
     """All that was said of one order and its patient, in order; `performed` gives what is performed of a study."""
 
-    owner: bytes
     orders: Sequence[Turn]
     patients: Sequence[Turn]
     performed: Callable[[str], Sequence[str]]

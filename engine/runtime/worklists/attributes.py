@@ -50,9 +50,9 @@ def steps_of(story: Story) -> list[StepRow]:
     rows = []
     for number, step in enumerate(steps[:_MOST_STEPS], start=1):
         merged = {
-            "procedureId": procedure or f"P{story.owner.hex()[:12].upper()}",
+            "procedureId": procedure or f"P{_own(order).hex[:12].upper()}",
             "accession": wanted.get("accession") or wanted.get("filler") or wanted.get("placer") or "",
-            "study": wanted.get("study") or _study_uid(story.owner),
+            "study": wanted.get("study") or f"2.25.{_own(order).int}",
             **{name: value for name, value in step.items() if value not in (None, "", [])},
         }
         merged.setdefault("stepId", _step_id(wanted, merged, number, len(steps)))
@@ -65,9 +65,9 @@ def _step_id(wanted: Facts, step: Facts, number: int, count: int) -> str:
     return str(own) if count == 1 else f"{own}.{number}"
 
 
-def _study_uid(owner: bytes) -> str:
-    """Return a UID of its own for an order that brought none: the same whenever it is made (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid5(_NAMESPACE, owner.hex()).int}"
+def _own(order: Order) -> uuid.UUID:
+    """Return an id for an order that brought none, the same whenever it is made, for a UID too (PS3.5 B.2)."""
+    return uuid.uuid5(_NAMESPACE, min(order.known, default=""))
 
 
 def _row(order: Order, step: Facts, number: int, story: Story) -> StepRow:

@@ -26,6 +26,7 @@ class Order:
     visit: Facts = field(default_factory=dict)
     steps: list[Facts] | None = None
     house: Facts = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
     first_ms: int = 0
 
 
@@ -38,6 +39,7 @@ def folded(story: Story) -> Order:
         _lay(order.order, facts.get("order"))
         _lay(order.visit, facts.get("visit"))
         order.house = facts.get("house", order.house)
+        order.known.update(facts.get("known", ()))
         if "steps" in facts:
             order.steps = facts["steps"]
         if facts.get("patient"):

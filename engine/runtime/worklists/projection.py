@@ -129,7 +129,7 @@ def _of_orders(
         )
     saids = []
     for number, each in enumerate(found):
-        content = _canonical({**each.facts, "house": dict(house)})
+        content = _canonical({**each.facts, "known": each.known, "house": dict(house)})
         patients = tuple(value for value, _ in each.facts.get("patient", {}).get("ids", ()))
         own = hashlib.sha256(digest + number.to_bytes(4, "big")).digest()
         saids.append(Said(each.known, patients, at_ms, sequence, message, own, content))

@@ -177,7 +177,6 @@ def refresh(tx: Transaction, target: int, owner: bytes, derive: Derive) -> None:
     """Write the steps of one order anew."""
     cursor = tx.cursor
     story = Story(
-        owner,
         [Turn(*row) for row in cursor.execute(_SQL["story"], (target, owner)).fetchall()],
         [Turn(*row) for row in cursor.execute(_SQL["patients"], (target, owner)).fetchall()],
         partial(_performed_of, tx, target),

@@ -214,7 +214,7 @@ async def test_a_modality_that_has_no_uid_is_given_one(house: Fed) -> None:
         def say() -> int:
             entity = AE("CT1")
             entity.add_requested_context(PERFORMED_STEP)
-            hears = [(evt.EVT_DIMSE_RECV, lambda event: heard.append(event.message.command_set))]
+            hears: list[Any] = [(evt.EVT_DIMSE_RECV, lambda event: heard.append(event.message.command_set))]
             association = entity.associate("127.0.0.1", door.port, ae_title="PASSERELLE", evt_handlers=hears)
             answer, _ = association.send_n_create(started(), PERFORMED_STEP, None)
             association.release()
