@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.mapping.cataloguing import read_catalogue
 from engine.mapping.checking import check_definition
 from engine.mapping.computing import Workbench, columns_read, read_computes
 from engine.mapping.drafting import Find, Paper, read_paper
-from engine.mapping.faults import Faults, key_mark
+from engine.mapping.faults import Faults
 from engine.mapping.fhir_checking import Judge
 from engine.mapping.fhir_side import FhirFormat
-from engine.mapping.paths import SEGMENT, BadPath, event_path
+from engine.mapping.paths import SEGMENT
 from engine.mapping.reading import RuleReader
-from engine.mapping.rules import Definition, Leaf, Path, Scope
+from engine.mapping.rules import Definition, Scope
 from engine.mapping.slots import R4, Children, read_slots
 from engine.mapping.tables import read_tables
 from engine.mapping.two_way import Side, TwoWayMapper
@@ -93,7 +94,7 @@ def _head(paper: Paper, definition: Definition, scope: Scope, faults: Faults) ->
         if not SEGMENT.fullmatch(name):
             faults.add(name, "no name of a segment: three capital letters or digits")
     definition.create = str(v2.get("create", "MSH|^~\\&|\r"))
-    _events(paper.events, definition, faults)
+    read_catalogue(paper.events, definition, faults)
     definition.drop = tuple(
         (str(one.get("path")), str(one.get("reason"))) for one in paper.drop if _dropped(one, faults)
     )
@@ -104,45 +105,6 @@ def _dropped(node: Any, faults: Faults) -> bool:
         return True
     faults.add(node, "what is dropped is {path: ZPV-3, reason: why}")
     return False
-
-
-def _events(node: Any, definition: Definition, faults: Faults) -> None:
-    if node is None:
-        return
-    if isinstance(node, str):
-        definition.event_else = str(node)
-        return
-    if (
-        not isinstance(node, Mapping)
-        or not {"by", "types"} <= set(node)
-        or set(node) - {"by", "types", "else"}
-    ):
-        faults.add(node, "events: is a type, or {by: event path, types: {code: type}, else: type}")
-        return
-    try:
-        definition.event_by = event_path(str(node["by"]).replace("[0]", ""))[0]
-    except BadPath as error:
-        faults.add(node["by"], str(error), at=(error.offset, error.length))
-    definition.event_types = {str(code): str(kind) for code, kind in dict(node["types"]).items()}
-    definition.event_else = str(node.get("else", ""))
-    leaf = _leaf_at(definition.scope, definition.event_by)
-    if leaf is None:
-        faults.add(node["by"], f"there is no leaf {node['by']}")
-    elif leaf.table is not None:
-        for code in definition.event_types:
-            if code not in leaf.table.rows:
-                faults.add(key_mark(node["types"], code), f"table {leaf.table.name} has no {code}")
-
-
-def _leaf_at(scope: Scope, path: Path) -> Leaf | None:
-    """Return the leaf of a path that may go through lists, of which it means the first item."""
-    for leaf in scope.leaves:
-        if leaf.path == path:
-            return leaf
-    for many in scope.lists:
-        if path[: len(many.path)] == many.path:
-            return _leaf_at(many.scope, path[len(many.path) :])
-    return None
 
 
 def _check_creation(definition: Definition, formats: Mapping[str, Side], tree: Any, faults: Faults) -> None:

@@ -202,5 +202,6 @@ class Definition:
     event_by: Path = ()
     event_types: Mapping[str, str] = field(default_factory=dict)
     event_else: str = ""
+    event_subject: tuple[Path, ...] = ()
     drop: tuple[tuple[str, str], ...] = ()
     computing: Mapping[str, Computing] = field(default_factory=dict)

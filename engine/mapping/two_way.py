@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import Rejected
+from engine.mapping.cataloguing import value_of
 from engine.mapping.computing import apart
 from engine.mapping.diagnosing import blame
 from engine.mapping.leaves import BadValue
@@ -113,13 +114,14 @@ class TwoWayMapper:
     def event_type(self, data: Any) -> str:
         """Return the CloudEvents type of event data by the mapper's catalogue, "" where it has none."""
         definition = self.definition
-        value: Any = data
-        for key in definition.event_by:
-            if isinstance(value, list):
-                value = value[0] if value else None
-            value = value.get(key) if isinstance(value, dict) else None
+        value = value_of(data, definition.event_by) if definition.event_by else None
         known = definition.event_types.get(value) if isinstance(value, str) else None
         return known or definition.event_else
+
+    def event_subject(self, data: Any) -> str:
+        """Return what the event is about: the id of an appointment, an order; "" where the mapper names nothing."""
+        found = (value_of(data, path) for path in self.definition.event_subject)
+        return next((str(one) for one in found if isinstance(one, str | int)), "")
 
     def _side(self, side: str) -> Side:
         found = self.formats.get(side)

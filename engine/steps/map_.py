@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from engine.errors import NotFound
-from engine.mapping.computing import Computing
 from engine.mapping.two_way import TwoWayMapper
 from engine.spi import Document, Mapper, Scope, Step, TwoWay
 from engine.steps.contract import ExpressionText, MapperName, StepConfig, StepType, Workshop
-from engine.steps.remainder import Place, places_of
+from engine.steps.remainder import places_of
 from engine.steps.two_way import Found, Side, TwoWayMap, Verify, sides_of
 
 _ONLY_TWO_WAY = ("from_", "to", "verify", "strict", "complement", "found_by")
@@ -75,6 +74,15 @@ def _build(config: MapConfig, workshop: Workshop) -> Step:
 
 
 def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap:
+    made = _plain(config, mapper, workshop)
+    if not isinstance(mapper, TwoWayMapper):
+        return made
+    places = {side: places_of(mapper.definition.scope, side) for side in sorted(mapper.sides - {"event"})}
+    computing = mapper.definition.computing.get(made.target)
+    return replace(made, places=places, computing=computing, subject=mapper.event_subject)
+
+
+def _plain(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap:
     source, target = sides_of(mapper, workshop.codec.name, config.from_, config.to)
     found = next((Found(name, workshop.expression(text)) for name, text in config.found_by.items()), None)
     return TwoWayMap(
@@ -87,22 +95,7 @@ def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap
         strict=config.strict,
         verify=config.verify,
         found=found,
-        places=_places(mapper),
-        computing=_computing(mapper, target),
     )
-
-
-def _places(mapper: TwoWay) -> dict[str, dict[str, Place]]:
-    """Return what of an event has a place in each format of a mapper."""
-    if not isinstance(mapper, TwoWayMapper):
-        return {}
-    formats = sorted(mapper.sides - {"event"})
-    return {side: places_of(mapper.definition.scope, side) for side in formats}
-
-
-def _computing(mapper: TwoWay, target: str) -> Computing | None:
-    """Return what a mapper computes for a side."""
-    return mapper.definition.computing.get(target) if isinstance(mapper, TwoWayMapper) else None
 
 
 def _refuse_sides(config: MapConfig) -> None:

@@ -49,6 +49,10 @@ class Found:
     value: Compiled
 
 
+def _no_subject(data: Mapping[str, Any]) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class TwoWayMap:
     """The compiled step: from one side of a mapper to another, over the event."""
@@ -64,6 +68,7 @@ class TwoWayMap:
     found: Found | None = None
     places: Mapping[str, Mapping[str, Place]] = field(default_factory=dict)
     computing: Computing | None = None
+    subject: Callable[[Mapping[str, Any]], str] = _no_subject
 
     @property
     def kindless(self) -> bool:
@@ -162,8 +167,8 @@ class TwoWayMap:
         meta = scope.meta
         kind = self.mapper.event_type(data)
         if not kind and self.target == "event":
-            told = "this message means no event that the mapper's catalogue has"
-            raise _at_fault("", told, "event_type")
+            why = "this message means no event that the mapper's catalogue has"
+            raise _at_fault("", why, "event_type")
         envelope = {
             "specversion": "1.0",
             "id": str(meta.get("id", "")),
@@ -172,7 +177,9 @@ class TwoWayMap:
             "time": str(meta.get("received", "")),
             "datacontenttype": "application/json",
         }
-        return {**envelope, CAUSE: cause} if cause else envelope
+        subject = self.subject(data)
+        told = {"subject": subject, CAUSE: cause}
+        return {**envelope, **{name: value for name, value in told.items() if value}}
 
     def _verify(self, decoded: Decoded, root: Any, zone: str) -> None:
         again = self.mapper.put(self.source, decoded.data, decoded.complement, zone=zone)

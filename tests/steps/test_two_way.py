@@ -369,7 +369,7 @@ NOTES = mapper_of("""
 mapper: notes
 version: 1.0.0
 v2: {messages: [ADT^A08]}
-events: name-told
+events: {else: name-told, subject: name}
 rules:
   - {event: name, v2: PID-5, json: usager.nom}
 compute:
@@ -399,7 +399,7 @@ def test_json_of_a_partners_own_becomes_an_event() -> None:
     [made] = notes(**{"from": "json", "to": "event"})(document, one)
     assert made.root == {"name": "Ada"}
     assert made.envelope is not None
-    assert made.envelope["type"] == "name-told"
+    assert (made.envelope["type"], made.envelope["subject"]) == ("name-told", "Ada")
     [carried] = one.carried
     assert carried.loss()["opaque"] == ["note"]
     assert [path for path, _ in carried.loss()["dropped"]] == ["titre"]
