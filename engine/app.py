@@ -48,6 +48,7 @@ from engine.runtime.policies import CurrentPolicies
 from engine.runtime.recovery import recover
 from engine.runtime.reload import Changes, Reloader
 from engine.runtime.repeats import Repeats
+from engine.runtime.replaying import Replayer
 from engine.runtime.router import Router
 from engine.runtime.sending import Concluded
 from engine.runtime.supervisor import Supervisor
@@ -222,6 +223,13 @@ class Engine:
             rollback=self._rollback,
             inject=Injector(self.reception, lambda: self.loaded, self.clock, self.new_id),
             probe=self._probe,
+            replay=Replayer(
+                self.store,
+                self.clock,
+                self.new_id,
+                self._offered,
+                lambda endpoint: self.current.board.directory.phi(endpoint),
+            ),
         )
 
     @property

@@ -12,8 +12,8 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY, SERIES = "2.25.10", "2.25.20"
 
 
-def part10(uid: str, **more: object) -> bytes:
-    """Return a small CT instance; `more` are keywords of its data set."""
+def part10(uid: str, *, pixels: int = 32, **more: object) -> bytes:
+    """Return a small CT instance; `pixels` are bytes of pixel data, `more` keywords of its data set."""
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -31,7 +31,7 @@ def part10(uid: str, **more: object) -> bytes:
     made.Rows = made.Columns = 4
     for keyword, value in more.items():
         setattr(made, keyword, value)
-    made.add_new(0x7FE00010, "OW", bytes(32))
+    made.add_new(0x7FE00010, "OW", bytes(pixels))
     file = BytesIO()
     dcmwrite(file, made, enforce_file_format=True)
     return file.getvalue()

@@ -16,6 +16,7 @@ from engine.observe.metrics import Metrics
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.gates import Gates
 from engine.runtime.repeats import Repeats
+from engine.runtime.replaying import Replayer
 from engine.runtime.watch import Watch
 from engine.store.protocol import Store
 
@@ -27,7 +28,7 @@ class Live:
     `channels` shows listeners (`listener`, `state`, `address`, `restarts`, `error`) and open outbounds. `reload` takes
     a route's name ("" for all) and an actor, `rollback` route, version ("" for the one before) and actor. `inject`
     takes route, content, content type, file name and actor, and shows `id`, `disposition` and `faults`. `probe` takes
-    an endpoint and gives (stage, well, remark).
+    an endpoint and gives (stage, well, remark). `replay` puts a study on the way to an endpoint.
     """
 
     dispatcher: Dispatcher
@@ -44,6 +45,7 @@ class Live:
     rollback: Callable[[str, str, str], Awaitable[View]]
     inject: Callable[[str, bytes, str, str, str], Awaitable[View]]
     probe: Callable[[str], Awaitable[Sequence[tuple[str, bool, str]]]]
+    replay: Replayer
 
 
 class Control:

@@ -14,10 +14,13 @@ from engine.api.problems import BadCall
 from engine.api.searching import MOST, find_deliveries
 from engine.api.views import View
 from engine.audit.vocabulary import Action
-from engine.errors import NotFound
+from engine.errors import NotFound, Rejected
 from engine.model import Delivery, State
 from engine.runtime.gates import Subject
 from engine.store.protocol import DeliveryRow, Operation, Query, Verb
+
+REPLAYED = 100
+"""Images of a study that one call puts on the way; small ones are in memory meanwhile."""
 
 
 async def release(control: Control, call: Call) -> View:
@@ -60,6 +63,18 @@ async def resend(control: Control, call: Call) -> View:
             await control.clock.sleep(1 / rate)
         done.append(await _carry_out(control, call, Verb.RESEND, row.delivery.sequence))
     return {"resent": done, "count": len(done)}
+
+
+async def replay(control: Control, call: Call) -> View:
+    """Send some of the images of a study to an endpoint: new messages with the stored bytes, `replay_of` the first."""
+    study, endpoint = call.text("study"), call.text("to")
+    limit = min(max(1, call.number("limit", REPLAYED)), REPLAYED)
+    try:
+        done = await control.live.replay(study, endpoint, offset=call.number("offset", 0), limit=limit)
+    except Rejected as error:
+        raise BadCall(str(error)) from error
+    await _journalled(control, call, Action.RESEND, f"{len(done.messages)} images to {endpoint}")
+    return {"replayed": list(done.messages), "count": len(done.messages), "following": done.following}
 
 
 async def pause(control: Control, call: Call) -> View:

@@ -35,6 +35,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "name": Parameter("Name of the route, the destination (route/destination) or the endpoint."),
     "new": Parameter("The beginning of a version's hash; by default what runs."),
     "new_id": Parameter("Send under a new id, so that a partner takes it for another message.", "boolean"),
+    "offset": Parameter("How many are passed over.", "integer"),
     "old": Parameter("The beginning of a version's hash; by default what ran before."),
     "out_of_order": Parameter("Release although a later one of its lane was delivered.", "boolean"),
     "partner": Parameter("A partner: messages from or for it, deliveries to its endpoints."),
@@ -44,7 +45,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "route": Parameter("A route's name."),
     "since": Parameter("A time (RFC 3339), or how long ago: 30m, 2h, 7d."),
     "state": Parameter("States of deliveries, separated by commas."),
+    "study": Parameter("A Study Instance UID."),
     "subject": Parameter("route, destination or endpoint."),
+    "to": Parameter("An endpoint, partner.endpoint, that is to be sent to."),
     "until": Parameter("A time (RFC 3339), or for `hold` and `repeats` how long from now: 30m, 2h, 7d."),
     "version": Parameter("The beginning of a version's hash; by default what ran before."),
 }

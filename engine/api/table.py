@@ -122,6 +122,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST",
+        "replay",
+        "Send a study that the store holds to an endpoint, some of its images at a time.",
+        operating.replay,
+        role="operator",
+        takes=("study", "to", "offset", "limit", "reason"),
+    ),
+    Operation(
+        "POST",
         "pause",
         "Stop sending for a route, a destination or an endpoint.",
         operating.pause,

@@ -15,12 +15,19 @@ from engine.cli.terminal import View, local
 from engine.clock import SystemClock
 from engine.errors import NotFound
 
+PAGE = 50
+"""Images that are put on the way before the next line of progress."""
+
+_PATIENCE = 120.0
+
 
 @click.command()
 @click.argument("identifier", required=False, metavar="[ID]")
 @click.option("--delivery", type=int, help="One delivery of the message.")
 @click.option("--partner", help="All to the endpoints of this partner.")
 @click.option("--endpoint", help="All for partner.endpoint.")
+@click.option("--study", metavar="UID", help="All images of a study that the store holds; needs --to.")
+@click.option("--to", metavar="PARTNER.ENDPOINT", help="Where the study is to go.")
 @click.option("--since", help="A time, or how long ago: 30m, 2h, 7d.")
 @click.option("--until", help="A time, or how long ago.")
 @click.option("--rate", type=click.FloatRange(min=0.01, max=1000.0), help="Deliveries per second.")
@@ -31,9 +38,20 @@ from engine.errors import NotFound
 @at_desk
 def resend(
     desk: Desk, identifier: str | None, delivery: int | None, rate: float | None, new_id: bool,
-    reason: str | None, **chosen: Any,
+    reason: str | None, study: str | None, to: str | None, **chosen: Any,
 ) -> None:  # fmt: skip
-    """Send what has ended once more: the same bytes under the same id; ends with 3 when nothing matches."""
+    """Send what has ended once more: the same bytes under the same id; ends with 3 when nothing matches.
+
+    With --study and --to: the images of a study, to any endpoint that may be given them, whether it had them or not.
+    """
+    if bool(study) != bool(to):
+        raise click.UsageError("--study and --to go together")
+    if study and to:
+        if identifier or any(chosen.values()):
+            raise click.UsageError("--study is sent as a whole: nothing else narrows it")
+        with desk.open() as caller:
+            _replay(desk, caller, study, {"to": to, "reason": reason}, rate)
+        return
     if not (identifier or chosen["partner"] or chosen["endpoint"]):
         raise click.UsageError("say what: a message's ID, --partner or --endpoint")
     with desk.open() as caller:
@@ -45,6 +63,26 @@ def resend(
         return
     print_deliveries(desk, answers)
     desk.terminal.note(desk.say("{count} sent again", count=len(answers)))
+
+
+def _replay(desk: Desk, caller: Caller, study: str, body: dict[str, Any], rate: float | None) -> None:
+    """Put a study on the way in pages, and say how far it is."""
+    sent: list[str] = []
+    following: int | None = 0
+    page = 1 if rate else PAGE
+    while following is not None:
+        asked = {"study": study, "offset": following, "limit": page, **body}
+        view = caller.call("POST", "replay", body=asked, patience=_PATIENCE)
+        sent += view["replayed"]
+        following = view["following"]
+        if following is not None:
+            desk.terminal.note(desk.say("{count} images on their way", count=len(sent)))
+            if rate:
+                time.sleep(1 / rate)
+    if desk.as_json:
+        desk.terminal.answer({"replayed": sent, "count": len(sent)})
+        return
+    desk.terminal.note(desk.say("{count} images on their way", count=len(sent)))
 
 
 def _wanted(caller: Caller, query: dict[str, Any], delivery: int | None) -> list[tuple[str, int]]:

@@ -143,6 +143,7 @@ FRENCH: Mapping[str, str] = {
     "nothing to purge": "rien à supprimer",
     "{count} to send again at {rate}/s, done at {end}": "{count} à renvoyer à {rate}/s, terminé à {end}",
     "{count} to send again": "{count} à renvoyer",
+    "{count} images on their way": "{count} images en route",
     "{count} sent again": "{count} renvoyées",
     "paused: {name}": "suspendu : {name}",
     "resumed: {name}": "repris : {name}",

@@ -30,6 +30,7 @@ from engine.runtime.compiling import parks
 from engine.runtime.outlet import Exposure, Outlet
 from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Maintenance, Retry
 from engine.runtime.program import OneOf, Program
+from engine.runtime.replaying import REPLAY
 from engine.runtime.rulings import NAMES, Rule, Rulings
 from engine.runtime.schedule import FALLBACK_RETRY
 from engine.runtime.subscribing import Subscribers
@@ -98,6 +99,8 @@ class ConfiguredPolicies:
             return self._of_alert(route_name, name)
         if route_name.startswith(ANSWER):
             return self._of_answer(route_name, name)
+        if route_name.startswith(REPLAY):
+            return self._of_replay(route_name, name)
         route = self._routes.get(route_name)
         if route is None:
             return None
@@ -160,6 +163,13 @@ class ConfiguredPolicies:
     def _of_answer(self, route: str, name: str) -> tuple[DestinationPolicy, frozenset[str]] | None:
         """Return the policy of an acknowledgement that a listener sends to an endpoint."""
         if route.removeprefix(ANSWER) not in self._loaded.app.listen:
+            return None
+        retry = _retry(self._loaded.app.defaults.retry)
+        return DestinationPolicy(route=route, destination=name, retry=retry, recallable=False), frozenset()
+
+    def _of_replay(self, route: str, name: str) -> tuple[DestinationPolicy, frozenset[str]] | None:
+        """Return the policy of a study that an operator sends to an endpoint, which may be given all that it holds."""
+        if self._directory.phi(name) != "full":
             return None
         retry = _retry(self._loaded.app.defaults.retry)
         return DestinationPolicy(route=route, destination=name, retry=retry, recallable=False), frozenset()
