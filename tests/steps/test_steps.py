@@ -79,11 +79,14 @@ def run(name: str, written: Any, root: Any) -> list[Any]:
 
 def test_the_steps_are_those_of_the_reference() -> None:
     assert step_names() == (
+        "copy",
+        "deidentify",
         "each",
         "extract",
         "keep",
         "map",
         "partner",
+        "prefix",
         "remove",
         "require",
         "set",

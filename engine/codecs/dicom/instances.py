@@ -23,20 +23,23 @@ _PIECE: Final = 256 * 1024
 class Instance(DataSet):
     """The data set of a Part 10 file, with what stands before it; `file` is the whole content.
 
-    `source` is the file itself, but of a deflated data set what it holds.
+    `source` is the file itself, but of a deflated data set what it holds. `stripped` says that of what stands before
+    the data set only what has to be there is written.
     """
 
-    __slots__ = ("file", "meta", "transfer_syntax")
+    __slots__ = ("file", "meta", "stripped", "transfer_syntax")
 
     file: Source
     meta: DataSet
     transfer_syntax: str
+    stripped: bool
 
     def copy(self, parent: DataSet | None = None) -> Instance:
         """Return an independent copy."""
         made = super().copy(parent)
         assert isinstance(made, Instance)
         made.file, made.meta, made.transfer_syntax = self.file, self.meta.copy(), self.transfer_syntax
+        made.stripped = self.stripped
         return made
 
 
@@ -58,6 +61,7 @@ def open_instance(source: Source) -> Instance:
     data = _inflated(source, meta.stop) if form.deflated else source
     instance = Instance(data, form, 0 if form.deflated else meta.stop, data.size)
     instance.file, instance.meta, instance.transfer_syntax = source, meta, syntax
+    instance.stripped = False
     return instance
 
 

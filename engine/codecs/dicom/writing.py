@@ -14,7 +14,7 @@ from engine.codecs.dicom.instances import Instance
 from engine.codecs.dicom.scanning import LONG, DataSet, Element, Items, is_changed
 from engine.codecs.dicom.source import Source
 from engine.codecs.dicom.syntaxes import Form
-from engine.codecs.dicom.values import refused, shown
+from engine.codecs.dicom.values import raw, refused, shown
 from engine.model import Extent
 
 _SEQUENCE_END: Final = (0xFFFE, 0xE0DD)
@@ -24,6 +24,8 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _GROUP_LENGTH: Final = 0x00020000
 _NAMED_IN_META: Final = {0x00080016: 0x00020002, 0x00080018: 0x00020003}
 """SOP Class UID and SOP Instance UID, and where the file meta information repeats them."""
+_NEEDED_IN_META: Final = frozenset({0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012})
+_PREAMBLE: Final = 128
 _LONGEST: Final = 0xFFFE
 
 
@@ -96,7 +98,10 @@ def pieces(instance: Instance) -> Pieces:
     if not instance.touched():
         made.span(0, instance.file.size)
         return made
-    made.span(0, instance.meta.start)
+    if instance.stripped:
+        made.add(bytes(_PREAMBLE) + b"DICM")
+    else:
+        made.span(0, instance.meta.start)
     _meta(instance, made)
     data = Pieces(instance.source)
     _elements(instance, data)
@@ -112,8 +117,13 @@ def _meta(instance: Instance, out: Pieces) -> None:
     meta = instance.meta.copy()
     for tag, repeated in _NAMED_IN_META.items():
         element = instance.find(tag)
-        if element is not None and element.fresh is not None and meta.find(repeated) is not None:
-            meta.put(Element(repeated, "UI", fresh=element.fresh))
+        if element is None or meta.find(repeated) is None:
+            if instance.stripped:
+                meta.drop(repeated)
+        elif element.fresh is not None or instance.stripped:
+            meta.put(Element(repeated, "UI", fresh=raw(instance, element)))
+    for other in [each.tag for each in meta.all() if instance.stripped and each.tag not in _NEEDED_IN_META]:
+        meta.drop(other)
     if not meta.changed:
         out.span(meta.start, meta.stop)
         return

@@ -18,6 +18,15 @@ BIG = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 FORMS = (IMPLICIT, EXPLICIT, BIG, DEFLATED)
 CT = "1.2.840.10008.5.1.4.1.1.2"
+BROKEN = {
+    "DICOMDIR-nooffset",
+    "MR_truncated.dcm",
+    "SC_rgb_jpeg.dcm",
+    "meta_missing_tsyntax.dcm",
+    "rtplan_truncated.dcm",
+    "winter.dcm",
+}
+"""Of pydicom's files, those that are meant to be broken: lengths beyond the file, no syntax, no order."""
 SHIPPED = Path(pydicom.__file__).parent / "data"
 
 

@@ -16,21 +16,23 @@ from engine.codecs.dicom.encoding import decode, encode
 from engine.codecs.dicom.json_model import to_json
 from engine.codecs.dicom.reading import read_head
 from engine.errors import MalformedMessage
-from tests.codecs.dicom.samples import BIG, DEFLATED, EXPLICIT, FORMS, IMPLICIT, ct, item, part10, shipped
-
-BROKEN = {
-    "DICOMDIR-nooffset",
-    "SC_rgb_jpeg.dcm",
-    "meta_missing_tsyntax.dcm",
-    "rtplan_truncated.dcm",
-    "winter.dcm",
-}
-"""Of pydicom's files, those that are meant to be broken: lengths beyond the file, no syntax, no order."""
+from tests.codecs.dicom.samples import (
+    BIG,
+    BROKEN,
+    DEFLATED,
+    EXPLICIT,
+    FORMS,
+    IMPLICIT,
+    ct,
+    item,
+    part10,
+    shipped,
+)
 
 
 @pytest.mark.parametrize("path", list(shipped()), ids=lambda path: path.name)
 def test_the_head_of_every_file_is_what_pydicom_reads(path: Path) -> None:
-    if path.name in BROKEN:
+    if path.name in BROKEN - {"MR_truncated.dcm"}:
         with pytest.raises(MalformedMessage):
             read_head(path)
         return
