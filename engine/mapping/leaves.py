@@ -57,13 +57,15 @@ class V2Leaf:
     """How one leaf is read and written.
 
     `quick` reads the spelling that `write` gives, in messages without escapes and nulls, None for any other;
-    None itself where such a text is its own value. `default` is written where the event has no value.
+    None itself where such a text is its own value. `default` is written where the event has no value. `brief` writes
+    what is sure to be written as it is, and gives None for all else; None itself where that is not known so simply.
     """
 
     parse: Callable[[str, Marks], Any]
     write: Callable[[Any, Marks], str]
     quick: Callable[[str], Any] | None = None
     default: str = ""
+    brief: Callable[[Any], str | None] | None = None
 
 
 def v2_leaf_type(leaf: Leaf, default: str = "") -> V2Leaf:
@@ -81,7 +83,7 @@ def v2_leaf_type(leaf: Leaf, default: str = "") -> V2Leaf:
             return None
         return raw if quick is None else quick(raw)
 
-    return V2Leaf(parse, kind.write, shortly, default)
+    return V2Leaf(parse, kind.write, shortly, default, kind.brief)
 
 
 def read_leaf(raw: str, kind: V2Leaf, marks: Marks) -> Any:
@@ -208,12 +210,25 @@ _TYPES: Final[Mapping[str, V2Leaf]] = {
     "text": V2Leaf(_text, _write_text),
     "oid": V2Leaf(_text, _write_text),
     "any": V2Leaf(_text, _write_text),
-    "ts": V2Leaf(_read_moment, _write_moment, from_v2),
+    "ts": V2Leaf(_read_moment, _write_moment, from_v2, brief=to_v2),
     "time": V2Leaf(_read_clock, _write_clock, clock_from_v2),
-    "num": V2Leaf(_read_number, _write_number, _quick_number),
+    "num": V2Leaf(_read_number, _write_number, _quick_number, brief=_quick_number),
     "int": V2Leaf(_read_integer, _write_integer, _quick_integer),
     "bool": V2Leaf(lambda raw, marks: _FLAGS.get(raw.strip(), MISS), _write_flag, _QUICK_FLAGS.get),
 }
+
+
+class OpenCodes:
+    """Reads codes of an open table: None where the table has the code, but writes another for its meaning."""
+
+    __slots__ = ("codes",)
+
+    def __init__(self, codes: Mapping[str, str | None]) -> None:
+        self.codes = codes
+
+    def __call__(self, raw: str) -> str | None:
+        """Return the event's word for a code, the code itself where the table does not have it."""
+        return self.codes.get(raw, raw)
 
 
 def _coded(table: Table) -> V2Leaf:
@@ -222,6 +237,7 @@ def _coded(table: Table) -> V2Leaf:
     if table.open:
         meaning = {**{event: event for event in table.rows if event not in written}, **meaning}
     canonical = {code: event for event, code in written.items()}
+    others = dict.fromkeys((*table.rows, *meaning)) if table.open else {}
 
     def parse(raw: str, marks: Marks) -> Any:
         text = _text(raw, marks)
@@ -238,10 +254,7 @@ def _coded(table: Table) -> V2Leaf:
             code = value
         return _write_text(code, marks)
 
-    def quick(raw: str) -> Any:
-        found = canonical.get(raw)
-        if found is None and raw not in meaning and raw not in table.rows:
-            return raw
-        return found
-
-    return V2Leaf(parse, write, quick if table.open else canonical.get)
+    if not table.open:
+        return V2Leaf(parse, write, canonical.get, brief=written.get)
+    foreign = dict.fromkeys(code for code, event in meaning.items() if code != event)
+    return V2Leaf(parse, write, OpenCodes({**others, **canonical}), brief=OpenCodes({**foreign, **written}))

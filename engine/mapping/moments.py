@@ -24,6 +24,12 @@ _ISO_CLOCK: Final = re.compile(
 )
 _MINUTES: Final = {f"{h:02}{m:02}": f"T{h:02}:{m:02}" for h in range(24) for m in range(60)}
 _SECONDS: Final = {f"{s:02}": f":{s:02}" for s in range(60)}
+_OFFSETS: Final = {
+    f"{sign}{h:02}{m:02}": f"{sign}{h:02}:{m:02}"
+    for sign in "+-"
+    for h in range(15)
+    for m in range(0, 60, 15)
+}
 _DAYS: Final[dict[str, str]] = {}
 _MAX_DAYS: Final = 50_000
 
@@ -41,6 +47,14 @@ def from_v2(raw: str) -> str | None:
             minutes = _MINUTES.get(raw[8:])
             if minutes is not None:
                 return day + minutes
+        elif length == 19:
+            minutes, seconds, offset = (
+                _MINUTES.get(raw[8:12]),
+                _SECONDS.get(raw[12:14]),
+                _OFFSETS.get(raw[14:]),
+            )
+            if minutes is not None and seconds is not None and offset is not None:
+                return day + minutes + seconds + offset
         elif length == 8:
             return day
     return _from_v2(raw)

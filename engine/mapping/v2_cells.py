@@ -460,9 +460,9 @@ def new_group(context: Context, item: Any, wire: Wire) -> Group:
     return child
 
 
-def take_number(child: Group, place: V2Place, number: int, wire: Wire) -> None:
+def take_number(members: Mapping[str, list[str]], place: V2Place, number: int, wire: Wire) -> None:
     """Make a hole of a set id that only says which item it is: the order of the list carries it."""
-    fields = child.members.get(place.segment)
+    fields = members.get(place.segment)
     if fields is not None and read_place(fields, place, wire) == str(number):
         write_place(fields, place, wire.hole, wire)
 

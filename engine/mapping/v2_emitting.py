@@ -32,20 +32,42 @@ from engine.mapping.v2_taking import V2Taking
 from engine.mapping.v2_wholes import give_together, put_object, take_together
 from engine.mapping.writing_code import Code
 
+Function = Callable[[Any, dict[str, Any], v2_cells.Wire], None]
+
 
 @dataclass(frozen=True, slots=True)
 class V2Program:
-    """The generated functions of one mapper and the contexts that they work on."""
+    """The generated functions of one mapper and the contexts that they work on, the message first.
 
-    root: Context
-    take: Callable[[Any, dict[str, Any], v2_cells.Wire], None]
-    give: Callable[[Any, dict[str, Any], v2_cells.Wire], None]
+    `scopes` are the rules of each context as its functions see them.
+    """
+
+    contexts: Sequence[Context]
+    scopes: Sequence[Scope]
+    kinds: Callable[[Leaf], V2Leaf]
+    find: Callable[[str], Any]
     source: str
+
+    @property
+    def root(self) -> Context:
+        """The message."""
+        return self.contexts[0]
+
+    def taking(self, context: Context) -> Function:
+        """Return the function that reads a group's own segments, not its groups."""
+        found: Function = self.find(f"g{context.number}")
+        return found
+
+    @property
+    def give(self) -> Function:
+        """The function that writes the message."""
+        found: Function = self.find("p0")
+        return found
 
 
 _CALLED: Final[tuple[Callable[..., Any], ...]] = (
     v2_cells.take, v2_cells.take_deep, v2_cells.take_sub, v2_cells.take_first, v2_cells.take_object,
-    v2_cells.take_number, v2_cells.give, v2_cells.give_sub, v2_cells.give_first, v2_cells.give_object,
+    v2_cells.give, v2_cells.give_sub, v2_cells.give_first, v2_cells.give_object,
     v2_cells.put_subs, v2_cells.put_field, v2_cells.put_repetitions, v2_cells.put_groups, v2_cells.new_group,
     v2_cells.sweep, v2_cells.give_number, v2_cells.begin, write_leaf, put_object, take_together, give_together,
 )  # fmt: skip
@@ -55,14 +77,16 @@ _CALLED: Final[tuple[Callable[..., Any], ...]] = (
 def v2_program(name: str, scope: Scope, order: Sequence[str]) -> V2Program:
     """Generate and compile the v2 side of a mapper."""
     contexts = contexts_of(scope, order)
-    code = Code(A=v2_cells.ABSENT, E=v2_cells.NOTHING, NULL=NULL, MISS=MISS, Box=Box, holder=holder)
+    code = Code(A=v2_cells.ABSENT, E=v2_cells.NOTHING, NULL=NULL, MISS=MISS, Box=Box)
     for function in _CALLED:
         code.names[function.__name__] = function
     emitter = _V2Emitter(code)
+    scopes = [compacted(context.scope) for context in contexts]
     for context in reversed(contexts):
-        emitter.context(context)
+        emitter.context(context, scopes[context.number])
     find = code.compiled(name)
-    return V2Program(contexts[0], find("g0"), find("p0"), code.source())
+    code.names["holds"] = holder(find)
+    return V2Program(contexts, scopes, emitter.kinds, find, code.source())
 
 
 class _V2Emitter:
@@ -79,16 +103,15 @@ class _V2Emitter:
             self._kinds[key] = v2_leaf_type(leaf, default)
         return self._kinds[key]
 
-    def context(self, context: Context) -> None:
+    def context(self, context: Context, scope: Scope) -> None:
         """Generate the functions of a group."""
-        scope = compacted(context.scope)
         pairs = {id(many): self._pair(many) for many in scope.lists if many.place is not None}
         code = self._code
         with code.block(f"def g{context.number}(group, x, w):"):
             code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
             code.line("simple = w.simple")
-            self._body(context, scope, pairs, V2Taking(code, (0, 1, 3), self.kinds))
-        code.line(f"h{context.number} = holder(g{context.number})")
+            own = Scope(scope.leaves, [many for many in scope.lists if not many.anchors])
+            self._body(context, own, pairs, V2Taking(code, (0, 1, 3), self.kinds))
         with code.block(f"def p{context.number}(group, x, w):"):
             code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
             code.line("marks = w.marks")

@@ -160,7 +160,7 @@ class V2Giving(V2Emitting):
         number = child.number
         code.line(f"v = {self.objects.of(many.path)}.get({many.path[-1]!r}, ())")
         with code.block(f"if v or {number} in group.children:"):
-            code.line(f"put_groups(group, {code.constant(child)}, v, p{number}, h{number}, {key}, w)")
+            code.line(f"put_groups(group, {code.constant(child)}, v, p{number}, holds, {key}, w)")
 
     def _single(self, child: Context, value: str) -> None:
         """A group that is an object: the first there is, blanked where the event has none, since others may follow."""

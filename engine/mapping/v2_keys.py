@@ -8,19 +8,28 @@ from typing import Any
 from engine.mapping import v2_cells
 from engine.mapping.leaves import MISS, V2Leaf, read_leaf
 from engine.mapping.rules import V2Place
+from engine.mapping.v2_spans import take_children
 
 
-def holder(taking: Callable[..., None]) -> Callable[[Any, v2_cells.Wire], bool]:
-    """Return the function that says whether a group of a complement was an item: it has a hole, or is read as one."""
+def holder(find: Callable[[str], Any]) -> Callable[[Any, v2_cells.Wire], bool]:
+    """Return the function that says whether a group of a complement was an item: it has a hole, or is read as one.
+
+    `find` gives the generated function of a name.
+    """
 
     def holds(group: Any, wire: v2_cells.Wire) -> bool:
         if _has_hole(group, wire.hole):
             return True
-        found: dict[str, Any] = {}
         again = v2_cells.Wire(
             wire.marks, wire.hole, False, False, wire.component, wire.repetition, wire.subcomponent
         )
-        taking(_copied(group), found, again)
+
+        def take(child: Any, x: dict[str, Any], number: str) -> None:
+            find(f"g{child.context.number}")(child, x, again)
+            take_children(child, x, take)
+
+        found: dict[str, Any] = {}
+        take(_copied(group), found, "")
         return bool(found)
 
     return holds

@@ -11,7 +11,11 @@ from engine.mapping.leaves import Marks
 from engine.mapping.rules import Definition
 from engine.mapping.v2_cells import wire_of
 from engine.mapping.v2_emitting import V2Program, v2_program
+from engine.mapping.v2_plans import shelf_of
+from engine.mapping.v2_reading import Reading, TakingPlans
+from engine.mapping.v2_shapes import HOLE, scanned
 from engine.mapping.v2_structure import flattened, walk
+from engine.mapping.v2_writing import GivingPlans, written
 from engine.model import Fault
 
 Complement = dict[str, Any]
@@ -61,6 +65,10 @@ class V2Side:
         self._create = definition.create
         self._codec = codec
         self.program: V2Program = v2_program(definition.name, definition.scope, definition.order)
+        shelves = list(map(shelf_of, self.program.contexts, self.program.scopes))
+        self._taking = TakingPlans(definition.name, shelves, self.program.kinds)
+        shelves = list(map(shelf_of, self.program.contexts, self.program.scopes))
+        self._giving = GivingPlans(definition.name, shelves, self.program.kinds)
 
     def get(self, root: Any) -> tuple[dict[str, Any], Complement]:
         """Return data and complement of a message; one whose delimiters are letters or digits is all complement."""
@@ -73,14 +81,12 @@ class V2Side:
         hole = free_hole(text)
         data: dict[str, Any] = {}
         if marks.regular:
-            wire = wire_of(marks, hole, simple=not force and is_simple(text, marks, parts.end), force=force)
-            blank = len(texts)
-            while blank and not texts[blank - 1]:
-                blank -= 1
-            top, flat = walk(texts[:blank], self.program.root, marks.field)
-            self.program.take(top, data, wire)
-            join = marks.field.join
-            texts = [join(fields) for fields in flat] + texts[blank:]
+            scan = None if force or hole != HOLE else scanned(texts)
+            simple = not force and (is_simple(text, marks, parts.end) if scan is None else not scan.odd)
+            wire = wire_of(marks, hole, simple=simple, force=force)
+            reading = Reading(self.program, self._taking, texts, scan, wire)
+            reading.read(data)
+            texts = reading.rest
             text = (
                 parts.end.join(texts) if parts.ends is None else "".join(map(str.__add__, texts, parts.ends))
             )
@@ -113,6 +119,10 @@ class V2Side:
         wire = wire_of(parts.marks, hole, simple=False)
         wire.fresh, wire.made = fresh, complement is None
         texts, ends = parts.texts, parts.ends
+        if complement is not None and hole == HOLE:
+            planned = written(texts, self.program.root, self._giving, data, wire)
+            if planned is not None:
+                return self._codec.put_together(replaced(parts, planned, ends))
         blank = len(texts)
         while blank and not texts[blank - 1]:
             blank -= 1
@@ -126,19 +136,14 @@ class V2Side:
             raise Rejected(f"MSH-2: {what}", faults=(Fault("MSH-2", what, "unwritable"),), code="unwritable")
         if ends is not None:
             ends = _ends(before, after, ends, parts.end, len(texts) - blank)
-        build = type(parts)
-        return self._codec.put_together(
-            build(
-                parts.lead,
-                made + texts[blank:],
-                parts.end,
-                ends,
-                parts.marks,
-                parts.codec,
-                parts.charset,
-                parts.declared,
-            )  # type: ignore[call-arg]  # the codec's own class
-        )
+        return self._codec.put_together(replaced(parts, made + texts[blank:], ends))
+
+
+def replaced(parts: V2Parts, texts: list[str], ends: list[str] | None = None) -> Any:
+    """Return the parts of a message with other segments."""
+    return type(parts)(
+        parts.lead, texts, parts.end, ends, parts.marks, parts.codec, parts.charset, parts.declared
+    )  # type: ignore[call-arg]  # the codec's own class
 
 
 def is_simple(text: str, marks: Marks, end: str) -> bool:

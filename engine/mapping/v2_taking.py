@@ -147,27 +147,7 @@ class V2Taking(V2Emitting):
         return str("v2" in leaf.pinned)
 
     def late(self, one: Leaf | Many, context: Context) -> None:
-        """Read a list of groups, or the first group of its kind."""
-        code = self.code
-        child = next(inner for inner in context.children if inner.many is one)
-        target = f"{self.objects.of(one.path)}[{one.path[-1]!r}]"
-        many = child.many
-        if many is None:
-            return
-        if many.many:
-            code.line("l = []")
-        with code.block(f"for i in group.children.get({child.number}, ()):"):
-            code.line("y = {}")
-            code.line(f"g{child.number}(i, y, w)")
-            with code.block("if y:"):
-                code.line("l.append(y)" if many.many else f"{target} = y")
-                if many.number is not None:
-                    count = "len(l)" if many.many else "1"
-                    code.line(f"take_number(i, {code.constant(many.number)}, {count}, w)")
-            if not many.many:
-                code.line("break")
-        if many.many:
-            code.line(f"if l: {target} = l")
+        """Read no groups: see `engine.mapping.v2_spans.take_children`."""
 
     def cells(self, leaf: Leaf) -> None:
         """Read alternates inside a repetition."""

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+class Expression(str):
+    """Source that yields a text, among texts that are meant as they are."""
+
+    __slots__ = ()
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return the expression of several texts, one behind the other."""
+    found: list[str] = []
+    for part in parts:
+        if found and not isinstance(part, Expression) and not isinstance(found[-1], Expression):
+            found[-1] += part
+        else:
+            found.append(part)
+    told = list(map(shown, found))
+    return told[0] if len(told) == 1 else f"''.join(({', '.join(told)},))"
+
+
+def shown(part: str) -> str:
+    """Return the source of a text."""
+    return str(part) if isinstance(part, Expression) else repr(part)
 
 
 class Code:
@@ -50,6 +73,17 @@ class Code:
     def size(self) -> int:
         """How many lines there are."""
         return len(self._lines)
+
+    def flushed(self, name: str) -> Callable[[str], Any]:
+        """Compile what was collected, as `compiled` does, and begin anew; constants keep their names."""
+        find = self.compiled(name)
+        self.drop()
+        return find
+
+    def drop(self) -> None:
+        """Forget what was collected since it was compiled last."""
+        self._lines.clear()
+        self._depth = 0
 
     def source(self) -> str:
         """Return what was collected."""

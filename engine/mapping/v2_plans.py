@@ -1,0 +1,191 @@
+"""Plans: functions made for the shapes that a mapper's messages have, each when it was seen twice.
+
+A hospital's messages have few shapes, and a mapper's rules are many. So a message is read by what it holds: the text of
+a segment without its values is the key of a function that was made for it. What has no plan (a shape seen once, an
+escape, a null) goes through the general functions, which know all rules. Plans hold no values but codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.mapping.leaves import Marks, V2Leaf
+from engine.mapping.rules import Leaf, Path, Scope
+from engine.mapping.v2_facts import Fact, Facts, Node, Rules, Unplannable, rules_of
+from engine.mapping.v2_shapes import Cell, Layout, layout_of
+from engine.mapping.v2_structure import Context
+from engine.mapping.writing_code import Code
+
+Plan = Callable[..., str | None]
+MOST: Final = 2_000
+"""Shapes that a mapper remembers in each direction; then it begins anew."""
+_MOST_VARIANTS: Final = 64
+"""Plans of one shape: codes on which its conditions hang."""
+_SEEN: Final = 2
+"""Which time that a shape is seen makes its plan."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """One shape: how often it was seen, and where the values stand on which its conditions hang."""
+
+    layout: Layout
+    seen: int = 0
+    places: tuple[Any, ...] = ()
+    plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
+
+
+def never(*given: object) -> None:
+    """Plan nothing: the general functions have to do it."""
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The plans of one kind of group by segment and shape; `tables` is what is looked into for each segment."""
+
+    context: Context
+    rules: Rules
+    sources: dict[Path, set[str]]
+    tables: dict[str, dict[bytes, Plan]]
+    known: dict[tuple[str, bytes], _Known] = field(default_factory=dict)
+
+    def owned(self, segment: str) -> Callable[[Path], bool]:
+        """Return the function that says whether only one segment fills an object."""
+        return lambda path: self.sources.get(path, set()) <= {segment}
+
+
+def shelf_of(context: Context, scope: Scope) -> Shelf:
+    """Return an empty shelf; `scope` is the context's, compacted."""
+    tables: dict[str, dict[bytes, Plan]] = {name: {} for name in context.members}
+    return Shelf(context, rules_of(scope), _sources(scope), tables)
+
+
+def _sources(scope: Scope) -> dict[Path, set[str]]:
+    """Return for each object which segments fill it; a group, or no segment at all, counts as one of its own."""
+    found: dict[Path, set[str]] = {}
+    for leaf in scope.leaves:
+        names = {place.segment for place in (*leaf.v2, *leaf.v2_also)} or {""}
+        _note(found, leaf.path[:-1], names)
+    for many in scope.lists:
+        places = (*many.places, *([many.place] if many.place is not None else []))
+        names = {place.segment for place in places} or {f"group {'.'.join(many.path)}"}
+        _note(found, many.path if many.place is not None and not many.many else many.path[:-1], names)
+    return found
+
+
+def _note(found: dict[Path, set[str]], path: Path, names: Iterable[str]) -> None:
+    for length in range(1, len(path) + 1):
+        found.setdefault(path[:length], set()).update(names)
+
+
+def number_cell(context: Context, segment: str, layout: Layout) -> Cell | None:
+    """Return what stands where a segment says which item it is."""
+    number = context.many.number if context.many is not None else None
+    if number is None or number.segment != segment:
+        return None
+    return layout.cell(number.index, number.component, number.subcomponent)
+
+
+class Plans:
+    """The plans of one mapper, for one direction."""
+
+    def __init__(self, name: str, shelves: Sequence[Shelf], kinds: Callable[[Leaf], V2Leaf]) -> None:
+        self._name = name
+        self.shelves = shelves
+        self._kinds = kinds
+        self._count = 0
+        self._code = Code(**self.names())
+
+    def names(self) -> dict[str, Any]:
+        """Return what generated functions call by name."""
+        raise NotImplementedError
+
+    def made(self, shelf: Shelf, segment: str, layout: Layout, top: Node, code: Code) -> str:
+        """Add a plan to `code` and return its name; Unplannable where there can be none."""
+        raise NotImplementedError
+
+    def place(self, fact: Fact | None, node: Node, path: Path) -> Any:
+        """Return where the leaf stands that a condition reads, None where it is certain that it has no value."""
+        raise NotImplementedError
+
+    def value_at(self, place: Any, values: Sequence[str], x: Any) -> Any:
+        """Return what stands there; the plan's key."""
+        raise NotImplementedError
+
+    def meant(self, fact: Fact | None, value: Any, marks: Marks) -> Any:
+        """Return the event's value of it, None for none."""
+        raise NotImplementedError
+
+    def learn(
+        self, shelf: Shelf, segment: str, shape: bytes, values: Sequence[str], x: Any, marks: Marks
+    ) -> None:
+        """Note that a segment had no plan, and make one if this was not the first time."""
+        known = self._met(shelf, segment, shape)
+        if known is None:
+            return
+        asked: list[Any] = []
+
+        def ask(fact: Fact | None, node: Node, path: Path) -> Any:
+            place = self.place(fact, node, path)
+            if place is None:
+                return None
+            asked.append(place)
+            return self.meant(fact, self.value_at(place, values, x), marks)
+
+        plan: Plan = never
+        try:
+            top = Facts(shelf.rules, segment, known.layout, self._kinds, ask).find()
+            made = self.made(shelf, segment, known.layout, top, self._code)
+            plan = self._code.flushed(self._name)(made)
+        except Unplannable:
+            self._code.drop()
+        self._settle(known, asked)
+        known.plans[tuple([self.value_at(place, values, x) for place in known.places])] = plan
+        shelf.tables[segment][shape] = self._switch(known)
+
+    def _met(self, shelf: Shelf, segment: str, shape: bytes) -> _Known | None:
+        known = shelf.known.get((segment, shape))
+        if known is None:
+            if self._count >= MOST:
+                self._forget()
+            self._count += 1
+            known = shelf.known[segment, shape] = _Known(layout_of(shape))
+        known.seen += 1
+        return known if known.seen >= _SEEN and len(known.plans) < _MOST_VARIANTS else None
+
+    def _settle(self, known: _Known, asked: Sequence[Any]) -> None:
+        """Make all that was asked part of the key; plans that were made for less are made again."""
+        more = [one for one in dict.fromkeys(asked) if one not in known.places]
+        if more:
+            known.places = (*known.places, *more)
+            known.plans.clear()
+
+    def _forget(self) -> None:
+        self._count = 0
+        self._code = Code(**self.names())
+        for shelf in self.shelves:
+            shelf.known.clear()
+            for table in shelf.tables.values():
+                table.clear()
+
+    def _switch(self, known: _Known) -> Plan:
+        """Return a plan that chooses by the values on which conditions hang; it plans nothing for unknown ones."""
+        places, plans, value_at = known.places, known.plans, self.value_at
+        if not places:
+            return plans[()]
+        if len(places) == 1:
+            (place,) = places
+
+            def by_one(v: list[str], x: Any, *given: Any) -> str | None:
+                plan = plans.get((value_at(place, v, x),))
+                return None if plan is None else plan(v, x, *given)
+
+            return by_one
+
+        def by_several(v: list[str], x: Any, *given: Any) -> str | None:
+            plan = plans.get(tuple([value_at(place, v, x) for place in places]))
+            return None if plan is None else plan(v, x, *given)
+
+        return by_several

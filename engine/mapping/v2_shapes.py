@@ -1,0 +1,170 @@
+r"""What a segment's text looks like when its values are left out: the key by which plans are found.
+
+A shape is the text of a segment in the recommended delimiters `|^~\&`, a blank for each value and, in what is left of
+a message, `\x01` for each hole: ` | ||  ` becomes the fields of one segment. Two segments of one shape have their
+values in the same places, so one generated function serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+HEAD: Final = "MSH|^~\\&|"
+"""How a message begins that has plans; others are read and written by the general functions."""
+HOLE: Final = "\x1f"
+"""The hole of a message that has no control character."""
+HOLE_BYTE: Final = 1
+_AFTER_HEAD: Final = len(HEAD) - 1
+_CONTROL: Final = bytes([*range(9), *range(10, 13), *range(14, 32)])
+_END: Final = b"\0"
+_BLANK: Final = 32
+
+
+_MARKS: Final = {ord(mark): ord(mark) for mark in "|^~&"} | {13: 0}
+_VALUES: Final = bytes(_MARKS.get(code, _BLANK) for code in range(256))
+"""What each byte is in a shape: dividers stay, an end is 0, all else is a blank, so that `split` joins it."""
+_HOLES: Final = bytes((_MARKS | {31: HOLE_BYTE}).get(code, _BLANK) for code in range(256))
+_VALUES_APART: Final = bytes(ord("|") if code in _MARKS else code for code in range(256))
+"""One divider instead of all: bytes are translated since text with accents is thirty times slower."""
+_HOLES_APART: Final = bytes(ord("|") if code in (*_MARKS, 31) else code for code in range(256))
+
+
+@dataclass(slots=True, eq=False)
+class Scan:
+    """A message's segments by their shapes; `values` are all texts in order, the names of the segments too.
+
+    `starts` is where each segment's values begin, and where the last one's end. The header is scanned without MSH-1 and
+    MSH-2. A shape is None where a text of its segment does not stand for itself (an escape, a null, a control
+    character); then the message is `odd`.
+    """
+
+    shapes: list[bytes | None]
+    values: list[str]
+    starts: list[int]
+    odd: bool = False
+
+
+def scanned(texts: Sequence[str]) -> Scan | None:
+    """Return the shapes of a message's segments, None for one in other delimiters."""
+    text = "\r".join(texts)
+    if not text.startswith(HEAD):
+        return None
+    text = f"MSH{text[_AFTER_HEAD:]}\r"
+    data = text.encode("utf-8", "surrogatepass")
+    scan = _scan(data, _VALUES, _VALUES_APART)
+    if "\\" in text or '""' in text or len(data.translate(None, _CONTROL)) != len(data):
+        for at, one in enumerate(texts):
+            odd = one[len(HEAD) :] if not at else one
+            if "\\" in odd or '""' in odd or has_control(odd):
+                scan.shapes[at], scan.odd = None, True
+    return scan
+
+
+def scanned_rest(texts: Sequence[str]) -> Scan | None:
+    """Return the shapes of what is left of a message: holes stand apart from the texts that stayed."""
+    text = "\r".join(texts)
+    if not text.startswith(HEAD):
+        return None
+    return _scan(f"MSH{text[_AFTER_HEAD:]}\r".encode("utf-8", "surrogatepass"), _HOLES, _HOLES_APART)
+
+
+def _scan(data: bytes, marking: bytes, dividing: bytes) -> Scan:
+    shapes = b" ".join(data.translate(marking).split()).split(_END)
+    shapes[0] = b" " + shapes[0]
+    del shapes[-1]
+    values = list(filter(None, data.translate(dividing).decode("utf-8", "surrogatepass").split("|")))
+    starts: list[int] = []
+    at = 0
+    for shape in shapes:
+        starts.append(at)
+        at += shape.count(b" ")
+    starts.append(at)
+    return Scan(list(shapes), values, starts)
+
+
+def has_control(text: str) -> bool:
+    """Say whether a text has a control character but tab, or a line feed."""
+    data = text.encode("utf-8", "surrogatepass")
+    return len(data.translate(None, _CONTROL)) != len(data)
+
+
+def fits(made: str, rest: str) -> bool:
+    """Say whether a message that was made of `rest` divides as it did: no value brought a divider or an escape."""
+    return (
+        made.count("|") == rest.count("|")
+        and made.count("^") == rest.count("^")
+        and made.count("&") == rest.count("&")
+        and made.count("~") == rest.count("~")
+        and made.count("\\") == rest.count("\\")
+        and made.count("\r") == rest.count("\r")
+        and '""' not in made
+        and not has_control(made)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place of a shape that is not empty: the number of its value, or of its hole, from 0."""
+
+    at: int
+    hole: bool
+
+
+Subs = list[Cell | None]
+Repetition = list[Subs]
+Field = list[Repetition]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A shape taken apart.
+
+    `fields[f][r][c][s]` counts from 0; `marks` is its text with a cell for each value and hole.
+    """
+
+    fields: list[Field]
+    marks: list[str | Cell]
+    values: int
+    holes: int
+
+    def cell(self, index: int, component: int, subcomponent: int, repetition: int = 0) -> Cell | None:
+        """Return what stands in a place, None where it is empty; components count from 1."""
+        if index >= len(self.fields):
+            return None
+        return cell_of(self.fields[index], repetition, component, subcomponent)
+
+
+def cell_of(field: Field, repetition: int, component: int, subcomponent: int) -> Cell | None:
+    """Return what stands in a place of a field, None where it is empty."""
+    if repetition >= len(field) or component > len(field[repetition]):
+        return None
+    subs = field[repetition][component - 1]
+    return subs[subcomponent - 1] if subcomponent <= len(subs) else None
+
+
+def layout_of(shape: bytes) -> Layout:
+    """Return a shape taken apart."""
+    fields: list[Field] = [[[[None]]]]
+    marks: list[str | Cell] = []
+    counts = [0, 0]
+    for code in shape:
+        if code in (_BLANK, HOLE_BYTE):
+            hole = code == HOLE_BYTE
+            cell = Cell(counts[hole], hole)
+            counts[hole] += 1
+            marks.append(cell)
+            fields[-1][-1][-1][-1] = cell
+            continue
+        mark = chr(code)
+        marks.append(mark)
+        if mark == "|":
+            fields.append([[[None]]])
+        elif mark == "~":
+            fields[-1].append([[None]])
+        elif mark == "^":
+            fields[-1][-1].append([None])
+        else:
+            fields[-1][-1][-1].append(None)
+    return Layout(fields, marks, counts[0], counts[1])

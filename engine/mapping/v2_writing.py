@@ -1,0 +1,163 @@
+"""Writes an event into what is left of its message: by plan where the event has just what the holes ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.mapping.leaves import BadValue, Marks
+from engine.mapping.rules import Path
+from engine.mapping.v2_cells import Wire
+from engine.mapping.v2_facts import Fact, Node
+from engine.mapping.v2_plan_giving import Counters, giving_names, giving_plan
+from engine.mapping.v2_plans import Plans, Shelf, number_cell
+from engine.mapping.v2_shapes import Layout, Scan, fits, scanned_rest
+from engine.mapping.v2_spans import Span, holds, spans
+from engine.mapping.v2_structure import Context
+from engine.mapping.writing_code import Code
+
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Objects that several segments fill: where each is counted, and its keys that no plan counts."""
+
+    objects: Sequence[tuple[int, Path, frozenset[str]]]
+    size: int
+
+
+def _shared_of(shelf: Shelf) -> _Shared:
+    paths: list[Path] = [()]
+    scope = shelf.rules.scope
+    alternates = {many.path for many in scope.lists if len(many.places) > 1}
+    for path, names in shelf.sources.items():
+        if (len(names) > 1 or not names <= set(shelf.tables)) and path not in alternates:
+            paths.append(path)
+    other = {many.path for many in scope.lists if many.place is None}
+    other |= {leaf.path for leaf in scope.leaves if not leaf.v2 and not leaf.v2_also}
+    other |= set(paths)
+    found = [
+        (at, path, frozenset(one[-1] for one in other if one[:-1] == path and one))
+        for at, path in enumerate(paths)
+    ]
+    return _Shared(found, len(paths))
+
+
+class GivingPlans(Plans):
+    """Plans that write; the key of one is its shape and the event's values on which conditions hang."""
+
+    def __init__(self, name: str, shelves: Sequence[Shelf], kinds: Any) -> None:
+        super().__init__(name, shelves, kinds)
+        self.shared = list(map(_shared_of, shelves))
+
+    def names(self) -> dict[str, Any]:
+        return giving_names()
+
+    def made(self, shelf: Shelf, segment: str, layout: Layout, top: Node, code: Code) -> str:
+        shared = self.shared[shelf.context.number]
+        counters = Counters({path: at for at, path, _ in shared.objects}, shared.size)
+        fresh = any(
+            leaf.fresh and any(place.segment == segment for place in leaf.v2)
+            for leaf in shelf.rules.scope.leaves
+        ) and not any(fact.fresh for node in top.walk() for fact in node.facts)
+        number = number_cell(shelf.context, segment, layout)
+        return giving_plan(top, segment, layout, number, counters, fresh, code)
+
+    def place(self, fact: Fact | None, node: Node, path: Path) -> tuple[str | int, ...]:
+        return (*node.where, *path)
+
+    def value_at(self, place: Any, values: Sequence[str], x: Any) -> Any:
+        for step in place:
+            if isinstance(x, dict):
+                x = x.get(step)
+            elif isinstance(x, list) and isinstance(step, int) and step < len(x):
+                x = x[step]
+            else:
+                return None
+        return x
+
+    def meant(self, fact: Fact | None, value: Any, marks: Marks) -> Any:
+        return value
+
+
+def written(
+    texts: Sequence[str], root: Context, plans: GivingPlans, data: dict[str, Any], wire: Wire
+) -> list[str] | None:
+    """Return the segments of event data written into what is left of a message, the segments `texts`.
+
+    None where only the general functions can tell: the event has leaves for which there is no hole, or the other way
+    round, or a value has to be escaped.
+    """
+    scan = scanned_rest(texts)
+    if scan is None:
+        return None
+    writing = _Writing(texts, scan, plans, wire)
+    try:
+        whole = writing.group(spans(texts, root, "|"), data, "")
+    except (BadValue, LookupError, TypeError, AttributeError, ValueError):
+        return None
+    if not whole or writing.lacking or not fits("\r".join(writing.made), "\r".join(texts)):
+        return None
+    return writing.made
+
+
+class _Writing:
+    __slots__ = ("_plans", "_scan", "_wire", "lacking", "made")
+
+    def __init__(self, texts: Sequence[str], scan: Scan, plans: GivingPlans, wire: Wire) -> None:
+        self._scan = scan
+        self._plans = plans
+        self._wire = wire
+        self.made = list(texts)
+        self.lacking = False
+
+    def group(self, span: Span, x: Any, number: str) -> bool:
+        """Write one group; False where the event does not hold what is missing in it."""
+        context = span.context
+        shelf, shared = self._plans.shelves[context.number], self._plans.shared[context.number]
+        counts = [0] * (shared.size + len(shelf.rules.claims))
+        tables, shapes, starts, values = shelf.tables, self._scan.shapes, self._scan.starts, self._scan.values
+        for name, at in span.members.items():
+            shape = shapes[at] or b""
+            plan = tables[name].get(shape)
+            raws = values[starts[at] : starts[at + 1]]
+            text = plan(raws, x, number, counts, self._wire) if plan is not None else None
+            if text is None:
+                self._plans.learn(shelf, name, shape, raws, x, self._wire.marks)
+                self.lacking = True
+            else:
+                self.made[at] = text
+        if not self.lacking and not _counted(x, counts, shared):
+            return False
+        return not context.children or self._groups(span, x)
+
+    def _groups(self, span: Span, x: Any) -> bool:
+        for context in span.context.children:
+            many = context.many
+            groups = span.children.get(context.number, ())
+            if many is None:
+                continue
+            items = x
+            for key in many.path:
+                items = items.get(key, _NOTHING)
+            if not many.many:
+                items, groups = [items] if items else [], groups[:1]
+            if len(items) != len(groups) or (groups and many.when is not None and not holds(many.when, x)):
+                return False
+            for at, group in enumerate(groups):
+                if not self.group(group, items[at], str(at + 1)):
+                    return False
+        return True
+
+
+def _counted(x: Any, counts: Sequence[int], shared: _Shared) -> bool:
+    """Say whether all keys of objects that several segments share were written."""
+    for at, path, others in shared.objects:
+        owner = x
+        for key in path:
+            owner = owner.get(key, _NOTHING)
+        if len(owner) != counts[at] + len(others & owner.keys()):
+            return False
+    return True
