@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -50,6 +51,7 @@ class Pool:
         self._free: dict[Requestor, asyncio.TimerHandle] = {}
         self._lent: set[Requestor] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._limiter = anyio.CapacityLimiter(most + 4)
 
     async def take(self, pair: Pair) -> tuple[Requestor, bool]:
@@ -93,7 +95,7 @@ class Pool:
             return
         if requestor.reports:
             self._start(self._attend(requestor))
-        elif not requestor.accepted or len(self._free) >= self._most:
+        elif self._closing or not requestor.accepted or len(self._free) >= self._most:
             self._start(self._release(requestor))
         else:
             loop = asyncio.get_running_loop()
@@ -101,16 +103,21 @@ class Pool:
             self._free[requestor] = loop.call_later(self._idle_seconds, self._expire, requestor)
 
     async def close(self) -> None:
-        """Release what is free, and cut the rest."""
+        """Release what is free, let reports be answered, and cut the rest."""
+        self._closing = True
         for requestor in tuple(self._free):
             self._unwatch(requestor)
             self._start(self._release(requestor))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                while self._tasks:
+                    await asyncio.wait(tuple(self._tasks))
         for requestor in tuple(self._lent):
             requestor.cut()
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=_GOODBYE_SECONDS)
         for task in tuple(self._tasks):
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=_GOODBYE_SECONDS)
         for requestor in tuple(self._lent):
             requestor.close()
 

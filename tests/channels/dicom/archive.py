@@ -98,6 +98,9 @@ class Archive(NetworkPartner):
     echoes: int = 0
     accepted_count: int = 0
     received: int = 0
+    answers: list[int] = field(default_factory=list)
+    """Statuses by which our reports were answered."""
+
     forgets: bool = False
     """Whether it counts the bytes of data sets and keeps none."""
 
@@ -146,6 +149,12 @@ class Archive(NetworkPartner):
 
     async def accepted(self) -> Sequence[Arrival]:
         return [_arrival(each) for each in self.kept]
+
+    async def until_answered(self, count: int) -> None:
+        """Return once so many of its reports were answered."""
+        async with asyncio.timeout(5):
+            while len(self.answers) < count:  # noqa: ASYNC110  a list tells nobody that it grew
+                await asyncio.sleep(0.002)
 
     def opened(self) -> int:
         return self.accepted_count
@@ -265,7 +274,9 @@ class Connection(asyncio.Protocol):
             self.transport.write(response(command, context_id, 0))
         elif command.field == 0x0001:
             self._store(command, data, context_id)
-        elif command.field != N_EVENT_REPORT_RQ | 0x8000:
+        elif command.field == N_EVENT_REPORT_RQ | 0x8000:
+            self.archive.answers.append(command.number(0x0900) or 0)
+        else:
             assert self.archive.script.asked(self, command, data, context_id), "nobody knows this request"
 
     def _store(self, command: Command, data: bytes, context_id: int) -> None:

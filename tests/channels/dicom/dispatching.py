@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,9 +51,10 @@ def attempt_of(body: Body, *, timeout: float = 30.0, message_id: str = MESSAGE_I
 async def way_out(
     folder: Path, config: DicomEndpoint, *, tls: ssl.SSLContext | None = None, **more: Any
 ) -> AsyncIterator[WayOut]:
-    """Enter a way out to an endpoint until the end of the block."""
+    """Enter a way out to an endpoint until the end of the block; `more` is what else its context holds."""
     counted = CountedInMemory()
-    context = channel_context(folder, name="pacs.store", tls=tls, counters=counted, **more)
+    context = channel_context(folder, name="pacs.store", tls=tls, counters=counted)
+    context = dataclasses.replace(context, **more)
     async with DicomOutbound(config, context) as channel:
         assert isinstance(channel, DicomOutbound)
         yield WayOut(channel, counted)

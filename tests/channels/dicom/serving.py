@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -71,19 +72,23 @@ async def listening(
     certified: Callable[[str], bool] = lambda partner: False,
     handing_in_to: Callable[[ReadingIntake], Intake] = lambda intake: intake,
     worklists: Worklists | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
+    at: Path | None = None,
     **config: Any,
 ) -> AsyncIterator[Door]:
-    """Serve a `dicom` listener that is configured with `config`; cancelled on leaving."""
+    """Serve a `dicom` listener that is configured with `config`; cancelled on leaving.
+
+    `given` is what else its context holds, `at` a folder of its own, to play a restart.
+    """
     counted = CountedInMemory()
-    with TemporaryDirectory() as folder:
-        context = channel_context(
-            Path(folder), name="images", tls=tls_context, identify=identify, counters=counted
-        )
-        context = dataclasses.replace(context, certified=certified, worklists=worklists)
+    with TemporaryDirectory() as temporary:
+        folder = at or Path(temporary)
+        context = channel_context(folder, name="images", tls=tls_context, identify=identify, counters=counted)
+        context = dataclasses.replace(context, certified=certified, worklists=worklists, **given)
         written = {"dicom": LOOPBACK, "tls": "server" if tls_context else None, **config}
         channel = DicomInbound(DicomListener.model_validate(written), context)
         script = intake or ReadingIntake()
         async with anyio.create_task_group() as group:
             address = await group.start(channel.serve, handing_in_to(script))
-            yield Door(int(address.rpartition(":")[2]), script, channel, counted, Path(folder))
+            yield Door(int(address.rpartition(":")[2]), script, channel, counted, folder)
             group.cancel_scope.cancel()
