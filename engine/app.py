@@ -33,6 +33,7 @@ from engine.runtime.assembling import assemble
 from engine.runtime.board import Current
 from engine.runtime.breaker import Phase
 from engine.runtime.budget import Budget, watch_disk
+from engine.runtime.compiling import milliseconds
 from engine.runtime.conditions import SelfObservation
 from engine.runtime.detours import Detours
 from engine.runtime.dispatcher import Dispatcher
@@ -384,9 +385,10 @@ class Engine:
         """Drop content after its retention, a bounded slice at a time."""
         while True:
             await self.clock.sleep(PURGE_SECONDS)
-            payload = self.loaded.app.defaults.retention.payload
-            before = self.clock.now_ms() - round(payload.total_seconds() * 1000)
-            while await self.store.purge(before, PURGE_SLICE) == PURGE_SLICE:
+            retention, now_ms = self.loaded.app.defaults.retention, self.clock.now_ms()
+            before = now_ms - milliseconds(retention.payload)
+            images = {kind: now_ms - milliseconds(kept) for kind, kept in retention.images.items()}
+            while await self.store.purge(before, PURGE_SLICE, images) == PURGE_SLICE:
                 await self.clock.sleep(1)
 
     def _gauges(self) -> Sequence[Reading]:

@@ -128,11 +128,25 @@ class Profile(StrictModel):
     """When an endpoint is left alone; for endpoints only."""
 
 
+ImageKind = Annotated[
+    str,
+    matching(
+        "a SOP Class UID or a modality",
+        "write CT or 1.2.840.10008.5.1.4.1.1.2",
+        r"[0-9.]{3,64}|[A-Z0-9_]{2,16}",
+    ),
+]
+
+
 class Retention(StrictModel):
     """How long content is kept; the journal, which holds none, is kept for good."""
 
     payload: Duration = timedelta(days=30)
     """Content of messages, from the end of their last delivery."""
+
+    images: dict[ImageKind, Duration] = Field(default_factory=dict)
+    """Content of DICOM instances by SOP Class UID or by modality, `{CT: 90d, SR: 3650d}`, where it differs; the class
+    comes first."""
 
 
 class Defaults(StrictModel):

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from engine.errors import PasserelleError
@@ -76,6 +77,9 @@ __all__ = [
     "Verification",
     "Worklists",
 ]
+
+
+NO_KINDS: Mapping[str, int] = MappingProxyType({})
 
 
 class StoreRefused(PasserelleError):
@@ -227,8 +231,11 @@ class Archive(Protocol):
     async def partner_days(self, since_ms: int) -> Sequence[tuple[str, str, str, int]]:
         """Return (partner, day as YYYY-MM-DD, disposition, count): what a sender can compare with its own."""
 
-    async def purge(self, before_ms: int, limit: int) -> int:
-        """Drop content (never rows that are not terminal) older than `before_ms`; return how many messages."""
+    async def purge(self, before_ms: int, limit: int, images: Mapping[str, int] = NO_KINDS) -> int:
+        """Drop content (never rows that are not terminal) older than `before_ms`; return how many messages.
+
+        For DICOM instances of the SOP classes and modalities of `images` its moments hold, the class's first.
+        """
 
 
 # --------------------------------------------------------------------------- journal

@@ -134,6 +134,23 @@ class InstanceContract:
         ]
         assert not await store.instances.held("instance", ["1"], limit=10)
 
+    async def test_a_class_or_a_modality_may_be_kept_for_another_time(self, store: Store) -> None:
+        for number, modality in (("1", "CT"), ("2", "SR"), ("3", "US")):
+            await store.accept(stored(instance(number, modality=modality), number.encode()))
+        await store.accept(acceptance(of=message(at_ms=NOW)))
+
+        first = await store.purge(NOW + 1, 10, {"SR": NOW - WEEK, "US": NOW + 2})
+        second = await store.purge(NOW - WEEK, 10, {"1.2.840.10008.5.1.4.1.1.2": NOW + 1, "SR": NOW - WEEK})
+
+        assert (first, second) == (3, 1)
+
+    async def test_what_is_kept_longer_does_not_keep_the_rest(self, store: Store) -> None:
+        await store.accept(stored(instance("1")))
+        await store.accept(stored(instance("2", modality="SR"), b"report"))
+
+        assert await store.purge(NOW + 1, 10, {"CT": NOW - WEEK}) == 1
+        assert [row.message_id for row in await store.instances.held("instance", ["1"], limit=1)]
+
     # ------------------------------------------------------------- gatherings
 
     async def test_a_study_is_ripe_once_nothing_came_for_its_quiet_time(self, store: Store) -> None:

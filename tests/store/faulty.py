@@ -16,6 +16,7 @@ from typing import TypeVar
 from engine.errors import CommitUnknown, StoreUnavailable
 from engine.model import Body, Delivery, Gathered
 from engine.store.protocol import (
+    NO_KINDS,
     Acceptance,
     Accepted,
     AttemptRow,
@@ -87,8 +88,8 @@ class Between:
     async def operate(self, operation: Operation) -> Delivery:
         return await self.through(lambda: self.inner.operate(operation))
 
-    async def purge(self, before_ms: int, limit: int) -> int:
-        return await self.through(lambda: self.inner.purge(before_ms, limit))
+    async def purge(self, before_ms: int, limit: int, images: Mapping[str, int] = NO_KINDS) -> int:
+        return await self.through(lambda: self.inner.purge(before_ms, limit, images))
 
     async def recover(self, in_send: Sequence[tuple[int, int]], at_ms: int) -> Sequence[int]:
         return await self.through(lambda: self.inner.recover(in_send, at_ms))

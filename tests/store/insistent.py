@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from engine.errors import CommitUnknown, Conflict, NotFound, StoreUnavailable
 from engine.model import Delivery, State
 from engine.store.protocol import (
+    NO_KINDS,
     Acceptance,
     Accepted,
     LaneEffect,
@@ -67,12 +68,12 @@ class Insistent(Between):
 
         return await self._unless_known(lambda: self.inner.recover(in_send, at_ms), known)
 
-    async def purge(self, before_ms: int, limit: int) -> int:
+    async def purge(self, before_ms: int, limit: int, images: Mapping[str, int] = NO_KINDS) -> int:
         before = await self._purged()
         done = 0
         while done < limit:
             try:
-                return done + await self.inner.purge(before_ms, limit - done)
+                return done + await self.inner.purge(before_ms, limit - done, images)
             except (StoreUnavailable, CommitUnknown):
                 done = await self._purged() - before
         return done

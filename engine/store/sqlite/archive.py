@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from engine.errors import NotFound, StoreCorrupt
 from engine.model import Body, Disposition, Result, State
-from engine.store.protocol import AttemptRow, DeliveryRow, MessageRow, Query, Tally
+from engine.store.protocol import NO_KINDS, AttemptRow, DeliveryRow, MessageRow, Query, Tally
 from engine.store.sqlite.contents import ABOUT, EVIDENCE, LATE_KEYS
 from engine.store.sqlite.core import Core
 from engine.store.sqlite.cursor import Runs
@@ -89,8 +89,8 @@ class SqliteArchive:
             for partner, day, disposition, count in rows
         ]
 
-    async def purge(self, before_ms: int, limit: int) -> int:
-        return await purge(self._core, before_ms, limit)
+    async def purge(self, before_ms: int, limit: int, images: Mapping[str, int] = NO_KINDS) -> int:
+        return await purge(self._core, before_ms, limit, images)
 
     # ---------------------------------------------------------------- inside
 

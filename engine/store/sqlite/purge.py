@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 
 from engine.audit.vocabulary import Action
@@ -29,13 +30,15 @@ SPARE_PAGES = 256
 """Free pages that stay in the file, for what is written next."""
 
 
-async def purge(core: Core, before_ms: int, limit: int) -> int:
+async def purge(core: Core, before_ms: int, limit: int, images: Mapping[str, int]) -> int:
     """Drop the content of ended messages that arrived before `before_ms`; return how many there were.
+
+    Of DICOM instances, `images` says another moment by SOP class or modality.
 
     A message stays whole while one of its deliveries has not ended or is a dead letter that needs a human. Rows of
     messages, deliveries, attempts and the journal stay. Duplicate keys go when no window reaches them any more.
     """
-    floor, candidates = await core.look_aside(partial(_candidates, before_ms, limit))
+    floor, candidates = await core.look_aside(partial(_candidates, before_ms, limit, images))
     done = 0
     for start in range(0, len(candidates), SLICE):
         part = candidates[start : start + SLICE]
@@ -52,11 +55,15 @@ async def purge(core: Core, before_ms: int, limit: int) -> int:
     return done
 
 
-def _candidates(before_ms: int, limit: int, search: Runs) -> tuple[int, list[int]]:
+def _candidates(before_ms: int, limit: int, images: Mapping[str, int], search: Runs) -> tuple[int, list[int]]:
     """Return the first message with content, and what may go."""
     stored = search.execute(_META["meta"], (_FLOOR,)).fetchall()
     found = search.execute(_SQL["floor"], (stored[0][0] if stored else 0,)).fetchall()
     floor = found[0][0] if found else 0
+    if images:
+        latest = max(before_ms, *images.values())
+        bindings = (floor, before_ms, limit, json.dumps(dict(images)), latest)
+        return floor, [row[0] for row in search.execute(_SQL["candidates-by-kind"], bindings)]
     return floor, [row[0] for row in search.execute(_SQL["candidates"], (floor, before_ms, limit))]
 
 

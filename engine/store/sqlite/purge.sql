@@ -9,6 +9,16 @@ WHERE m.seq >= ?1 AND m.bodies > 0 AND m.received < ?2
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = m.seq AND (d.state < 10 OR d.open = 1))
 ORDER BY m.seq LIMIT ?3
 
+-- name: candidates-by-kind
+-- As above, where instances of some SOP classes and modalities are kept for longer or shorter: ?4 says until when. The
+-- rule is looked up for what is old enough for any of them only.
+SELECT m.seq FROM messages AS m LEFT JOIN instances AS i ON i.message = m.seq
+WHERE m.seq >= ?1 AND m.bodies > 0 AND m.received < ?5
+  AND m.received < COALESCE((SELECT value FROM json_each(?4) WHERE key = i.class),
+                            (SELECT value FROM json_each(?4) WHERE key = i.modality), ?2)
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message = m.seq AND (d.state < 10 OR d.open = 1))
+ORDER BY m.seq LIMIT ?3
+
 -- name: ended
 -- Whether all is over for a message, inside the deleting transaction: nothing can be released in between.
 SELECT m.first_body, m.bodies, m.received FROM messages AS m
