@@ -49,5 +49,6 @@ PARAMETERS: Mapping[str, Parameter] = {
     "subject": Parameter("route, destination or endpoint."),
     "to": Parameter("An endpoint, partner.endpoint, that is to be sent to."),
     "until": Parameter("A time (RFC 3339), or for `hold` and `repeats` how long from now: 30m, 2h, 7d."),
+    "worklist": Parameter("A worklist's name."),
     "version": Parameter("The beginning of a version's hash; by default what ran before."),
 }

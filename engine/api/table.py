@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.api import following, inboxes, operating, reading
+from engine.api import following, inboxes, operating, reading, worklists
 from engine.api.calls import Call, Operation
 from engine.api.control import Control
 from engine.api.parameters import PARAMETERS
@@ -72,6 +72,21 @@ OPERATIONS: tuple[Operation, ...] = (
         takes=("old", "new"),
     ),
     Operation("GET", "graph", "A picture of doors, routes and endpoints.", reading.graph, takes=("form",)),
+    Operation(
+        "GET",
+        "worklists/{worklist}",
+        "Steps of a worklist, without a word about patients.",
+        worklists.steps,
+        takes=("all", "limit", "offset"),
+    ),
+    Operation(
+        "POST",
+        "worklists/{worklist}/rebuild",
+        "Build a worklist anew from messages.",
+        worklists.rebuild_worklist,
+        role="operator",
+        takes=("reason",),
+    ),
     Operation(
         "POST",
         "dead/{delivery}/release",

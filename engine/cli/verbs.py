@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "hl7": ("hl7:hl7", "HL7 v2 by hand: show, diff, validate, send, listen"),
     "map": ("map:map_", "two-way mappers by hand: run, check, coverage"),
     "new": ("new:new", "begin a mapping from messages, a route or a partner"),
+    "worklist": ("worklist:worklist", "a worklist's steps; build it anew from messages"),
     "graph": ("graph:graph", "a picture of listeners, routes and endpoints"),
     "purge": ("purge:purge", "drop old content, before retention does"),
     "backup": ("backup:backup", "copy a consistent state while work goes on"),

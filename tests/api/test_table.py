@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.api import following, inboxes, operating, reading, searching
+from engine.api import following, inboxes, operating, reading, searching, worklists
 from engine.api.calls import ROLES, Operation
 from engine.api.parameters import PARAMETERS
 from engine.api.table import OPERATIONS, find, openapi
@@ -48,7 +48,7 @@ def test_whatever_changes_something_takes_a_reason() -> None:
 
 def test_every_parameter_that_is_read_can_be_given_and_the_other_way_round() -> None:
     read = parameters_read(reading) | parameters_read(operating) | parameters_read(following)
-    read |= parameters_read(searching) | parameters_read(inboxes)
+    read |= parameters_read(searching) | parameters_read(inboxes) | parameters_read(worklists)
     in_paths = {name for each in OPERATIONS for name in re.findall(r"\{(\w+)\}", each.path)}
     given = {name for each in OPERATIONS for name in each.takes} | in_paths
     assert read == given == set(PARAMETERS)

@@ -38,12 +38,12 @@ class Feeds:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How much was taken in: events, performed steps, and what was taken over; `lost` could not be read any more."""
+    """How much was taken in: events, performed steps, and what was taken over; `unreadable` are the rest."""
 
     events: int
     performed: int
     retained: int
-    lost: int
+    unreadable: int
 
 
 def feeds_of(loaded: Loaded, worklist: str) -> Feeds:
@@ -80,7 +80,7 @@ async def rebuild(
     await work.performed_steps()
     await worklists.sweep(worklist, feeds.keep_ms or 3650 * _DAY_MS, building=True)
     await store.rebuilding.finish(worklist, actor=actor, reason=reason)
-    return Rebuilt(work.taken, work.performed, retained, work.lost)
+    return Rebuilt(work.taken, work.performed, retained, work.unreadable)
 
 
 class _Rebuild:
@@ -91,7 +91,7 @@ class _Rebuild:
         self._worklists = worklists
         self._worklist = worklist
         self._feeds = feeds
-        self.taken = self.performed = self.lost = 0
+        self.taken = self.performed = self.unreadable = 0
 
     async def events(self, endpoint: str) -> None:
         """Take in what was delivered to one endpoint."""
@@ -119,7 +119,7 @@ class _Rebuild:
             await self._worklists.take(self._worklist, told, row.message, row.accepted_ms, building=True)
             self.taken += 1
         except Rejected:
-            self.lost += 1
+            self.unreadable += 1
 
     async def _performed(self, row: FedRow) -> None:
         body = await self._store.body(row.message, row.role, row.part)
@@ -129,7 +129,7 @@ class _Rebuild:
             said = json.loads(body.read())["data"]["dicom"]
             performed = Performed(said["uid"], said["revision"], said["attributes"])
         except (ValueError, KeyError, TypeError):
-            self.lost += 1
+            self.unreadable += 1
             return
         await self._store.worklists.perform(performing(self._worklist, performed, row.message_id), steps_of)
         self.performed += 1

@@ -42,7 +42,7 @@ async def test_it_is_the_same_as_before(house: Fed, seed: int) -> None:
     done = await rebuild(house.store, house.worklists, "ris", FEEDS, actor="marie", reason="a test")
 
     assert await shown(house.store) == before
-    assert (done.events, done.retained, done.lost) == (40, 0, 0)
+    assert (done.events, done.retained, done.unreadable) == (40, 0, 0)
 
 
 async def test_what_modalities_said_is_there_again(house: Fed) -> None:
@@ -96,5 +96,5 @@ async def test_content_that_nobody_can_read_is_counted(house: Fed) -> None:
 
     done = await rebuild(house.store, house.worklists, "ris", FEEDS, actor="", reason="")
 
-    assert (done.events, done.performed, done.lost) == (1, 0, 1)
+    assert (done.events, done.performed, done.unreadable) == (1, 0, 1)
     assert Body.of(b"{}").size == 2
