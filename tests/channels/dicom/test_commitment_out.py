@@ -64,12 +64,18 @@ class Provider:
         self._judge = judge
         self._status = status
         self._first = report_first
+        self.keeps_silent = False
+        """Whether it answers only, and reports another time."""
 
     def __call__(self, connection: Connection, command: Command, data: bytes, context_id: int) -> bool:
         transaction, references = read_request(data, IMPLICIT)
         self.asked.append((command, transaction, references))
         answer = response(command, context_id, self._status)
-        report = b"" if self._status else said(self._judge(transaction, references), context_id)
+        report = (
+            b""
+            if self._status or self.keeps_silent
+            else said(self._judge(transaction, references), context_id)
+        )
         connection.transport.write(report + answer if self._first else answer + report)
         return command.field == N_ACTION_RQ
 
