@@ -1,0 +1,266 @@
+"""A radiology department under fire: modalities that insist on every instance, and the store that is left judged.
+
+Each modality stores studies of its own, one instance after the other, small and large ones, and sends again under the
+same UID what was not answered. What got success is written down with the digest of its pixels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import socket
+import threading
+import time
+from collections import Counter, defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+
+from engine.clock import SystemClock
+from engine.store.protocol import Query, Store
+from engine.store.sqlite.store import open_sqlite
+from tests.channels.dicom.modality import SECONDARY_CAPTURE, instance
+from tests.crash.child import Child, await_ready
+from tests.peers.ports import free_port
+
+MODALITIES = 3
+PER_STUDY = 8
+SMALL, LARGE = 2_000, 300_000
+"""Pixels that stay in a row, and pixels that become a file."""
+
+_SECONDS = 10.0
+_CONFIG = """\
+engine: {{name: crash}}
+store: sqlite:var/passerelle.db
+routes: [routes/*.yaml]
+listen:
+  images: {{dicom: 127.0.0.1:{port}, unmatched: filtered, group: {{by: study, quiet: 1s}}}}
+partners:
+  reading: {{endpoints: {{room: {{inbox: reading, phi: full}}}}}}
+"""
+_ROUTE = (
+    "route: studies\nfrom: {images: study}\naccept: {events: [imaging-study-stored]}\nto: [reading.room]\n"
+)
+
+
+@dataclass(slots=True)
+class Archive:
+    """What modalities were told: `stored` holds the digest of the pixels by UID, `studies` the UIDs by study."""
+
+    stored: dict[str, str] = field(default_factory=dict)
+    studies: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    open: int = 0
+    """Instances that are on their way at this moment."""
+
+    again: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is left: `lost` UIDs that got success and are not there, or not as they were sent."""
+
+    stored: int
+    kills: int
+    again: int
+    caught: int
+    lost: list[str]
+    untold: list[str]
+    twice: list[str]
+    leftovers: list[str]
+    conserved: bool
+
+    @property
+    def sound(self) -> bool:
+        wrong = (self.lost, self.untold, self.twice, self.leftovers)
+        return self.conserved and not any(wrong)
+
+
+class Modality(threading.Thread):
+    """Stores instances until it is stopped; every one is insisted on."""
+
+    def __init__(self, port: int, archive: Archive, seed: int) -> None:
+        super().__init__(name=f"modality-{seed}")
+        self._port = port
+        self._archive = archive
+        self._random = random.Random(seed)
+        self._ended = threading.Event()
+        self._entity = ApplicationEntity("MODALITY")
+        self._entity.acse_timeout = self._entity.dimse_timeout = _SECONDS
+        self._entity.network_timeout = self._entity.connection_timeout = _SECONDS
+        self._socket: socket.socket | None = None
+        self._entity.add_requested_context(SECONDARY_CAPTURE, ExplicitVRLittleEndian)
+
+    def finish(self) -> None:
+        """Begin no further instance."""
+        self._ended.set()
+
+    def run(self) -> None:
+        line: Association | None = None
+        while not self._ended.is_set():
+            study, series = str(generate_uid()), str(generate_uid())
+            for _ in range(PER_STUDY):
+                if self._ended.is_set():
+                    break
+                line = self._insist(line, self._made(study, series))
+        if line is not None:
+            line.abort()
+        self._hang_up()
+
+    def _made(self, study: str, series: str) -> Dataset:
+        made = instance(str(generate_uid()), pixels=0)
+        made.StudyInstanceUID, made.SeriesInstanceUID = study, series
+        size = self._random.choice((SMALL, LARGE))
+        made.add_new(0x7FE00010, "OB", self._random.randbytes(size))
+        return made
+
+    def _insist(self, line: Association | None, made: Dataset) -> Association | None:
+        """Send until success is said; return the association that is still good."""
+        archive = self._archive
+        tries = 0
+        with archive.lock:
+            archive.open += 1
+        while True:
+            tries += 1
+            if line is None or not line.is_established:
+                line = self._associated()
+            status: Dataset | None = None
+            if line is not None and line.is_established:
+                with suppress(RuntimeError, ValueError):  # it ended meanwhile
+                    status = line.send_c_store(made)
+            if status is not None and status.get("Status") == 0:
+                break
+            if line is not None:
+                line.kill()
+            line = None
+            time.sleep(0.02)
+        uid = str(made.SOPInstanceUID)
+        with archive.lock:
+            archive.open -= 1
+            archive.again += tries > 1
+            archive.stored[uid] = hashlib.sha256(made[0x7FE00010].value).hexdigest()
+            archive.studies[str(made.StudyInstanceUID)].add(uid)
+        return line
+
+    def _associated(self) -> Association | None:
+        """Return an association, None where nobody listens: pynetdicom 3.0.4 leaks its socket then."""
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self._port)):
+                return None
+        self._hang_up()
+        line = self._entity.associate("127.0.0.1", self._port, ae_title="PASSERELLE")
+        held = line.dul.socket
+        self._socket = held.socket if held is not None else None
+        return line
+
+    def _hang_up(self) -> None:
+        """Close what pynetdicom 3.0.4 leaves open where the other end closed first."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+def campaign(folder: Path, *, kills: int, between: int, seed: int) -> Verdict:
+    """Kill the engine again and again while modalities store; each time `between` instances were stored before."""
+    port = free_port()
+    (folder / "routes").mkdir()
+    (folder / "routes" / "studies.yaml").write_text(_ROUTE)
+    (folder / "config.yaml").write_text(_CONFIG.format(port=port))
+    child = Child(folder / "config.yaml")
+    archive = Archive()
+    chance = random.Random(seed)
+    modalities = [Modality(port, archive, seed + number) for number in range(MODALITIES)]
+    caught = 0
+    child.start()
+    try:
+        await_ready(child)
+        for modality in modalities:
+            modality.start()
+        for _ in range(kills):
+            _until(archive, len(archive.stored) + between)
+            time.sleep(chance.uniform(0, 0.05))
+            caught += archive.open > 0
+            child.kill()
+            child.start()
+            await_ready(child)
+        _until(archive, len(archive.stored) + between)
+        for modality in modalities:
+            modality.finish()
+        for modality in modalities:
+            modality.join()
+        untold = _told(child, archive)
+        conserved = bool(child.ask("reconcile")["conserved"])
+        child.stop()
+    finally:
+        for modality in modalities:
+            modality.finish()
+        child.end()
+    lost, twice = asyncio.run(_judged(child.database, archive))
+    leftovers = [path.name for path in (folder / "var" / "dicom" / "images").iterdir()]
+    return Verdict(
+        len(archive.stored), child.kills, archive.again, caught, lost, untold, twice, leftovers, conserved
+    )
+
+
+def _until(archive: Archive, stored: int) -> None:
+    """Wait in real time: the engine is a process of its own."""
+    until = time.monotonic() + 120
+    while len(archive.stored) < stored:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{len(archive.stored)} of {stored} instances were stored")
+        time.sleep(0.005)
+
+
+def _told(child: Child, archive: Archive) -> list[str]:
+    """Return the studies that nobody was told of within half a minute."""
+    until = time.monotonic() + 30
+    states: dict[str, int] = {}
+    while time.monotonic() < until:
+        states = child.ask("reconcile")["states"]
+        if int(states.get("delivered", 0)) >= len(archive.studies) and not int(states.get("pending", 0)):
+            return []
+        time.sleep(0.5)
+    return [f"{len(archive.studies)} studies, {states}"]
+
+
+async def _judged(database: Path, archive: Archive) -> tuple[list[str], list[str]]:
+    async with open_sqlite(database, clock=SystemClock(), must_exist=True) as store:
+        lost = [uid for uid, pixels in archive.stored.items() if not await _is_there(store, uid, pixels)]
+        return lost, await _wrongly_told(store, archive)
+
+
+async def _is_there(store: Store, uid: str, pixels: str) -> bool:
+    rows = await store.instances.held("instance", [uid], limit=1)
+    if not rows or rows[0].body is None:
+        return False
+    body = await store.body(rows[0].message, "raw")  # compares the digest
+    assert body is not None
+    found = dcmread(body.path) if body.path is not None else None
+    if found is None:
+        return hashlib.sha256(body.read()[-SMALL:]).hexdigest() == pixels
+    return hashlib.sha256(found[0x7FE00010].value).hexdigest() == pixels
+
+
+async def _wrongly_told(store: Store, archive: Archive) -> list[str]:
+    """Return what was told of a study twice, or in the end not as it is."""
+    wrong: list[str] = []
+    versions: Counter[tuple[str, int]] = Counter()
+    last: dict[str, tuple[int, int]] = {}
+    for row in await store.messages(Query(route="studies", limit=100_000)):
+        body = await store.body(row.sequence, "raw")
+        assert body is not None
+        study = json.loads(body.read())["data"]["study"]
+        versions[study["uid"], study["version"]] += 1
+        last[study["uid"]] = max(last.get(study["uid"], (0, 0)), (study["version"], study["instanceCount"]))
+    wrong += [f"{uid} version {version}" for (uid, version), count in versions.items() if count > 1]
+    for uid, instances in archive.studies.items():
+        if last.get(uid, (0, 0))[1] != len(instances):
+            wrong.append(f"{uid}: {len(instances)} stored, told {last.get(uid)}")
+    return wrong
