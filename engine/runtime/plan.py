@@ -99,7 +99,7 @@ class Plan:
 class Later:
     """A message that one route takes but does not route now: why, and in which order.
 
-    `error` is filled where its content is at fault.
+    `error` is filled where its content is at fault; `renderings` then hold what mappers tell of it.
     """
 
     state: State = State.PENDING
@@ -109,6 +109,7 @@ class Later:
     keys: Sequence[tuple[str, str]] = ()
     parks: bool = False
     error: Rejected | None = None
+    renderings: Sequence[Rendering] = ()
 
 
 Outcome = Routed | Later
@@ -300,7 +301,16 @@ class Planner:
             where = _where_possible(program, scope, setting)
             parks = program.rejection.parks
             lane = where.lane if parks else ""  # what nobody waits for stands in nobody's way
-            return replace(where, state=State.DEAD, reason=error.code, lane=lane, parks=parks, error=error)
+            told = tuple(one for each in scope.carried for one in setting.parts.mapped(each, setting.part))
+            return replace(
+                where,
+                state=State.DEAD,
+                reason=error.code,
+                lane=lane,
+                parks=parks,
+                error=error,
+                renderings=told,
+            )
         except Exception:  # noqa: BLE001  a bug of ours: insisted on, never lost
             self._bug(message, program.name)
             return replace(_where_possible(program, scope, setting), reason="bug")
@@ -322,6 +332,7 @@ class Planner:
                     self._counters.count("empty_order_keys", route=program.name)
                 continue
             plan.deliveries.append(self._duty(program, found))
+            plan.renderings.extend(found.renderings)
             if found.error:
                 plan.blames.extend(blames_of(program, found.error))
                 plan.faults.extend(_faults(found.error))

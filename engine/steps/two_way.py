@@ -122,10 +122,10 @@ class TwoWayMap:
         zone = self.house.zone(scope)
         decoded = self.mapper.get(self.source, root, zone=zone)
         report = decoded.report if self.strict else None
-        if report is not None:
-            _refuse_unlisted(report)
+        if report is not None and report.opaque:
+            raise self._stopped(_unlisted(report.opaque), scope, report)
         if self.verify == "always" or (self.verify == "sample" and is_sampled(str(scope.meta.get("id", "")))):
-            self._verify(decoded, root, zone)
+            self._verify(decoded, root, zone, scope)
         self._carry(decoded, report, scope)
         return decoded.data, self._envelope(decoded.data, scope, cause)
 
@@ -136,6 +136,13 @@ class TwoWayMap:
         complement = self._kept(decoded) if self.keeps else None
         carried = Carried(self.mapper.name, self.mapper.version, self.source, complement, loss)
         scope.carried = (*scope.carried, carried)
+
+    def _stopped(self, error: Rejected, scope: Scope, report: Losses | None = None) -> Rejected:
+        """Return a refusal, once its reason stands in the message's report: places, and never a value."""
+        told = {**self._heading(), **(report.as_json() if report else {}), "remark": f"{error.code}: {error}"}
+        carried = Carried(self.mapper.name, self.mapper.version, self.source, None, _saying(told))
+        scope.carried = (*scope.carried, carried)
+        return error
 
     def _kept(self, decoded: Decoded) -> dict[str, Any]:
         """Return the complement, with what each other format has no place for."""
@@ -181,13 +188,13 @@ class TwoWayMap:
         told = {"subject": subject, CAUSE: cause}
         return {**envelope, **{name: value for name, value in told.items() if value}}
 
-    def _verify(self, decoded: Decoded, root: Any, zone: str) -> None:
+    def _verify(self, decoded: Decoded, root: Any, zone: str, scope: Scope) -> None:
         again = self.mapper.put(self.source, decoded.data, decoded.complement, zone=zone)
         differs = self.house.difference(self.source, root, again)
         if differs is not None:
             offset, path = differs
             told = f"mapped there and back it differs at byte {offset}"
-            raise _at_fault(path, told, VERIFY)
+            raise self._stopped(_at_fault(path, told, VERIFY), scope)
 
     # ------------------------------------------------------------- from the event
 
@@ -305,14 +312,12 @@ def _saying(told: Mapping[str, Any]) -> Callable[[], Mapping[str, Any]]:
     return lambda: told
 
 
-def _refuse_unlisted(report: Losses) -> None:
-    unlisted = report.opaque
-    if not unlisted:
-        return
+def _unlisted(unlisted: Sequence[str]) -> Rejected:
+    """Return the refusal of a message with leaves that the mapper neither maps nor drops by name."""
     told = "this route is strict, and the mapper carries nothing from here"
     faults = tuple(Fault(path, told, "unmapped") for path in unlisted[:MOST_FAULTS])
     more = f" and {len(unlisted) - 1} more" if len(unlisted) > 1 else ""
-    raise Rejected(f"{unlisted[0]}{more}: {told}", faults=faults, code="unmapped")
+    return Rejected(f"{unlisted[0]}{more}: {told}", faults=faults, code="unmapped")
 
 
 def _at_fault(path: str, text: str, code: str) -> Rejected:
