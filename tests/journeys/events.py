@@ -52,6 +52,15 @@ def booking(
     return text.encode()
 
 
+def freed(control: str, *, unit: str) -> bytes:
+    """Return a time in the schedule of a unit that can be booked again."""
+    return (
+        HEAD.format(kind="SIU^S24^SIU_S12", id=control)
+        + f"SCH||PLAGE-{unit}^HIS|||HORAIRE-2^Horaire^L|OPEN|||||^^^20261203080000-0500^20261203084000-0500\r"
+        f"RGS|1\rAIL|1|A|{unit}^2^^HSJ|N||20261203080000-0500|||40|min\r"
+    ).encode()
+
+
 def admission(control: str, *, mrn: str = "1234567", sender_own: str = "") -> bytes:
     """Return an admission, with a sender's own segment where asked."""
     return (

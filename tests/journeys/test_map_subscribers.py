@@ -14,6 +14,7 @@ from tests.journeys.events import (
     admission,
     booking,
     event_in,
+    freed,
     hooks,
     merge,
     only_form,
@@ -73,6 +74,27 @@ async def test_three_subscribers_get_what_their_filters_say(tmp_path: Path) -> N
     assert sorted(event_in(each)["type"] for each in everything.requests) == [booked, booked, cancelled]
     assert [event_in(each)["type"] for each in changed.requests] == [cancelled]
     assert [event_in(each)["data"]["appointment"]["id"] for each in cardiology.requests] == ["R2"]
+
+
+async def test_a_time_that_is_free_again_reaches_those_who_wait_for_it(tmp_path: Path) -> None:
+    imaging = "{events: slot-freed, endpoint: emr, when: 'msg.locations[0].location.unit == \"IMG\"'}"
+    booked = "{events: appointment-booked, endpoint: emr}"
+    async with town(
+        tmp_path,
+        "schedule",
+        "appointments",
+        "appointment",
+        "{events: slot-freed, endpoint: emr}",
+        imaging,
+        booked,
+    ) as (engine, everything, department, others):
+        await engine.sent("schedule", freed("A1", unit="CLIN"), freed("A2", unit="IMG"))
+        await engine.ended(3)
+    assert [event_in(each)["type"] for each in everything.requests] == ["slot-freed", "slot-freed"]
+    [told] = map(event_in, department.requests)
+    assert (told["subject"], told["data"]["kind"]) == ("PLAGE-IMG", "slot-freed")
+    assert told["data"]["appointment"]["start"] == "2026-12-03T08:00:00-05:00"
+    assert others.requests == []
 
 
 async def test_a_subscriber_that_is_down_holds_nobody_else(tmp_path: Path) -> None:
