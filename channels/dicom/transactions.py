@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.ids import ALPHABET, LENGTH
+ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Of the engine's ids: Crockford's base32."""
 
+LENGTH: Final = 20
 _ROOT: Final = "2.25."
 _NUMBER_BITS: Final = 22
 _ID_BITS: Final = 5 * LENGTH

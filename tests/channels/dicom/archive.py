@@ -77,6 +77,9 @@ class Script:
     )
     """Answers another request than C-ECHO and C-STORE; False where it does not know it."""
 
+    seconds: float = 0.0
+    """How long it takes to answer an instance that it keeps."""
+
     hangs_up: bool = False
     hangs_up_at: int = -1
     """How many bytes of data sets it takes before it hangs up in the middle of one."""
@@ -292,7 +295,8 @@ class Connection(asyncio.Protocol):
             return
         if script.status & 0xF000 in (0, 0xB000):
             self.archive.kept.append(stored)
-        self.transport.write(response(command, context_id, script.status, script.comment))
+        answer = response(command, context_id, script.status, script.comment)
+        asyncio.get_running_loop().call_later(script.seconds, self.transport.write, answer)
 
     def _say(self, data: bytes) -> None:
         if data:

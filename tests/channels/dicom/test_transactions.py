@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channels.dicom import transactions
 from channels.dicom.commands import is_uid
 from channels.dicom.transactions import message_of, transaction_of
-from engine.ids import ALPHABET
+from engine.clock import SystemClock
+from engine.ids import ALPHABET, LENGTH, IdSource
 
 ids = st.text(ALPHABET, min_size=20, max_size=20)
 
@@ -22,6 +24,12 @@ def test_a_transaction_gives_its_message_back(message_id: str, number: int) -> N
     assert is_uid(transaction)
     uuid = UUID(int=int(transaction.removeprefix("2.25.")))
     assert (uuid.version, uuid.variant) == (8, "specified in RFC 4122")
+
+
+def test_an_id_of_the_engine_is_understood() -> None:
+    message_id = IdSource(SystemClock(), node=1023).next()
+    assert message_of(transaction_of(message_id, 1)) == message_id
+    assert (transactions.ALPHABET, transactions.LENGTH) == (ALPHABET, LENGTH)
 
 
 @given(ids, st.integers(1, 2**22 - 2))
