@@ -193,7 +193,7 @@ def _project(folder: Path, *, sink: int, routed: bool) -> int:
 
 def _sink(stack: ExitStack, folder: Path, title: str) -> int:
     port = free_port()
-    words = ["/usr/bin/storescp", "-od", str(folder), "-aet", title, "--bit-preserving", str(port)]
+    words = ["/usr/bin/storescp", "-od", str(folder), "-aet", title, "--bit-preserving", "--fork", str(port)]
     stack.enter_context(Process(words, folder=folder, reads="stderr"))
     _until(lambda: _greets(port, title), time.monotonic())
     return port
