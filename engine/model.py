@@ -8,8 +8,9 @@ partner's evidence. Times are UTC milliseconds since the epoch; order comes from
 from __future__ import annotations
 
 import enum
+import errno
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,8 @@ from typing import Any
 
 INLINE_LIMIT = 128 * 1024
 """Bytes: a body above this size lives in a file, below it in the row."""
+
+_CHUNK = 1024 * 1024
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -88,11 +91,17 @@ class Extent:
     offset: int
     size: int
 
-    def read(self) -> bytes:
-        """Return the bytes; blocks on the disk."""
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes, at most 1 MiB at a time; blocks on the disk, OSError where the file has become shorter."""
+        left = self.size
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            return file.read(self.size)
+            while left:
+                chunk = file.read(min(left, _CHUNK))
+                if not chunk:
+                    raise OSError(errno.EIO, "a file has become shorter")
+                left -= len(chunk)
+                yield chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +130,22 @@ class Body:
         if self.data is not None:
             return self.data
         if self.pieces:
-            return b"".join(each if isinstance(each, bytes) else each.read() for each in self.pieces)
+            return b"".join(self.chunks())
         if self.path is None:
             raise ValueError("a body has neither bytes nor a path")
         return self.path.read_bytes()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the whole content; what is in files, at most 1 MiB at a time."""
+        if self.data is not None:
+            yield self.data
+        elif self.path is not None:
+            yield from Extent(self.path, 0, self.size).chunks()
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from piece.chunks()
 
 
 @dataclass(frozen=True, slots=True)

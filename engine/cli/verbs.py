@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("config:config", "the configuration as understood, and where each value comes from"),
     "schema": ("schema:schema", "JSON Schemas and reference pages from the models"),
     "hl7": ("hl7:hl7", "HL7 v2 by hand: show, diff, validate, send, listen"),
+    "dicom": ("dicom:dicom", "DICOM by hand: echo, send, show, deidentify"),
     "map": ("map:map_", "two-way mappers by hand: run, check, coverage"),
     "new": ("new:new", "begin a mapping from messages, a route or a partner"),
     "worklist": ("worklist:worklist", "a worklist's steps; build it anew from messages"),

@@ -80,9 +80,8 @@ class Deidentify:
         return (document,)
 
 
-def _build(config: DeidentifyConfig, workshop: Workshop) -> Deidentify:
-    if workshop.codec.name != "dicom":
-        raise ExpressionError(f"only DICOM is de-identified, and the document here is {workshop.codec.name}")
+def deidentifier(config: DeidentifyConfig) -> Deidentify:
+    """Return the step; ExpressionError where a private attribute is none."""
     from engine.codecs.dicom.deidentifying import Deidentifier  # no other route needs it
     from engine.codecs.dicom.grammar import places
     from engine.codecs.dicom.profile import Profile
@@ -103,6 +102,12 @@ def _build(config: DeidentifyConfig, workshop: Workshop) -> Deidentify:
             burned_in=config.burned_in == "pass",
         )
     )
+
+
+def _build(config: DeidentifyConfig, workshop: Workshop) -> Deidentify:
+    if workshop.codec.name != "dicom":
+        raise ExpressionError(f"only DICOM is de-identified, and the document here is {workshop.codec.name}")
+    return deidentifier(config)
 
 
 STEP = StepType("deidentify", DeidentifyConfig, _build)

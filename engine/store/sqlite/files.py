@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from engine.errors import StoreFailed, StoreUnavailable
-from engine.model import Body, Extent
+from engine.model import Body
 from engine.store.sqlite.disk import sync_folder
 from engine.store.sqlite.failure import FULL_ERRNOS
 
@@ -98,7 +96,11 @@ def _write(path: Path, body: Body) -> bytes:
     with os.fdopen(handle, "wb") as file:
         digest = body.sha256
         if body.pieces:
-            digest = _join(body.pieces, file)
+            made = hashlib.sha256()
+            for chunk in body.chunks():
+                made.update(chunk)
+                file.write(chunk)
+            digest = made.digest()
         elif body.data is not None:
             file.write(body.data)
         elif body.path is not None:
@@ -107,25 +109,3 @@ def _write(path: Path, body: Body) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     return digest
-
-
-def _join(pieces: Sequence[bytes | Extent], file: BinaryIO) -> bytes:
-    """Write pieces one after the other, a chunk in memory at a time, and return the digest of them all."""
-    digest = hashlib.sha256()
-    for piece in pieces:
-        for chunk in (piece,) if isinstance(piece, bytes) else _chunks(piece):
-            digest.update(chunk)
-            file.write(chunk)
-    return digest.digest()
-
-
-def _chunks(extent: Extent) -> Iterator[bytes]:
-    left = extent.size
-    with extent.path.open("rb") as source:
-        source.seek(extent.offset)
-        while left:
-            chunk = source.read(min(left, _CHUNK))
-            if not chunk:
-                raise OSError(errno.EIO, "a file has become shorter")
-            left -= len(chunk)
-            yield chunk

@@ -1,0 +1,1 @@
+"""`passerelle dicom`: its verbs, on files and on a real DICOM server."""
