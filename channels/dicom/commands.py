@@ -157,9 +157,10 @@ def _elements(data: bytes | bytearray) -> dict[int, bytes]:
         if end - at < 8:
             raise BrokenPdu("a command element without its head")
         group, element, length = unpack_from("<HHL", data, at)
-        if group != 0 or length > end - at - 8:
-            raise BrokenPdu("a command element of another group, or longer than its set")
-        found[element] = bytes(data[at + 8 : at + 8 + length])
+        if length > end - at - 8:
+            raise BrokenPdu("a command element that is longer than its set")
+        if group == 0:  # Orthanc 1.10 puts what failed of a C-GET (0008,0058) here instead of into a data set
+            found[element] = bytes(data[at + 8 : at + 8 + length])
         at += 8 + length
     return found
 

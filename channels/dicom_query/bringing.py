@@ -5,7 +5,7 @@ Source: DICOM PS3.4 C.4.3.3 (C-STORE sub-operations on the same association), PS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio.from_thread
-from pynetdicom.presentation import StoragePresentationContexts
+from pynetdicom.sop_class import _STORAGE_CLASSES
 
 from channels.dicom.answering import OUT_OF_RESOURCES, PROCESSING_FAILURE, Answer, Statuses
 from channels.dicom.commands import Command, is_uid
@@ -26,22 +26,71 @@ from engine.errors import MalformedMessage, PasserelleError, StoreCorrupt, Store
 from engine.model import Body, Instance, Message
 from engine.spi import Intake
 
-_SYNTAXES: Final = (
-    EXPLICIT,
-    IMPLICIT,
+_PLAIN: Final = (EXPLICIT, IMPLICIT)
+_COMPRESSED: Final = (
     "1.2.840.10008.1.2.4.70",
     "1.2.840.10008.1.2.4.80",
     "1.2.840.10008.1.2.4.90",
-    "1.2.840.10008.1.2.4.50",
-    "1.2.840.10008.1.2.4.51",
-    "1.2.840.10008.1.2.4.57",
-    "1.2.840.10008.1.2.4.81",
     "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.5",
-    "1.2.840.10008.1.2.4.100",
-    "1.2.840.10008.1.2.4.102",
 )
-_CLASSES_MAX: Final = 120
+_OFTEN_COMPRESSED: Final = (
+    "ComputedRadiographyImageStorage",
+    "CTImageStorage",
+    "MRImageStorage",
+    "UltrasoundImageStorage",
+    "UltrasoundMultiFrameImageStorage",
+    "SecondaryCaptureImageStorage",
+    "XRayAngiographicImageStorage",
+    "PositronEmissionTomographyImageStorage",
+    "NuclearMedicineImageStorage",
+    "DigitalMammographyXRayImageStorageForPresentation",
+    "DigitalXRayImageStorageForPresentation",
+    "EnhancedCTImageStorage",
+    "EnhancedMRImageStorage",
+)
+"""What a context each is spent on for every compressed syntax: an archive chooses one syntax of a context, and what it
+holds in another one it cannot give."""
+
+_OTHERS: Final = (
+    "BasicTextSRStorage",
+    "EnhancedSRStorage",
+    "ComprehensiveSRStorage",
+    "Comprehensive3DSRStorage",
+    "XRayRadiationDoseSRStorage",
+    "MammographyCADSRStorage",
+    "KeyObjectSelectionDocumentStorage",
+    "GrayscaleSoftcopyPresentationStateStorage",
+    "EncapsulatedPDFStorage",
+    "EncapsulatedCDAStorage",
+    "RTImageStorage",
+    "RTDoseStorage",
+    "RTStructureSetStorage",
+    "RTPlanStorage",
+    "SegmentationStorage",
+    "SpatialRegistrationStorage",
+    "RawDataStorage",
+    "BreastTomosynthesisImageStorage",
+    "BreastProjectionXRayImageStorageForPresentation",
+    "DigitalMammographyXRayImageStorageForProcessing",
+    "DigitalXRayImageStorageForProcessing",
+    "DigitalIntraOralXRayImageStorageForPresentation",
+    "EnhancedXAImageStorage",
+    "XRayRadiofluoroscopicImageStorage",
+    "EnhancedPETImageStorage",
+    "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
+    "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
+    "MultiFrameTrueColorSecondaryCaptureImageStorage",
+    "VLEndoscopicImageStorage",
+    "VLMicroscopicImageStorage",
+    "VLPhotographicImageStorage",
+    "OphthalmicPhotography8BitImageStorage",
+    "OphthalmicTomographyImageStorage",
+    "TwelveLeadECGWaveformStorage",
+    "GeneralECGWaveformStorage",
+    "HemodynamicWaveformStorage",
+)
 _FATAL: Final = (StoreFailed, StoreCorrupt, StoreLocked)
 _STATUSES: Final = Statuses()
 
@@ -49,8 +98,12 @@ _STATUSES: Final = Statuses()
 @cache
 def storage_proposals() -> tuple[Proposal, ...]:
     """Return the storage classes that may be brought, as many as an association has room for; we are their provider."""
-    classes: Sequence[str] = [str(each.abstract_syntax) for each in StoragePresentationContexts]
-    return tuple(Proposal(each, _SYNTAXES, scp=True) for each in classes[:_CLASSES_MAX])
+    found = [
+        Proposal(_STORAGE_CLASSES[each], syntaxes, scp=True)
+        for each in _OFTEN_COMPRESSED
+        for syntaxes in (_PLAIN, *((syntax,) for syntax in _COMPRESSED))
+    ]
+    return (*found, *(Proposal(_STORAGE_CLASSES[each], _PLAIN, scp=True) for each in _OTHERS))
 
 
 @dataclass(frozen=True, slots=True)
