@@ -108,19 +108,7 @@ class Engine:
         self.gates = Gates(store.records, clock)
         self.observed = SelfObservation(clock, self.gates)
         self.worklists = StoredWorklists(store, clock)
-        self.wiring = Wiring(
-            loaded,
-            self.current,
-            store.records,
-            clock,
-            self.metrics,
-            self.new_id,
-            confirm=lambda confirmation: self.dispatcher.confirm(confirmation),
-            journal=store.journal,
-            intake=self._intake_of,
-            images=StoredImages(store.instances),
-            worklists=self.worklists,
-        )
+        self.wiring = self._wired(loaded)
         self.budget = Budget(loaded.app.engine.in_flight)
         self.detours = Detours(store, clock)
         self.repeats = Repeats(store.records, clock)
@@ -140,6 +128,21 @@ class Engine:
         self.control = Control(store, clock, self._live())
 
     # ------------------------------------------------------------- parts
+
+    def _wired(self, loaded: Loaded) -> Wiring:
+        return Wiring(
+            loaded,
+            self.current,
+            self.store.records,
+            self.clock,
+            self.metrics,
+            self.new_id,
+            confirm=lambda confirmation: self.dispatcher.confirm(confirmation),
+            journal=self.store.journal,
+            intake=self._intake_of,
+            images=StoredImages(self.store.instances),
+            worklists=self.worklists,
+        )
 
     def _build_alerts(self) -> None:
         post = AlertPost(self.store, self.clock, self.new_id, self.loaded.app.engine.name, self._offered)
