@@ -78,7 +78,7 @@ class Script:
     """Answers another request than C-ECHO and C-STORE; False where it does not know it."""
 
     seconds: float = 0.0
-    """How long it takes to answer an instance that it keeps."""
+    """How long it takes to answer an instance."""
 
     hangs_up: bool = False
     hangs_up_at: int = -1
@@ -101,6 +101,7 @@ class Archive(NetworkPartner):
     echoes: int = 0
     accepted_count: int = 0
     received: int = 0
+    unanswered: int = 0
     answers: list[int] = field(default_factory=list)
     """Statuses by which our reports were answered."""
 
@@ -295,8 +296,13 @@ class Connection(asyncio.Protocol):
             return
         if script.status & 0xF000 in (0, 0xB000):
             self.archive.kept.append(stored)
-        answer = response(command, context_id, script.status, script.comment)
-        asyncio.get_running_loop().call_later(script.seconds, self.transport.write, answer)
+        self.archive.unanswered += 1
+        asyncio.get_running_loop().call_later(script.seconds, self._answer, command, context_id)
+
+    def _answer(self, command: Command, context_id: int) -> None:
+        script = self.archive.script
+        self.archive.unanswered -= 1
+        self.transport.write(response(command, context_id, script.status, script.comment))
 
     def _say(self, data: bytes) -> None:
         if data:
