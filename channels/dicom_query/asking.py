@@ -108,7 +108,7 @@ def _identifier(match: Mapping[str, Any], shown: tuple[Any, ...]) -> Dataset:
 def _put(made: Dataset, path: Any, value: str, where: str) -> None:
     """Write a key; a dot leads into the one item of a sequence."""
     name, _, inner = path.partition(".") if isinstance(path, str) else ("", "", "")
-    tag = tag_for_keyword(name)
+    tag = tag_for_keyword(name) if name else None  # the dictionary has tags whose keyword is empty
     if tag is None or name == "QueryRetrieveLevel":
         _refuse(where, "it is no keyword of DICOM's dictionary")
     vr = dictionary_VR(tag)

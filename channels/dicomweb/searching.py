@@ -144,7 +144,7 @@ def _tags(name: str) -> str:
         if keyword_for_tag(int(name, 16)):
             return name.upper()
     else:
-        tag = tag_for_keyword(name)
+        tag = tag_for_keyword(name) if name else None  # the dictionary has tags whose keyword is empty
         if tag is not None:
             return f"{tag:08X}"
     raise BadSearch("a parameter is neither a keyword or tag of DICOM nor one of a search")

@@ -129,6 +129,8 @@ async def test_results_come_in_pages_and_say_that_there_are_more() -> None:
     [
         "fuzzymatching=true",
         "NoSuchKeyword=1",
+        "=1",
+        "includefield=",
         "00091001=1",
         "limit=-1",
         "limit=x",
