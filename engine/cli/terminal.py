@@ -76,6 +76,20 @@ class Terminal:
             work = bar.add_task(title, total=total)
             yield lambda: bar.advance(work)
 
+    @contextmanager
+    def counting(self, title: str) -> Iterator[Callable[[int], None]]:
+        """Draw how many there are so far, where nobody knows how many there will be."""
+        if not (self.colourful and sys.stderr.isatty()):
+            yield lambda count: None
+            return
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            work = bar.add_task(title, total=None)
+            yield lambda count: bar.advance(work, count)
+
     def _cell(self, value: object) -> tuple[str, str]:
         """Return a value as text with its style."""
         if value is None or value == "":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from ipaddress import ip_network
@@ -42,7 +42,14 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reached(
-    desk: Desk, target: str, *, ae: str | None, calling: str | None, connections: int = 1, **tls: Any
+    desk: Desk,
+    target: str,
+    *,
+    ae: str | None,
+    calling: str | None,
+    connections: int = 1,
+    types: Sequence[str] = ("dicom",),
+    **tls: Any,
 ) -> tuple[Any, ChannelContext]:
     """Return the endpoint's configuration and a context for its channel.
 
@@ -51,10 +58,10 @@ def reached(
 
     Raises:
         UsageError: it is neither, or the options do not go with it.
-        NotFound: the project has no such endpoint, or it is none of type dicom.
+        NotFound: the project has no such endpoint, or it is none of these types.
     """
     if ":" not in target and target.count(".") == 1 and not target.replace(".", "").isdecimal():
-        return _of_project(desk, target, ae, calling, connections)
+        return _of_project(desk, target, ae, calling, connections, types)
     from engine.config.models import EndpointLimits, PlaintextException
     from engine.registry import channel_type
 
@@ -85,7 +92,7 @@ def opened(config: Any, context: ChannelContext) -> Outbound:
 
 
 def _of_project(
-    desk: Desk, name: str, ae: str | None, calling: str | None, connections: int
+    desk: Desk, name: str, ae: str | None, calling: str | None, connections: int, types: Sequence[str]
 ) -> tuple[Any, ChannelContext]:
     from engine.config.load import load_configuration
     from engine.config.models import EndpointLimits
@@ -97,7 +104,7 @@ def _of_project(
     loaded = load_configuration(desk.where.config, env=desk.where.env, environ=os.environ)
     partner, _, short = name.partition(".")
     found = loaded.partners[partner].endpoints.get(short) if partner in loaded.partners else None
-    if found is None or found.type != "dicom":
+    if found is None or found.type not in types:
         raise NotFound(f'{desk.where.config} has no DICOM endpoint "{name}"')
     tls = None
     if found.tls is not None:

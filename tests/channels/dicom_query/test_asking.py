@@ -13,8 +13,9 @@ from engine.errors import Rejected
 from tests.channels.dicom_query.asked import endpoint
 
 
-def asked(*, retrieve: bool = False, **question: Any) -> Question:
-    return question_of(json.dumps(question).encode(), retrieve=retrieve)
+def asked(*, retrieve: bool = False, shown: list[str] | None = None, **question: Any) -> Question:
+    told = {} if shown is None else {"return": shown}
+    return question_of(json.dumps({**question, **told}).encode(), retrieve=retrieve)
 
 
 def test_a_study_is_asked_for_with_what_is_usually_shown() -> None:
@@ -32,7 +33,7 @@ def test_what_is_to_be_told_may_be_named_also_within_a_sequence() -> None:
     identifier = asked(
         level="series",
         match={"StudyInstanceUID": "1.2", "RequestAttributesSequence.RequestedProcedureID": "P1"},
-        **{"return": ["Modality", "RequestAttributesSequence.ScheduledProcedureStepID"]},
+        shown=["Modality", "RequestAttributesSequence.ScheduledProcedureStepID"],
         limit=5,
     ).identifier
     (item,) = identifier.RequestAttributesSequence
