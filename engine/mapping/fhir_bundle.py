@@ -7,19 +7,43 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from engine.mapping.fhir_plan import BUNDLE, ManyPlan, ScopePlan
+from engine.mapping.fhir_pointing import Look, pointer
 from engine.mapping.fhir_values import MARK, json_at, meets
 from engine.mapping.rules import FhirPath, Selector, Slot
 
 Instances = dict[str, dict[str, Any]]
 EACH: Final = -1
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class Ways:
+    """How the resources of a mapper's slots are found: made once for a mapper."""
+
+    def __init__(self, slots: dict[str, Slot]) -> None:
+        self.slots = slots
+        self.marked = marked_slots(slots.values())
+        self.links = {
+            slot.name: pointer(_first(slot.link[1:] if slot.link[0] in slots else slot.link))
+            for slot in slots.values()
+            if slot.link
+        }
+        self.links_from = {
+            slot.name: pointer(_first(slot.link_from)) for slot in slots.values() if slot.link_from
+        }
+        self.referrers: dict[str, list[tuple[str, FhirPath, Look]]] = {name: [] for name in slots}
+        for slot in slots.values():
+            for path, name, _ in slot.refs:
+                if name in slots:
+                    self.referrers[name].append((slot.name, path, pointer(_first(path))))
 
 
 class Resources:
     """A Bundle, or a resource that stands alone with what it contains."""
 
-    def __init__(self, document: dict[str, Any], slots: dict[str, Slot], seed: str) -> None:
+    def __init__(self, document: dict[str, Any], ways: Ways, seed: str) -> None:
         self.document = document
-        self.slots = slots
+        self.slots = ways.slots
+        self._ways = ways
         self._seed = seed
         self._made = 0
         self._claimed: set[int] = set()
@@ -28,7 +52,8 @@ class Resources:
         self._url_of: dict[int, str] = {}
         self._entry_of: dict[int, dict[str, Any]] = {}
         self._all: list[dict[str, Any]] = []
-        self._marked = marked_slots(slots.values())
+        self._by_type: dict[Any, list[dict[str, Any]]] = {}
+        self._mark_of: dict[int, str] = {}
         for resource in self._found():
             self._note(resource)
 
@@ -54,9 +79,11 @@ class Resources:
                 yield resource
 
     def _note(self, resource: dict[str, Any]) -> None:
-        self._all.append(resource)
-        entry = self._entry_of.get(id(resource), {})
+        self._add(resource)
+        entry = self._entry_of.get(id(resource), _NOTHING)
         kind, own = resource.get("resourceType"), resource.get("id")
+        if "extension" in entry:
+            self._note_mark(resource, entry["extension"])
         names = [entry.get("fullUrl"), f"{kind}/{own}" if own else None]
         for name in names:
             if isinstance(name, str):
@@ -68,7 +95,19 @@ class Resources:
                 self._urls.setdefault(f"{id(resource)}#{one['id']}", one)
                 self._contained.setdefault(f"#{one['id']}", one)
                 self._url_of.setdefault(id(one), f"#{one['id']}")
-                self._all.append(one)
+                self._add(one)
+
+    def _add(self, resource: dict[str, Any]) -> None:
+        kind = resource.get("resourceType")
+        self._all.append(resource)
+        if isinstance(kind, str):
+            self._by_type.setdefault(kind, []).append(resource)
+
+    def _note_mark(self, resource: dict[str, Any], extensions: Any) -> None:
+        for one in extensions if isinstance(extensions, list) else ():
+            if isinstance(one, dict) and one.get("url") == MARK and isinstance(one.get("valueCode"), str):
+                self._mark_of[id(resource)] = one["valueCode"]
+                return
 
     # ------------------------------------------------------------ finding
 
@@ -86,59 +125,62 @@ class Resources:
     def instances(self, plan: ScopePlan, own: dict[str, Any] | None, known: Instances) -> Instances:
         """Return the resource of each slot of a scope that is there, those of the scopes around it included."""
         found = dict(known)
-        waiting = [slot for slot in plan.slots if slot.name not in found]
+        waiting = [slot for slot in plan.slots if slot.type in self._by_type and slot.name not in found]
         if BUNDLE in plan.nodes and self.is_bundle:
             found[BUNDLE] = self.document
         for last in (False, True):
-            while True:
-                before = len(waiting)
-                waiting = [
-                    slot for slot in waiting if not self._settled(slot, own, found, waiting, last=last)
-                ]
-                if len(waiting) == before:
+            while waiting:
+                names = {slot.name for slot in waiting}
+                waiting = [slot for slot in waiting if not self._settled(slot, own, found, names, last=last)]
+                if len(waiting) == len(names):
                     break
         return found
 
-    def _settled(self, slot: Slot, own: Any, found: Instances, waiting: list[Slot], *, last: bool) -> bool:
-        """Find one slot's resource if it can be told by now; `last` takes the first that fits."""
-        names = {one.name for one in waiting}
+    def _settled(self, slot: Slot, own: Any, found: Instances, names: set[str], *, last: bool) -> bool:
+        """Find one slot's resource if it can be told by now; `last` takes the first that fits.
+
+        `names` are the slots that were not found yet.
+        """
         if slot.link:
-            source, path = self._linked(slot, own, found)
+            first = slot.link[0]
+            source = found.get(str(first)) if first in self.slots else own
             if source is None:
-                return slot.link[0] not in names or last
-            return self._claim(slot, self.resolve(json_at(source[0], path), source[1]), found)
+                return first not in names or last
+            return self._claim(slot, self._at_link(slot, source), found)
         if slot.link_from:
             target = found.get(slot.link_to)
             if target is None:
                 return slot.link_to not in names or last
-            mine = (
-                one
-                for one in self._candidates(slot)
-                if self.resolve(json_at(one, _first(slot.link_from)), one) is target
-            )
-            return self._claim(slot, next(mine, None), found)
-        referrers = [
-            (one, path) for one in self.slots.values() for path, name, _ in one.refs if name == slot.name
-        ]
-        for one, path in referrers:
-            if one.name in found:
-                resource = self.resolve(json_at(found[one.name], _first(path)), found[one.name])
+            return self._claim(slot, next(self._pointing(slot, target), None), found)
+        referrers = self._ways.referrers[slot.name]
+        for name, _, look in referrers:
+            if name in found:
+                resource = self.resolve(look(found[name]), found[name])
                 if resource is not None and self._fits(slot, resource):
                     return self._claim(slot, resource, found)
-        pending = any(one.name in names for one, _ in referrers)
+        pending = any(name in names for name, _, _ in referrers)
         if not last and (pending or not referrers):
             return False
-        if any(one.name in found and EACH not in path for one, path in referrers):
+        if any(name in found and EACH not in path for name, path, _ in referrers):
             return True
         return self._claim(slot, next(self._candidates(slot), None), found)
 
-    def _linked(self, slot: Slot, own: Any, found: Instances) -> tuple[tuple[Any, Any] | None, FhirPath]:
-        """Return where a link begins (with the resource that it lies in) and its path there."""
-        first = slot.link[0]
-        if isinstance(first, str) and first in self.slots:
-            resource = found.get(first)
-            return (None if resource is None else (resource, resource)), _first(slot.link[1:])
-        return (None if own is None else (own, own)), _first(slot.link)
+    def _at_link(self, slot: Slot, source: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what the reference of a link leads to; of several slots at one list each takes what fits it."""
+        if EACH not in slot.link:
+            return self.resolve(self._ways.links[slot.name](source), source)
+        path = slot.link[1:] if slot.link[0] in self.slots else slot.link
+        fitting = (
+            one
+            for one in self._referred(source, path)
+            if id(one) not in self._claimed and self._fits(slot, one)
+        )
+        return next(fitting, None)
+
+    def _pointing(self, slot: Slot, target: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield what refers to a resource as the slot says."""
+        look = self._ways.links_from[slot.name]
+        return (one for one in self._candidates(slot) if self.resolve(look(one), one) is target)
 
     def _claim(self, slot: Slot, resource: dict[str, Any] | None, found: Instances) -> bool:
         if resource is not None and self._fits(slot, resource):
@@ -149,23 +191,15 @@ class Resources:
     def _fits(self, slot: Slot, resource: dict[str, Any]) -> bool:
         if resource.get("resourceType") != slot.type:
             return False
-        mark = self._mark(resource)
+        mark = self._mark_of.get(id(resource))
         if mark is not None and mark in self.slots:
             return mark == slot.name
         return all(meets(resource, Selector(((path, text),))) for path, text in slot.where)
 
-    def _mark(self, resource: dict[str, Any]) -> str | None:
-        entry = self._entry_of.get(id(resource), {})
-        extensions = entry.get("extension")
-        for one in extensions if isinstance(extensions, list) else ():
-            if isinstance(one, dict) and one.get("url") == MARK and isinstance(one.get("valueCode"), str):
-                code: str = one["valueCode"]
-                return code
-        return None
-
     def _candidates(self, slot: Slot) -> Iterator[dict[str, Any]]:
-        marked = [one for one in self._all if self._mark(one) == slot.name]
-        for one in marked or self._all:
+        known = self._by_type.get(slot.type, ())
+        marked = [one for one in known if self._mark_of.get(id(one)) == slot.name] if self._mark_of else ()
+        for one in marked or known:
             if id(one) not in self._claimed and self._fits(slot, one):
                 yield one
 
@@ -185,25 +219,17 @@ class Resources:
             return [] if source is None else self._referred(source, path)
         if slot.link_from:
             target = found.get(slot.link_to)
-            mine = [
-                one
-                for one in self._candidates(slot)
-                if self.resolve(json_at(one, _first(slot.link_from)), one) is target
-            ]
-            return mine if target is not None else []
-        for one in self.slots.values():
-            places += [
-                (found[one.name], path)
-                for path, name, _ in one.refs
-                if name == slot.name and EACH in path and one.name in found
-            ]
+            return [] if target is None else list(self._pointing(slot, target))
+        for name, way, _ in self._ways.referrers[slot.name]:
+            if EACH in way and name in found:
+                places.append((found[name], way))
         for resource, path in places:
             referred = self._referred(resource, path)
             if referred:
                 return referred
         return (
             []
-            if any(path for _, path in places) and not self._marked & {slot.name}
+            if any(path for _, path in places) and not self._ways.marked & {slot.name}
             else list(self._candidates(slot))
         )
 
@@ -236,7 +262,7 @@ class Resources:
         """Add a resource for a slot: an entry, or contained in `owner`."""
         resource: dict[str, Any] = {"resourceType": slot.type}
         self._claimed.add(id(resource))
-        self._all.append(resource)
+        self._add(resource)
         if slot.contained or not self.is_bundle:
             holder = owner if owner is not None else self.document
             self._contain(slot, resource, holder)
@@ -244,9 +270,11 @@ class Resources:
         self._made += 1
         url = self._free_url()
         request = self.document.get("type") in ("transaction", "batch")
-        entry = entry_of(slot, resource, url, marked=slot.name in self._marked, request=request)
+        entry = entry_of(slot, resource, url, marked=slot.name in self._ways.marked, request=request)
         self.document.setdefault("entry", []).append(entry)
         self._entry_of[id(resource)] = entry
+        if slot.name in self._ways.marked:
+            self._mark_of[id(resource)] = slot.name
         self._urls[url] = resource
         self._url_of[id(resource)] = url
         return resource
@@ -283,6 +311,9 @@ class Resources:
                 if not one["contained"]:
                     del one["contained"]
         self._all = [one for one in self._all if one is not resource]
+        self._by_type[resource["resourceType"]] = [
+            one for one in self._by_type[resource["resourceType"]] if one is not resource
+        ]
 
 
 def marked_slots(slots: Collection[Slot]) -> frozenset[str]:

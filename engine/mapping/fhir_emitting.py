@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.mapping import fhir_making, fhir_primitives, fhir_writing
 from engine.mapping.fhir_bundle import EACH
-from engine.mapping.fhir_emitting_leaves import LeafCode
+from engine.mapping.fhir_emitting_leaves import LeafCode, usual
 from engine.mapping.fhir_giving import marked
 from engine.mapping.fhir_linking import OWN, Link
 from engine.mapping.fhir_plan import Cell, Claim, Listed, ManyPlan, Node
@@ -112,7 +112,7 @@ class Emitter:
     def primitives(self, cells: Sequence[Cell], tree: dict[str, Any]) -> list[Hole] | None:
         """Return the holes of a list of primitives, None where a general function has to write it."""
         values = [self.value(cell.path) for cell in cells]
-        tests = [self._leaves.usual(cell, value) for cell, value in zip(cells, values, strict=True)]
+        tests = [usual(cell, value) for cell, value in zip(cells, values, strict=True)]
         if None in tests:
             return None
         holes = [Hole(value) for value in values]

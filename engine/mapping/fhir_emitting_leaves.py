@@ -28,7 +28,7 @@ class LeafCode:
         if default is not None and default.by:
             code.names["default_of"] = default_of
             unlike = f" != default_of({kept}, x, turn.data)"
-        test = self.usual(cell, value)
+        test = usual(cell, value)
         if test is not None:
             test += f" and {value} != {text!r}" if text else ""
             return "", value, test + (f" and {value}{unlike}" if unlike else ""), redo
@@ -48,15 +48,16 @@ class LeafCode:
             redo = f"redo({kept}, @, x, turn)"
         return load, raw, test + (f" and {raw}{unlike}" if unlike else ""), redo
 
-    def usual(self, cell: Cell, name: str) -> str | None:
-        """Return a test for values that are written as they stand."""
-        if cell.leaf.kind == "any":
-            return f"{name} is not None"
-        if cell.leaf.table is not None or cell.leaf.kind not in ("text", "code", "xtn"):
-            return None
-        kind = cell.kind.primitive
-        if kind in ("string", "markdown", "xhtml"):
-            return f"{name}.__class__ is str and {name}.isprintable() and {name} >= '!'"
-        if kind in ("uri", "url", "canonical", "code"):
-            return f"{name}.__class__ is str and {name} and {name}.isprintable() and ' ' not in {name}"
+
+def usual(cell: Cell, name: str) -> str | None:
+    """Return a test for values that are written as they stand."""
+    if cell.leaf.kind == "any":
+        return f"{name} is not None"
+    if cell.leaf.table is not None or cell.leaf.kind not in ("text", "code", "xtn"):
         return None
+    kind = cell.kind.primitive
+    if kind in ("string", "markdown", "xhtml"):
+        return f"{name}.__class__ is str and {name}.isprintable() and {name} >= '!'"
+    if kind in ("uri", "url", "canonical", "code"):
+        return f"{name}.__class__ is str and {name} and {name}.isprintable() and ' ' not in {name}"
+    return None

@@ -87,6 +87,8 @@ def put_json(here: Any, path: FhirPath, value: Any) -> None:
         elif isinstance(step, Selector):
             drop_absence(here)
             here = _chosen(here, step)
+            if last:
+                here.update(value)
         else:
             while len(here) < step:
                 here.append({"extension": [dict(FILLER)]})

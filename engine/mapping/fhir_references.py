@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from engine.mapping.fhir_bundle import EACH
+from engine.mapping.fhir_pointing import NOT_THERE, conditions, is_plain
 from engine.mapping.fhir_referring import append_reference, set_reference
 from engine.mapping.fhir_rendering import rendered
 from engine.mapping.fhir_sketching import Hole
@@ -25,7 +26,7 @@ def referrer(path: FhirPath) -> Refer:
     if len(path) == 2 and path[1] == EACH:
         return _each(path)
     second = path[1]
-    if EACH not in path and (second == 0 or (isinstance(second, Selector) and _is_plain(second))):
+    if EACH not in path and (second == 0 or (isinstance(second, Selector) and is_plain(second))):
         return _chosen(path)
     return _general(path)
 
@@ -69,14 +70,6 @@ def _each(path: FhirPath) -> Refer:
     return refer
 
 
-def _is_plain(selector: Selector) -> bool:
-    """Say whether all conditions are texts at plain paths."""
-    return all(
-        text not in ("true", "false") and not any(isinstance(step, Selector) for step in path)
-        for path, text in selector.conditions
-    )
-
-
 def _chosen(path: FhirPath) -> Refer:
     """Return the function for a path whose list, or the item in it, is usually not there yet."""
     name, second = path[:2]
@@ -95,16 +88,11 @@ def _chosen(path: FhirPath) -> Refer:
             ):
                 with code.block("for one in listed:"):
                     with code.block("try:"):
-                        tests = [f"one{_steps(inner)} == {text!r}" for inner, text in second.conditions]
-                        code.line(f"if {' and '.join(tests)}: break")
-                    code.line("except (KeyError, IndexError, TypeError): continue")
+                        code.line(f"if {conditions(second)}: break")
+                    code.line(f"except {NOT_THERE}: continue")
                 with code.block("else:"):
                     code.line(f"listed.append({item})")
                     code.line("return")
         code.line("general(source, url)")
     found: Refer = code.compiled("references")("refer")
     return found
-
-
-def _steps(path: FhirPath) -> str:
-    return "".join(f"[{step!r}]" for step in path)

@@ -8,18 +8,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import marshal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
 from engine.errors import Rejected
-from engine.mapping.fhir_bundle import Resources
+from engine.mapping.fhir_bundle import Resources, Ways
 from engine.mapping.fhir_checking import Judge
 from engine.mapping.fhir_composing import Composer
 from engine.mapping.fhir_giving import give_scope
 from engine.mapping.fhir_making import complete
 from engine.mapping.fhir_plan import BUNDLE, ScopePlan, fhir_plan
+from engine.mapping.fhir_reading import Reader
 from engine.mapping.fhir_shapes import NotMade
 from engine.mapping.fhir_taking import take_scope
 from engine.mapping.fhir_values import HoleTaken, Turn, value_at
@@ -44,6 +46,8 @@ class FhirFormat(Side):
         self._slots: dict[str, Slot] = dict(definition.slots) if side == "fhir" else {}
         roots = [slot for slot in self._slots.values() if not slot.each and not slot.contained]
         self._alone = roots[0] if definition.bundle == "none" and roots else None
+        self._ways = Ways(self._slots)
+        self._reader = Reader(definition.name, self._plan)
         self._composer = Composer(definition.name, self._plan, tuple(self._slots.values()))
 
     def get(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement]:
@@ -59,7 +63,7 @@ class FhirFormat(Side):
             raise Rejected("a JSON object is needed", code="unmappable")
         for known in _HOLES:
             hole = "".join(list(known))  # a text of its own: what is equal, but another, stood in the source
-            rest: dict[str, Any] = copied(root)
+            rest: dict[str, Any] = _copied_quickly(root)
             data: dict[str, Any] = {}
             turn = Turn(data, zone, hole, force=force)
             try:
@@ -74,9 +78,12 @@ class FhirFormat(Side):
         raise Rejected("control characters stand where texts are read", code="unmappable")
 
     def _take(self, rest: dict[str, Any], data: dict[str, Any], turn: Turn) -> None:
-        resources = Resources(rest, self._slots, "")
+        resources = Resources(rest, self._ways, "")
         own = rest if self._side == "json" else None
-        take_scope(self._plan, own, {}, data, resources, turn)
+        if turn.force:
+            take_scope(self._plan, own, {}, data, resources, turn)
+        else:
+            self._reader.take(own, data, resources, turn)
 
     def put(
         self, data: dict[str, Any], complement: Complement | None, zone: str, fresh: Callable[[], str] | None
@@ -90,7 +97,7 @@ class FhirFormat(Side):
             return self._created(data, zone)
         rest: dict[str, Any] = copied(complement["rest"])
         turn = Turn(data, zone, complement["hole"])
-        resources = Resources(rest, self._slots, "" if not self._slots else self._seed(data))
+        resources = Resources(rest, self._ways, "" if not self._slots else self._seed(data))
         give_scope(self._plan, rest if self._side == "json" else None, {}, data, resources, turn)
         return rest
 
@@ -110,7 +117,7 @@ class FhirFormat(Side):
         turn = Turn(data, zone, "", made=True)
         known = {self._alone.name: rest} if self._alone is not None else {}
         own = rest if self._side == "json" else None
-        give_scope(self._plan, own, known, data, Resources(rest, self._slots, seed), turn)
+        give_scope(self._plan, own, known, data, Resources(rest, self._ways, seed), turn)
         if self._alone is not None:
             complete(self._plan.nodes[self._alone.name], rest, data, turn)
         return rest
@@ -149,10 +156,21 @@ class FhirFormat(Side):
         return LossReport(tuple(mapped), tuple(opaque), tuple(dropped))
 
 
+def _copied_quickly(node: Any) -> Any:
+    """Return an independent copy of JSON; entries of a Bundle one by one, as few have what keeps from the quick way."""
+    if node.__class__ is dict and node.get("entry").__class__ is list:
+        kept = {key: value for key, value in node.items() if key != "entry"}
+        return {**_copied_quickly(kept), "entry": [_copied_quickly(one) for one in node["entry"]]}
+    try:
+        return marshal.loads(marshal.dumps(node))  # noqa: S302  # written a moment ago, not sent by anybody
+    except ValueError:  # a decimal
+        return copied(node)
+
+
 def copied(node: Any) -> Any:
     """Return an independent copy of JSON."""
     if isinstance(node, dict):
-        return {key: copied(value) for key, value in node.items()}
+        return {key: value if value.__class__ is str else copied(value) for key, value in node.items()}
     return [copied(value) for value in node] if isinstance(node, list) else node
 
 

@@ -82,7 +82,7 @@ def take_node(
             _take_list(listed, here[name], item, instances, depth, resources, turn)
     for name, many in node.plains.items():
         if many.depth == depth and holds_now(many.when, item) and isinstance(here.get(name), list):
-            _take_plain(many, here, name, item, turn)
+            take_plain(many, here, name, item, turn)
 
 
 def _take_leaves(node: Node, here: dict[str, Any], item: dict[str, Any], depth: int, turn: Turn) -> None:
@@ -191,7 +191,8 @@ def primitive_at(here: dict[str, Any], name: str, at: int) -> tuple[Any, Any]:
     return NO_RAW if raw is None else raw, sibling
 
 
-def _take_plain(many: ManyPlan, here: dict[str, Any], name: str, item: dict[str, Any], turn: Turn) -> None:
+def take_plain(many: ManyPlan, here: dict[str, Any], name: str, item: dict[str, Any], turn: Turn) -> None:
+    """Read a list of primitives that is a list of values."""
     cell = many.plan.own.cells[0]
     found = []
     for at in range(len(here[name])):

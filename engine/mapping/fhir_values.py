@@ -147,7 +147,8 @@ def printed(cell: Cell, value: Any, offset: str, default: str) -> tuple[Any, dic
     return raw, None if same(back, value) else event_value(value)
 
 
-def _offset_in(raw: Any) -> str:
+def offset_in(raw: Any) -> str:
+    """Return the offset that a time of FHIR says, "" for none."""
     tail = raw[-_OFFSET_LENGTH:] if isinstance(raw, str) else ""
     return (
         tail
@@ -164,7 +165,7 @@ def read(cell: Cell, raw: Any, sibling: Any, default: str) -> tuple[Any, Any]:
     if found is not None:
         value = said_value(found)
         if value is not MISS:
-            offset = _offset_in(raw) if cell.kind.zoned and raw is not NO_RAW else ""
+            offset = offset_in(raw) if cell.kind.zoned and raw is not NO_RAW else ""
             expected, _ = printed(cell, value, offset, default)
             if expected is raw or same(expected, raw):
                 return value, found
@@ -216,7 +217,7 @@ def _make_hole(cell: Cell, node: dict[str, Any], found: tuple[Any, Any, Any, Any
     raw, sibling, value, extension, default = found
     if not turn.force:
         expected, said = printed(cell, value, offset_of(cell, value, turn.zone), default)
-        if not _is_canonical(raw, sibling, expected, said, extension):
+        if not is_canonical(raw, sibling, expected, said, extension):
             return
     node[cell.name] = turn.hole
     if extension is not None and sibling is not None:
@@ -229,7 +230,7 @@ def _carries(cell: Cell, node: dict[str, Any], turn: Turn) -> None:
         turn.carriers[key] = min(turn.carriers.get(key, cell.rank), cell.rank)
 
 
-def _is_canonical(raw: Any, sibling: Any, expected: Any, said: Any, extension: Any) -> bool:
+def is_canonical(raw: Any, sibling: Any, expected: Any, said: Any, extension: Any) -> bool:
     """Say whether what stands there is exactly what would be written."""
     if not (expected is raw or (same(expected, raw) and str(expected) == str(raw))):
         return False
