@@ -230,6 +230,13 @@ class Requestor:
             while self._upper.begins():
                 self._take(self._message(self._upper.timeouts.pdu))
 
+    def hear(self, seconds: float) -> None:
+        """Wait for a report, which is in `reports` then."""
+        self._upper.complete = False
+        with self._upper:
+            while not self.reports:
+                self._take(self._message(seconds))
+
     # ------------------------------------------------------------- messages out
 
     def _request(

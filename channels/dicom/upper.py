@@ -136,9 +136,7 @@ class UpperLayer:
     def abort(self) -> None:
         """Break the association off, from the thread that uses it."""
         if not self.closed:
-            with suppress(OSError):
-                self.sock.settimeout(_GOODBYE_SECONDS)
-                self.sock.sendall(_ABORTED)
+            self._last_word(_ABORTED)
         self.close()
 
     def cut(self) -> None:
@@ -186,11 +184,15 @@ class UpperLayer:
         if kind == ABORT:
             raise aborted(pdu) from error
 
+    def _last_word(self, pdu: bytes) -> None:
+        """Write what need not arrive."""
+        with suppress(OSError):
+            self.sock.settimeout(_GOODBYE_SECONDS)
+            self.sock.sendall(pdu)
+
     def _meaning(self, error: OSError) -> PasserelleError:
         if isinstance(error, BrokenPdu):
-            with suppress(OSError):
-                self.sock.settimeout(_GOODBYE_SECONDS)
-                self.sock.sendall(abort_pdu(error.reason))
+            self._last_word(abort_pdu(error.reason))
             text = f"the partner does not keep to the protocol: {error}"
             return Transient(text, sent=self.complete, code="garbage")
         if isinstance(error, TimeoutError):

@@ -1,4 +1,4 @@
-"""Images for an engine under fire: a modality that stores one, and a stranger whose bytes are no DICOM.
+"""Images for an engine under fire: a modality that stores one and asks about it, and a stranger who speaks no DICOM.
 
 Nobody insists on these: what is promised of a message is judged by the orders.
 """
@@ -8,9 +8,15 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom.ae import ApplicationEntity
 
+from channels.dicom.commands import ACTION_TYPE, N_ACTION_RQ, number
+from channels.dicom.commitment import COMMITMENT, WELL_KNOWN, Reference, write_request
+from channels.dicom.endpoint import Timeouts
+from channels.dicom.proposing import Proposal
+from channels.dicom.requesting import Requestor
+from engine.errors import PasserelleError
 from tests.channels.dicom.modality import SECONDARY_CAPTURE, instance
 
 LARGE_BYTES = 400_000
@@ -38,3 +44,20 @@ def break_off(port: int) -> None:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), _SECONDS) as line:
         line.sendall(b"\x63\x00\x00\x00\x00\x04what")
         line.recv(64)
+
+
+def ask_to_commit(port: int) -> None:
+    """Ask for commitment to an instance that is not there, and hear so; returns also where it is cut short."""
+    elements = {0x0003: COMMITMENT.encode(), 0x1001: WELL_KNOWN.encode(), ACTION_TYPE: number(1)}
+    data = write_request("2.25.1", [Reference(SECONDARY_CAPTURE, "2.25.2")], ImplicitVRLittleEndian)
+    with suppress(OSError, PasserelleError):
+        line = Requestor(socket.create_connection(("127.0.0.1", port), _SECONDS), Timeouts())
+        try:
+            line.open("MODALITY", "PASSERELLE", [Proposal(COMMITMENT, (ImplicitVRLittleEndian,))])
+            next(line.ask(N_ACTION_RQ, COMMITMENT, data=data, elements=elements, seconds=_SECONDS))
+            line.hear(_SECONDS)
+            for report in line.reports:
+                line.acknowledge(report, 0)
+            line.release()
+        finally:
+            line.close()

@@ -44,6 +44,7 @@ class Ports:
     feed: int = 0
     echo: int = 0
     images: int = 0
+    archive: int = 0
 
 
 def write_project(folder: Path, ports: Ports, *, longest_ms: int = 800) -> Path:
@@ -64,7 +65,7 @@ listen:
   public: {{rest: "127.0.0.1:{port}"}}
   feed: {{mllp: "127.0.0.1:{feed}", partner: clinic}}
   echo: {{mllp: "127.0.0.1:{echo}", partner: clinic, commit_bytes: true}}
-  images: {{dicom: "127.0.0.1:{images}", codec: opaque, partner: clinic}}
+  images: {{dicom: "127.0.0.1:{images}", codec: opaque, partner: clinic, commitment: {{}}}}
   folder: {{file: in, match: "*.json", every: 20ms, stable: 0s}}
   queue: {{amqp: "{broker}", queue: "{incoming}", declare: true, refused: reject}}
   hooks: {{webhook: "127.0.0.1:{hooks}", verify: {{standard_webhooks: "${{file:hooks.whsec}}"}}, partner: clinic}}
@@ -83,6 +84,7 @@ partners:
       first: {{webhook: "http://127.0.0.1:{clinic}/first", phi: full}}
       second: {{webhook: "http://127.0.0.1:{clinic}/second", phi: full}}
       strict: {{webhook: "http://127.0.0.1:{clinic}/strict", phi: full}}
+      pacs: {{dicom: "127.0.0.1:{archive}", ae_title: ARCHIVE, phi: full}}
       mq: {{amqp: "{broker}", queue: "{outgoing}", declare: true, phi: full}}
       mail: {{smtp: notices@example.org, phi: none}}
 """
@@ -93,7 +95,7 @@ _FULL_ROUTES = {
     "hooked": "route: hooked\nfrom: {hooks: POST /hooks}\nto: [clinic.sink]\n",
     "fed": "route: fed\nfrom: feed\nto: [clinic.ris]\n",
     "echoed": "route: echoed\nfrom: echo\nto: [clinic.sink]\n",
-    "imaged": "route: imaged\nfrom: images\nto: [clinic.sink]\n",
+    "imaged": "route: imaged\nfrom: images\nto: [clinic.sink, clinic.pacs]\n",
     "queued": "route: queued\nfrom: queue\nto: [clinic.mq]\n",
     "notices": (
         "route: notices\nfrom: {public: POST /v1/notices}\n"
@@ -149,6 +151,7 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
             feed=ports.feed,
             echo=ports.echo,
             images=ports.images,
+            archive=ports.archive or ports.receiver,
             heard=ports.echo or ports.receiver,
             clinic=ports.clinic or ports.receiver,
             broker=broker.url.rstrip("/"),

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from channels._folder import Folder
-from tests.crash.images import break_off, store
+from tests.crash.images import ask_to_commit, break_off, store
 from tests.crash.project import write_full_project
 from tests.crash.stage import Stage
 from tests.power.shim import File, Word
@@ -203,6 +203,21 @@ async def imaged(stage: Stage) -> None:
     await restarts(stage)
 
 
+async def disagreed(stage: Stage) -> None:
+    """An archive that answers with no DICOM for a while."""
+    stage.archive.script.answer = b"\x63\x00\x00\x00\x00\x04what"
+    try:
+        await imaged(stage)
+    finally:
+        stage.archive.script.answer = None
+
+
+async def committed(stage: Stage) -> None:
+    """A modality that asks for storage commitment, and hears the report."""
+    await asyncio.to_thread(ask_to_commit, stage.ports.images)
+    await restarts(stage)
+
+
 def _fresh(stage: Stage, name: str) -> Path:
     stage.number += 1
     return stage.folder / f"{name}-{stage.number}"
@@ -239,6 +254,8 @@ SCENARIOS: dict[str, Scenario] = {
     "channels._folder:Folder._failing": absent_folder,
     "channels.amqp.inbound:AmqpInbound._tell:send#3": pressed,
     "channels.dicom.": imaged,
+    "channels.dicom.pending:": committed,
+    "channels.dicom.upper:UpperLayer._last_word": disagreed,
     "channels.file.handling:_move:rename#2": meddled,
 }
 """By the beginning of a site, the longest first; everything else is reached by traffic alone."""

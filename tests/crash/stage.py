@@ -18,6 +18,7 @@ from pathlib import Path
 import aiormq
 from aiormq.abc import AbstractChannel
 
+from tests.channels.dicom.archive import Archive
 from tests.crash.changes import Operator, Platform
 from tests.crash.changes_checker import Journals
 from tests.crash.checker import Report, check, read_sent, read_store, read_tried
@@ -54,6 +55,7 @@ class Stage:
             feed=free_port(),
             echo=free_port(),
             images=free_port(),
+            archive=free_port(),
         )
         self.ports_of_scratch = Ports(free_port(), self.ports.receiver)
         self.dying = False
@@ -66,6 +68,7 @@ class Stage:
         )
         self.receiver = Receiver(folder / "receiver.journal", rng=rng)
         self.clinic = Clinic(folder / "clinic.journal", rng=rng)
+        self.archive = Archive(port=self.ports.archive)
         self.platform = Platform(self.ports.engine, rng)
         self.operator = Operator(folder / "var/passerelle.sock", rng)
         self.control = Control(folder / "control")
@@ -349,6 +352,7 @@ async def staged(
             listening(stage.receiver, stage.ports.receiver),
             listening(stage.clinic, stage.ports.clinic),
         ):
+            await stage.archive.open()
             await stage.restart()
             async with asyncio.TaskGroup() as group:
                 for sender in (stage.sender, stage.platform):
@@ -361,6 +365,7 @@ async def staged(
                         task.cancel()
             await stage.end(signal.SIGKILL)
     finally:
+        await stage.archive.close()
         await connection.close()
         stage.sender.close()
         stage.control.close()

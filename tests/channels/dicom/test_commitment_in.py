@@ -104,10 +104,7 @@ async def asked(requestor: Requestor, data: bytes, *, action: int = 1, instance:
 
 async def reported(requestor: Requestor) -> Report:
     """Return the report that comes on the same association, and answer it."""
-    async with asyncio.timeout(5):
-        while not requestor.reports:
-            await asyncio.to_thread(requestor.look)
-            await asyncio.sleep(0.005)
+    await asyncio.to_thread(requestor.hear, 10)
     heard = requestor.reports.pop()
     await asyncio.to_thread(requestor.acknowledge, heard, 0)
     report = read_report(heard.data, heard.syntax)
