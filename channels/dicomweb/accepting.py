@@ -15,7 +15,6 @@ from channels.dicomweb.multipart import media_type
 OCTETS: Final = "application/octet-stream"
 DICOM: Final = "application/dicom"
 JSON: Final = "application/dicom+json"
-XML: Final = "application/dicom+xml"
 _RANGE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
 _RANGES_MAX: Final = 32
 

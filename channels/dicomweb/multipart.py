@@ -16,7 +16,8 @@ HEAD_BYTES: Final = 8192
 
 _HEAD_LINES: Final = 32
 _PADDING: Final = 256
-_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
+# RFC 2046 allows 70 characters, Orthanc 1.10 writes 73.
+_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
 _PARAMETER: Final = re.compile(
     r';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]+))[ \t]*', re.ASCII
 )

@@ -19,7 +19,8 @@ from channels._http.pool import CONNECT_SECONDS, Pool
 from channels._http.requesting import destination_of, request_head, security_of, trace_lines
 from channels._tcp.dial import Stages, probed, reach, wrap
 from channels.dicom.part10 import head_of
-from channels.dicomweb.accepting import JSON, XML
+from channels.dicom.receiving import CONTENT_TYPE
+from channels.dicomweb.accepting import JSON
 from channels.dicomweb.endpoint import DicomWebEndpoint
 from channels.dicomweb.multipart import last_delimiter, part_head
 from channels.dicomweb.pieces import pieces_of
@@ -58,12 +59,12 @@ class DicomWebOutbound(Outbound):
         except OSError as error:
             raise Transient("the stored instance cannot be read", code="body") from error
         boundary = uuid4().hex
-        before = part_head(boundary, f"application/dicom; transfer-syntax={head.transfer_syntax}")
+        before = part_head(boundary, CONTENT_TYPE)  # Orthanc 1.10 passes over a part that says its syntax
         after = b"\r\n" + last_delimiter(boundary)
         size = len(before) + attempt.body.size + len(after)
         lines = (
             f'content-type: multipart/related; type="application/dicom"; boundary={boundary}\r\n'
-            f"content-length: {size}\r\naccept: {JSON}, {XML};q=0.5\r\n{trace_lines(attempt.headers)}\r\n"
+            f"content-length: {size}\r\naccept: {JSON}\r\n{trace_lines(attempt.headers)}\r\n"
         )
         response = await self._pool.stream(
             self._head + lines.encode("ascii"),
