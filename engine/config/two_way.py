@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.config.compose import compose_file
 from engine.config.gather import printed
@@ -72,6 +74,7 @@ def _compile(root: Path, name: str, path: Path) -> _Compiled:
     )
     from engine.codecs.hl7v2.rebuilding import REBUILDING
     from engine.config.workbench import WORKBENCH
+    from engine.mapping.dicom_side import Spelling
     from engine.mapping.loading import compile_mapper
 
     files = {name: _state_of(path)}
@@ -91,11 +94,24 @@ def _compile(root: Path, name: str, path: Path) -> _Compiled:
             children=children,
             find=find,
             workbench=WORKBENCH,
+            dicom=Spelling(_by_keywords, _as_model),
             file=printed(path),
         )
     except ConfigurationError as error:
         return _Compiled(files, tuple(dict.fromkeys((*problems, *error.problems))))
     return _Compiled(files, tuple(problems) if problems else made)
+
+
+def _by_keywords(model: Mapping[str, Any]) -> dict[str, Any]:
+    from engine.codecs.dicom.keywords import to_keywords  # pydicom is heavy, and few projects map images
+
+    return to_keywords(model)
+
+
+def _as_model(words: Mapping[str, Any]) -> dict[str, Any]:
+    from engine.codecs.dicom.keywords import from_keywords
+
+    return from_keywords(words)
 
 
 def _state_of(path: Path | None) -> tuple[Path | None, _State | None]:

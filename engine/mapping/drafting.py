@@ -5,6 +5,7 @@ Every value keeps the mark of the file that it was written in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -21,6 +22,7 @@ LEAF_KEYS: Final = frozenset(
         "fhir",
         "fhir_also",
         "json",
+        "dicom",
         "type",
         "table",
         "default",
@@ -56,6 +58,8 @@ _TOP: Final = frozenset(
     | {"remove", "drop", "compute"}
 )
 _MAX_DEPTH: Final = 12
+_KEYWORD: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
+"""A step of a DICOM path: an element by its keyword; the parts of a name begin with a small letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +217,47 @@ def _drafts(node: Any, faults: Faults) -> tuple[Draft, ...]:
         if not isinstance(one.get("event"), str):
             faults.add(one, "a rule names its event path: event: patient.birthDate")
             continue
-        found.append(Draft(str(one["event"]), one, dict(one), _drafts(one.get("rules", ()), faults)))
+        keys = _moved(one, faults)
+        found.append(Draft(str(one["event"]), one, keys, _drafts(one.get("rules", ()), faults)))
     return tuple(found)
+
+
+class Moved(str):
+    """The path of a rule's `dicom:` as its `json:` has it; it stands where it was written."""
+
+    mark: Any
+
+    @classmethod
+    def of(cls, node: Any, *, several: bool) -> Moved:
+        """Return the path over data sets by keywords, where an element is a list: its first value unless `several`."""
+        steps = str(node).split(".")
+        last = len(steps) - 1
+        text = ".".join(
+            f"{step}[0]" if _KEYWORD.fullmatch(step) and not (several and at == last) else step
+            for at, step in enumerate(steps)
+        )
+        made = cls(text)
+        made.mark = getattr(node, "mark", None)
+        return made
+
+
+def _moved(rule: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
+    """Return the keys of a rule, those of a DICOM side as keys of the side of other JSON."""
+    keys = dict(rule)
+    default = keys.get("default")
+    if isinstance(default, Mapping) and "dicom" in default:
+        keys["default"] = {("json" if side == "dicom" else side): value for side, value in default.items()}
+    if "dicom" not in keys:
+        return keys
+    node = keys.pop("dicom")
+    if "json" in keys:
+        faults.add(node, "a rule has a dicom: side or a json: side, not both")
+        return keys
+    several = str(rule["event"]).endswith("[]")
+    nodes = node if isinstance(node, list | tuple) else [node]
+    moved = [Moved.of(one, several=several) if str(one) != "none" else one for one in nodes]
+    keys["json"] = moved if isinstance(node, list | tuple) else moved[0]
+    return keys
 
 
 def _without(rules: tuple[Draft, ...], gone: set[str], tree: Any, faults: Faults) -> tuple[Draft, ...]:

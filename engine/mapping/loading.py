@@ -8,6 +8,7 @@ from typing import Any
 from engine.mapping.cataloguing import read_catalogue
 from engine.mapping.checking import check_definition
 from engine.mapping.computing import Workbench, columns_read, read_computes
+from engine.mapping.dicom_side import DICOM, DicomFormat, Spelling, speaks_dicom
 from engine.mapping.drafting import Find, Paper, read_paper
 from engine.mapping.faults import Faults
 from engine.mapping.fhir_checking import Judge
@@ -35,13 +36,14 @@ def compile_mapper(
     children: Children | None = None,
     find: Find = lambda name: None,
     workbench: Workbench | None = None,
+    dicom: Spelling | None = None,
     file: str = "mapper",
 ) -> TwoWayMapper:
     """Compile the tree of a mapper's file, whose nodes know where they stand.
 
     `v2` takes messages apart, `r4` says what FHIR R4 has (None: FHIR paths are not checked), `children` what each of
     its types must have, `find` gives the tree of a mapper that is extended or of a file that is included, `workbench`
-    compiles what is computed.
+    compiles what is computed, `dicom` spells data sets by keywords (None: rules of a DICOM side are a `json` one).
 
     Raises:
         ConfigurationError: with every problem that was found.
@@ -52,6 +54,9 @@ def compile_mapper(
     for side in sorted(definition.sides & {"fhir", "json"}):
         formats[side] = FhirFormat(definition, side, Judge(r4, faults, children))
     faults.raise_any()
+    if definition.dicom and dicom is not None:
+        formats[DICOM] = DicomFormat(formats.pop("json"), dicom)
+        definition.sides = definition.sides - {"json"} | {DICOM}
     if "v2" in definition.sides:
         formats["v2"] = V2Format(definition, v2)
     _check_creation(definition, formats, tree, faults)
@@ -68,10 +73,12 @@ def read_definition(
     paper = read_paper(tree, faults, find)
     tables = read_tables(paper.tables, faults, columns_read(paper.compute))
     slots, bundle, seed = read_slots(paper.fhir, faults)
+    by_keywords = speaks_dicom(paper.rules, faults)
     names = [*slots, "Bundle"] if bundle != "none" else list(slots)
     reader = RuleReader(paper, tables, names, faults)
     scope = reader.read()
     definition = Definition(paper.name, paper.version, scope, tables, slots=slots, bundle=bundle, seed=seed)
+    definition.dicom = by_keywords
     definition.sides = frozenset({"event", *reader.sides})
     for key in ("mapper", "version"):
         if not getattr(paper, {"mapper": "name"}.get(key, key)):

@@ -205,3 +205,5 @@ class Definition:
     event_subject: tuple[Path, ...] = ()
     drop: tuple[tuple[str, str], ...] = ()
     computing: Mapping[str, Computing] = field(default_factory=dict)
+    dicom: bool = False
+    """Whether its side of other JSON is DICOM's, by keywords."""

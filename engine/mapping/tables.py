@@ -18,7 +18,10 @@ def read_tables(
     """
     return {
         name: _table(
-            name, node, {"v2", "fhir", "json"} | {column for one, column in read if one == name}, faults
+            name,
+            node,
+            {"v2", "fhir", "json", "dicom"} | {column for one, column in read if one == name},
+            faults,
         )
         for name, node in nodes.items()
     }
@@ -36,7 +39,9 @@ def _table(name: str, node: Any, columns: Set[str], faults: Faults) -> Table:
         if not isinstance(row, Mapping) or set(row) - columns:
             faults.add(row, f"a row is {{v2: code, fhir: code}}; {code} has none of these")
             continue
-        rows[code] = {side: _codes(value, faults) for side, value in row.items()}
+        rows[code] = {
+            "json" if side == "dicom" else side: _codes(value, faults) for side, value in row.items()
+        }
         for one in rows[code].get("v2", ()):
             if one in seen:
                 faults.add(

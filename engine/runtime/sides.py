@@ -68,7 +68,8 @@ class Sides:
         return offset, _hl7_path(before, offset)
 
     def _bytes(self, side: str, root: Any) -> bytes:
-        return codec(CODECS[side]).encode(self.document(side, root))
+        name = "json" if side == "dicom" else side  # of an image, what is compared is its JSON model
+        return codec(CODECS[name]).encode(self.document(name, root))
 
 
 def _first(before: bytes, after: bytes) -> int:

@@ -21,12 +21,18 @@ from engine.steps.contract import Compiled, House
 from engine.steps.remainder import Place, laid_under, remainder
 from engine.steps.travelling import without_complements
 
-Side = Literal["v2", "event", "fhir", "json"]
+Side = Literal["v2", "event", "fhir", "json", "dicom"]
 Verify = Literal["always", "sample", "off"]
 
-CODECS: Final[Mapping[str, str]] = {"v2": "hl7v2", "event": "json", "fhir": "fhir", "json": "json"}
+CODECS: Final[Mapping[str, str]] = {
+    "v2": "hl7v2",
+    "event": "json",
+    "fhir": "fhir",
+    "json": "json",
+    "dicom": "dicom",
+}
 """The codec of each side's documents."""
-SIDES: Final[Mapping[str, str]] = {"hl7v2": "v2", "json": "event", "fhir": "fhir"}
+SIDES: Final[Mapping[str, str]] = {"hl7v2": "v2", "json": "event", "fhir": "fhir", "dicom": "dicom"}
 """The side that documents of a codec are of, where nothing else is said."""
 SAMPLE: Final = 100
 """With `verify: sample`, one message of so many is verified; which one hangs on its id alone."""
@@ -119,6 +125,8 @@ class TwoWayMap:
             root, brought = without_complements(root)
             if self.believes:
                 self._bring(brought, scope)
+        elif self.source == "dicom":
+            root = _study(root)
         zone = self.house.zone(scope)
         decoded = self.mapper.get(self.source, root, zone=zone)
         report = decoded.report if self.strict else None
@@ -269,15 +277,24 @@ def sides_of(mapper: TwoWay, codec: str, source: str | None, target: str | None)
         raise NotFound(
             f"`from: {source}` is a document of the codec {CODECS[source]}, and here it is {codec}"
         )
-    others = sorted(mapper.sides - {source})
+    others = sorted(mapper.sides - {source, "dicom"})
     if target is None and len(others) != 1:
         raise NotFound(f"the mapper {mapper.name!r} leads to {' and '.join(others)}: say `to`")
     target = target or others[0]
     if target == source:
         raise NotFound(f"`from` and `to` are both {source}")
+    if target == "dicom":
+        raise NotFound("images are not made from events: no mapper writes them")
     if target not in mapper.sides:
         raise NotFound(f"the mapper {mapper.name!r} writes no {target}: its sides are {told}")
     return source, target
+
+
+def _study(root: Any) -> Any:
+    """Return the study that an instance makes, in the DICOM JSON model."""
+    from engine.codecs.dicom.studies import study_in  # pydicom is heavy, and few projects map images
+
+    return study_in(root)
 
 
 def is_sampled(identifier: str) -> bool:

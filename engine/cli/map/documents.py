@@ -13,7 +13,7 @@ from engine.errors import MalformedMessage
 from engine.model import Body, Message
 from engine.spi import Scope
 
-CODECS: Final = {"v2": "hl7v2", "event": "json", "fhir": "fhir", "json": "json"}
+CODECS: Final = {"v2": "hl7v2", "event": "json", "fhir": "fhir", "json": "json", "dicom": "json"}
 SIDES: Final = tuple(CODECS)
 _HL7_BEGINS: Final = (b"MSH", b"FHS", b"BHS", b"\x0b")
 _BOM: Final = b"\xef\xbb\xbf"
@@ -30,10 +30,13 @@ class Given:
 
 
 def side_of(data: bytes) -> str:
-    """Return the side that bytes are of: HL7 v2 begins with a header segment, FHIR has a `resourceType`.
+    """Return the side that bytes are of: HL7 v2 begins with a header segment, FHIR has a `resourceType`, and a Part 10
+    file of DICOM its prefix.
 
     Other JSON is taken for an event.
     """
+    if _is_image(data):
+        return "dicom"
     text = data.removeprefix(_BOM).lstrip()
     if text.startswith(_HL7_BEGINS):
         return "v2"
@@ -41,6 +44,11 @@ def side_of(data: bytes) -> str:
 
     root = read_json(data)
     return "fhir" if isinstance(root, dict) and "resourceType" in root else "event"
+
+
+def _is_image(data: bytes) -> bool:
+    """Say whether bytes are a Part 10 file. Source: DICOM PS3.10 7.1."""
+    return data[128:132] == b"DICM"
 
 
 def given(path: Path, side: str | None, charset: str = "") -> Sequence[Given]:
@@ -66,6 +74,12 @@ def given(path: Path, side: str | None, charset: str = "") -> Sequence[Given]:
 def _read(side: str, data: bytes, place: str, charset: str) -> Given:
     from engine.codecs import codec
 
+    if _is_image(data):
+        from engine.codecs.dicom.instances import open_instance
+        from engine.codecs.dicom.source import Source
+        from engine.codecs.dicom.studies import study_in
+
+        return Given(side, study_in(open_instance(Source.of(data))), place)
     name = CODECS[side]
     media_type = codec(name).content_type + (f"; charset={charset}" if charset else "")
     message = Message("", "", Body.of(data, media_type), name, 0, content_type=media_type)

@@ -17,7 +17,13 @@ from engine.errors import Rejected
 from engine.mapping.two_way import TwoWayMapper
 from engine.spi import Scope
 
-FILES: Final = {"v2": "message.hl7", "event": "event.json", "fhir": "fhir.json", "json": "document.json"}
+FILES: Final = {
+    "v2": "message.hl7",
+    "event": "event.json",
+    "fhir": "fhir.json",
+    "json": "document.json",
+    "dicom": "dicom.json",
+}
 SCOPE: Final = "scope.json"
 _SHOWN: Final = 5
 """Differences of one document that are told; the rest is counted."""
@@ -55,7 +61,7 @@ def differences(mapper: TwoWayMapper, golden: Golden) -> Iterator[str]:
     What FHIR does not carry of the event is no difference on the way back; whatever it says must be right.
     """
     event = _event(golden)
-    for side in ("v2", "fhir", "json"):
+    for side in ("v2", "fhir", "json", "dicom"):
         if side in golden.sides and side in mapper.sides:
             try:
                 yield from _of_side(mapper, golden, side, event)

@@ -69,7 +69,7 @@ OF_INSTANCE: Final = (
     0x00280011,  # Columns
     0x00280100,  # BitsAllocated
 )
-_KEPT: Final = frozenset((*OF_STUDY, *OF_SERIES, *OF_INSTANCE))
+KEPT: Final = frozenset((*OF_STUDY, *OF_SERIES, *OF_INSTANCE))
 
 _UID: Final = re.compile(r"(?=.{1,64}$)[0-9]+(?:\.[0-9]+)*", re.ASCII)
 """As UIDs are compared here: a component may begin with 0, as it does in some senders' (PS3.5 9.1 forbids it)."""
@@ -98,7 +98,7 @@ def instance_of(
         Transient: the file cannot be read.
     """
     head = open_instance(Source.of(content))
-    found = to_json(dataset_of(head, tags=set(_KEPT)))
+    found = to_json(dataset_of(head, tags=set(KEPT)))
     attributes = {tag: _bounded(attribute) for tag, attribute in found.items()}
     uid = uid or text_of(attributes, "00080018")
     study, series = text_of(attributes, "0020000D"), text_of(attributes, "0020000E")
