@@ -83,7 +83,11 @@ def v2_leaf_type(leaf: Leaf, default: str = "") -> V2Leaf:
             return None
         return raw if quick is None else quick(raw)
 
-    return V2Leaf(parse, kind.write, shortly, default, kind.brief)
+    return V2Leaf(parse, kind.write, shortly, default, kind.brief or (_itself if quick is None else None))
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def read_leaf(raw: str, kind: V2Leaf, marks: Marks) -> Any:

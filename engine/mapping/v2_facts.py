@@ -25,6 +25,7 @@ class Fact:
     """One leaf that is there.
 
     `claim` is the number of the alternate that it belongs to, -1 for none; `later`: this is not its first place.
+    `nothing`: it is a list that is null.
     """
 
     key: str
@@ -34,11 +35,12 @@ class Fact:
     claim: int = -1
     later: bool = False
     fresh: bool = False
+    nothing: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether a text that needs no escape is its own value."""
-        return self.kind.quick is None
+        return self.nothing or (self.kind.quick is None and not self.cell.odd)
 
 
 @dataclass(slots=True, eq=False)
@@ -191,6 +193,11 @@ class Facts:
         if len(found) > 1 or many.scope.lists:
             raise Unplannable("two places of one object, or a list in a list")
         at, cells = found[0]
+        if many.many and (cell := _lone(cells)) is not None and cell.null:
+            self._taken.add((False, cell.at))
+            kind = self._kinds(many.scope.leaves[0])
+            top.at(many.path[:-1]).facts.append(Fact(many.path[-1], cell, kind, False, nothing=True))
+            return
         items = self._items(many, cells)
         if not items:
             return
@@ -246,6 +253,11 @@ class Facts:
             if not (value in codes or (PRESENT_CODE in codes and value is not None)):
                 return False
         return True
+
+
+def _lone(field: Field) -> Cell | None:
+    """Return what is all of a field, None where it has parts."""
+    return field[0][0][0] if len(field) == len(field[0]) == len(field[0][0]) == 1 else None
 
 
 def _fact_at(node: Node, path: Path) -> Fact | None:

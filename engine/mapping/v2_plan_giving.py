@@ -14,9 +14,9 @@ from typing import Any
 
 from engine.mapping.leaves import MISS, Marks, OpenCodes, V2Leaf, read_leaf, write_leaf
 from engine.mapping.rules import Path
-from engine.mapping.v2_cells import ABSENT, same
+from engine.mapping.v2_cells import ABSENT, NOTHING, same
 from engine.mapping.v2_facts import Fact, Node, Unplannable
-from engine.mapping.v2_shapes import HEAD, Cell, Layout
+from engine.mapping.v2_shapes import Cell, Layout
 from engine.mapping.writing_code import Code, Expression, joined
 
 
@@ -37,7 +37,7 @@ def stays(raw: str, owner: Mapping[str, Any], key: str, kind: V2Leaf, marks: Mar
 
 def giving_names() -> dict[str, Any]:
     """Return what the functions made here call by name."""
-    return {"A": ABSENT, "stays": stays, "write_leaf": write_leaf}
+    return {"A": ABSENT, "E": NOTHING, "stays": stays, "write_leaf": write_leaf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,11 @@ class _Giving:
 
     # ------------------------------------------------------------- objects
 
-    def _object(self, node: Node, name: str, path: Path | None) -> None:
-        """Write what an object holds, and count its keys: all of it, or those of a shared one (`path`)."""
+    def _object(self, node: Node, name: str, path: Path | None) -> str:
+        """Write what an object holds, and count its keys: all of it, or those of a shared one (`path`).
+
+        Return the name of their count.
+        """
         code = self._code
         shared = self._counters.objects.get(path) if path is not None else None
         count = code.fresh("d")
@@ -116,6 +119,9 @@ class _Giving:
         for key, one in node.inner.items():
             if one.claim >= 0:
                 self._somewhere(one, name, key, count)
+            elif not inner[key] and _is_left(one):
+                code.line(f"{(below_name := code.fresh('o'))} = {name}.get({key!r}, E)")
+                code.line(f"if not {self._object(one, below_name, None)}: {count} -= 1")
             else:
                 below = (*path, key) if inner[key] and path is not None else None
                 self._object(one, self._opened(name, key), below)
@@ -125,6 +131,7 @@ class _Giving:
             code.line(f"s[{shared}] += {count}")
         else:
             code.line(f"if len({name}) != {count}: return None")
+        return count
 
     def _is_shared(self, node: Node, path: Path | None, key: str) -> bool:
         return path is not None and not node.local and (*path, key) in self._counters.objects
@@ -235,7 +242,16 @@ class _Giving:
             elif mark.hole:
                 parts.append(Expression(self._texts[mark.at]))
             elif mark.at == 0:
-                parts.append(HEAD[:-1] if self._segment == "MSH" else self._segment)
+                parts.append(self._segment)
             else:
                 parts.append(Expression(f"a{mark.at}"))
         return joined(parts)
+
+
+def _is_left(node: Node) -> bool:
+    """Say whether all of an object stayed in the message, so that the event may not have it."""
+    return (
+        not node.lists
+        and not any(fact.cell.hole for fact in node.facts)
+        and all(map(_is_left, node.inner.values()))
+    )

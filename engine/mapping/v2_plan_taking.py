@@ -13,8 +13,8 @@ from typing import Any
 from engine.mapping.leaves import OpenCodes, V2Leaf
 from engine.mapping.rules import Path
 from engine.mapping.v2_cells import ABSENT, NOTHING, Wire, take
-from engine.mapping.v2_facts import Fact, Node
-from engine.mapping.v2_shapes import HEAD, HOLE, Cell, Layout
+from engine.mapping.v2_facts import Fact, Node, Unplannable
+from engine.mapping.v2_shapes import HOLE, Cell, Layout
 from engine.mapping.writing_code import Code, Expression, joined, shown
 
 Plan = Callable[..., str | None]
@@ -53,7 +53,11 @@ def plan_names() -> dict[str, Any]:
 def taking_plan(
     top: Node, segment: str, layout: Layout, number: Cell | None, owned: Callable[[Path], bool], code: Code
 ) -> str:
-    """Add the function to `code` and return its name; `owned` says of an object whether only this segment fills it."""
+    """Add the function to `code` and return its name; `owned` says of an object whether only this segment fills it.
+
+    Raises:
+        Unplannable: an alternate does not stand for itself.
+    """
     return _Taking(top, segment, layout, number, owned, code).emit()
 
 
@@ -200,14 +204,16 @@ class _Taking:
     def _text(self, fact: Fact) -> str:
         if not fact.pinned:
             self._holes.add(fact.cell.at)
-        return f"a{fact.cell.at}"
+        return "None" if fact.nothing else f"a{fact.cell.at}"
 
     def _typed(self, fact: Fact, name: str) -> None:
         code = self._code
         raw = self._text(fact)
-        code.line(f"if (u := {self._quick(fact, raw)}) is not None: {name}[{fact.key!r}] = u")
         kind = code.constant(fact.kind)
-        code.line(f"else: z = odd({name}, {fact.key!r}, {raw}, {kind}, w, z, {self._piece(fact.cell)})")
+        test = "if True" if fact.cell.odd else "else"
+        if not fact.cell.odd:
+            code.line(f"if (u := {self._quick(fact, raw)}) is not None: {name}[{fact.key!r}] = u")
+        code.line(f"{test}: z = odd({name}, {fact.key!r}, {raw}, {kind}, w, z, {self._piece(fact.cell)})")
         self._kept = True
 
     def _quick(self, fact: Fact, raw: str) -> str:
@@ -231,6 +237,8 @@ class _Taking:
         raw = self._text(fact)
         if fact.plain:
             return raw
+        if fact.cell.odd:
+            raise Unplannable("an alternate that does not stand for itself")
         value = self._code.fresh("u")
         self._code.line(f"{value} = {self._quick(fact, raw)}")
         self._code.line(f"if {value} is None: return None")
@@ -280,7 +288,7 @@ class _Taking:
             if isinstance(mark, str):
                 found.append(mark)
             elif mark.at == 0:
-                found.append(HEAD[:-1] if self._segment == "MSH" else self._segment)
+                found.append(self._segment)
             else:
                 found.append(HOLE if mark.at in self._holes else Expression(f"a{mark.at}"))
         return found

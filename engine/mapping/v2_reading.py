@@ -83,25 +83,22 @@ class Reading:
         tables, shapes, starts, wire = shelf.tables, scan.shapes, scan.starts, self._wire
         given: set[int] = set()
         for name, at in span.members.items():
-            shape = shapes[at]
-            plan = tables[name].get(shape) if shape is not None else None
+            plan = tables[name].get(shapes[at])
             values = scan.values[starts[at] : starts[at + 1]]
             text = plan(values, x, number, given, wire) if plan is not None else None
             if text is None:
                 self._learn(span, scan)
                 x.clear()
                 return False
-            self.rest[at] = text
+            self.rest[at] = text if at else scan.head + text[3:]
         return True
 
     def _learn(self, span: Span, scan: Scan) -> None:
-        """Remember the shapes of a group that has no plan; those with escapes and nulls never have one."""
+        """Remember the shapes of a group that has no plan."""
         shelf = self._plans.shelves[span.context.number]
         for name, at in span.members.items():
-            shape = scan.shapes[at]
-            if shape is not None:
-                values = scan.values[scan.starts[at] : scan.starts[at + 1]]
-                self._plans.learn(shelf, name, shape, values, None, self._wire.marks)
+            values = scan.values[scan.starts[at] : scan.starts[at + 1]]
+            self._plans.learn(shelf, name, scan.shapes[at], values, None, self._wire.marks)
 
     def _general(self, span: Span, x: dict[str, Any]) -> _Fields:
         separator = self._wire.marks.field

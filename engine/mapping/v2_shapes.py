@@ -1,8 +1,9 @@
 r"""What a segment's text looks like when its values are left out: the key by which plans are found.
 
 A shape is the text of a segment in the recommended delimiters `|^~\&`, a blank for each value and, in what is left of
-a message, `\x01` for each hole: ` | ||  ` becomes the fields of one segment. Two segments of one shape have their
-values in the same places, so one generated function serves both.
+a message, `\x01` for each hole: ` | ||^ | ` are the values of six fields. Two segments of one shape have their values
+in the same places, so one generated function serves both. `\x02` is a value that does not stand for itself, with an
+escape or a control character, `\x03` a null.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-HEAD: Final = "MSH|^~\\&|"
+_HEADS: Final = ("MSH|^~\\&|", "MSH|^~\\&#|")
 """How a message begins that has plans; others are read and written by the general functions."""
 HOLE: Final = "\x1f"
 """The hole of a message that has no control character."""
-HOLE_BYTE: Final = 1
-_AFTER_HEAD: Final = len(HEAD) - 1
+_HOLE_BYTE: Final = 1
+_ODD_BYTE: Final = 2
+_NULL_BYTE: Final = 3
 _CONTROL: Final = bytes([*range(9), *range(10, 13), *range(14, 32)])
 _END: Final = b"\0"
 _BLANK: Final = 32
@@ -25,7 +27,7 @@ _BLANK: Final = 32
 _MARKS: Final = {ord(mark): ord(mark) for mark in "|^~&"} | {13: 0}
 _VALUES: Final = bytes(_MARKS.get(code, _BLANK) for code in range(256))
 """What each byte is in a shape: dividers stay, an end is 0, all else is a blank, so that `split` joins it."""
-_HOLES: Final = bytes((_MARKS | {31: HOLE_BYTE}).get(code, _BLANK) for code in range(256))
+_HOLES: Final = bytes((_MARKS | {31: _HOLE_BYTE}).get(code, _BLANK) for code in range(256))
 _VALUES_APART: Final = bytes(ord("|") if code in _MARKS else code for code in range(256))
 """One divider instead of all: bytes are translated since text with accents is thirty times slower."""
 _HOLES_APART: Final = bytes(ord("|") if code in (*_MARKS, 31) else code for code in range(256))
@@ -36,41 +38,62 @@ class Scan:
     """A message's segments by their shapes; `values` are all texts in order, the names of the segments too.
 
     `starts` is where each segment's values begin, and where the last one's end. The header is scanned without MSH-1 and
-    MSH-2. A shape is None where a text of its segment does not stand for itself (an escape, a null, a control
-    character); then the message is `odd`.
+    MSH-2, which are the end of `head`. A message is `odd` where a value does not stand for itself.
     """
 
-    shapes: list[bytes | None]
+    head: str
+    shapes: list[bytes]
     values: list[str]
     starts: list[int]
     odd: bool = False
 
 
+def _head_of(text: str) -> str:
+    """Return the header as far as its delimiters go, "" where they are not the recommended ones."""
+    return next((head[:-1] for head in _HEADS if text.startswith(head)), "")
+
+
 def scanned(texts: Sequence[str]) -> Scan | None:
     """Return the shapes of a message's segments, None for one in other delimiters."""
     text = "\r".join(texts)
-    if not text.startswith(HEAD):
+    head = _head_of(text)
+    if not head:
         return None
-    text = f"MSH{text[_AFTER_HEAD:]}\r"
+    text = f"MSH{text[len(head) :]}\r"
     data = text.encode("utf-8", "surrogatepass")
-    scan = _scan(data, _VALUES, _VALUES_APART)
-    if "\\" in text or '""' in text or len(data.translate(None, _CONTROL)) != len(data):
-        for at, one in enumerate(texts):
-            odd = one[len(HEAD) :] if not at else one
-            if "\\" in odd or '""' in odd or has_control(odd):
-                scan.shapes[at], scan.odd = None, True
+    scan = _scan(head, data, _VALUES, _VALUES_APART)
+    cut = head[-1] == "#" and "#" in text
+    if cut or "\\" in text or '""' in text or len(data.translate(None, _CONTROL)) != len(data):
+        _tell_odd(scan, texts)
     return scan
+
+
+def _tell_odd(scan: Scan, texts: Sequence[str]) -> None:
+    signs = ("\\", '""', "#") if scan.head[-1] == "#" else ("\\", '""')
+    for at, text in enumerate(texts):
+        body = text if at else text[len(scan.head) :]
+        if not has_control(body) and not any(sign in body for sign in signs):
+            continue
+        scan.odd = True
+        gaps = scan.shapes[at].split(b" ")
+        values = scan.values[scan.starts[at] : scan.starts[at + 1]]
+        shape = gaps[0]
+        for value, gap in zip(values, gaps[1:], strict=True):
+            odd = has_control(value) or any(sign in value for sign in signs)
+            shape += (b"\3" if value == '""' else b"\2" if odd else b" ") + gap
+        scan.shapes[at] = shape
 
 
 def scanned_rest(texts: Sequence[str]) -> Scan | None:
     """Return the shapes of what is left of a message: holes stand apart from the texts that stayed."""
     text = "\r".join(texts)
-    if not text.startswith(HEAD):
+    head = _head_of(text)
+    if not head:
         return None
-    return _scan(f"MSH{text[_AFTER_HEAD:]}\r".encode("utf-8", "surrogatepass"), _HOLES, _HOLES_APART)
+    return _scan(head, f"MSH{text[len(head) :]}\r".encode("utf-8", "surrogatepass"), _HOLES, _HOLES_APART)
 
 
-def _scan(data: bytes, marking: bytes, dividing: bytes) -> Scan:
+def _scan(head: str, data: bytes, marking: bytes, dividing: bytes) -> Scan:
     shapes = b" ".join(data.translate(marking).split()).split(_END)
     shapes[0] = b" " + shapes[0]
     del shapes[-1]
@@ -81,7 +104,7 @@ def _scan(data: bytes, marking: bytes, dividing: bytes) -> Scan:
         starts.append(at)
         at += shape.count(b" ")
     starts.append(at)
-    return Scan(list(shapes), values, starts)
+    return Scan(head, shapes, values, starts)
 
 
 def has_control(text: str) -> bool:
@@ -90,26 +113,38 @@ def has_control(text: str) -> bool:
     return len(data.translate(None, _CONTROL)) != len(data)
 
 
-def fits(made: str, rest: str) -> bool:
-    """Say whether a message that was made of `rest` divides as it did: no value brought a divider or an escape."""
+def divides(made: str, rest: str) -> bool:
+    """Say whether a message that was made of `rest` has the same parts: no value brought a divider."""
     return (
         made.count("|") == rest.count("|")
         and made.count("^") == rest.count("^")
         and made.count("&") == rest.count("&")
         and made.count("~") == rest.count("~")
-        and made.count("\\") == rest.count("\\")
         and made.count("\r") == rest.count("\r")
+    )
+
+
+def stands(made: str, rest: str, head: str) -> bool:
+    """Say whether no value that was written into `rest` has to be escaped, but for dividers."""
+    return (
+        made.count("\\") == rest.count("\\")
         and '""' not in made
+        and (head[-1] != "#" or made.count("#") == 1)
         and not has_control(made)
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One place of a shape that is not empty: the number of its value, or of its hole, from 0."""
+    """One place of a shape that is not empty: the number of its value, or of its hole, from 0.
+
+    An `odd` value does not stand for itself.
+    """
 
     at: int
     hole: bool
+    odd: bool = False
+    null: bool = False
 
 
 Subs = list[Cell | None]
@@ -150,9 +185,9 @@ def layout_of(shape: bytes) -> Layout:
     marks: list[str | Cell] = []
     counts = [0, 0]
     for code in shape:
-        if code in (_BLANK, HOLE_BYTE):
-            hole = code == HOLE_BYTE
-            cell = Cell(counts[hole], hole)
+        if code in (_BLANK, _HOLE_BYTE, _ODD_BYTE, _NULL_BYTE):
+            hole = code == _HOLE_BYTE
+            cell = Cell(counts[hole], hole, code in (_ODD_BYTE, _NULL_BYTE), code == _NULL_BYTE)
             counts[hole] += 1
             marks.append(cell)
             fields[-1][-1][-1][-1] = cell

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.mapping.leaves import BadValue, Marks
+from engine.mapping.leaves import NULL, BadValue, Marks
 from engine.mapping.rules import Path
 from engine.mapping.v2_cells import Wire
 from engine.mapping.v2_facts import Fact, Node
 from engine.mapping.v2_plan_giving import Counters, giving_names, giving_plan
 from engine.mapping.v2_plans import Plans, Shelf, number_cell
-from engine.mapping.v2_shapes import Layout, Scan, fits, scanned_rest
+from engine.mapping.v2_shapes import Layout, Scan, divides, scanned_rest, stands
 from engine.mapping.v2_spans import Span, holds, spans
 from engine.mapping.v2_structure import Context
 from engine.mapping.writing_code import Code
@@ -93,14 +93,34 @@ def written(
     scan = scanned_rest(texts)
     if scan is None:
         return None
-    writing = _Writing(texts, scan, plans, wire)
+    top, rest = spans(texts, root, "|"), "\r".join(texts)
     try:
-        whole = writing.group(spans(texts, root, "|"), data, "")
+        made = _written(texts, scan, top, plans, data, wire)
+        if made is None or (divides(text := "\r".join(made), rest) and stands(text, rest, scan.head)):
+            return made
+        made = _written(texts, scan, top, plans, escaped(data, wire.marks.write), wire)
     except (BadValue, LookupError, TypeError, AttributeError, ValueError):
         return None
-    if not whole or writing.lacking or not fits("\r".join(writing.made), "\r".join(texts)):
-        return None
-    return writing.made
+    return made if made is not None and divides("\r".join(made), rest) else None
+
+
+def _written(
+    texts: Sequence[str], scan: Scan, top: Span, plans: GivingPlans, data: dict[str, Any], wire: Wire
+) -> list[str] | None:
+    writing = _Writing(texts, scan, plans, wire)
+    whole = writing.group(top, data, "")
+    return writing.made if whole and not writing.lacking else None
+
+
+def escaped(data: Any, write: Callable[[str], str]) -> Any:
+    """Return event data with all texts as a message has them; null is two quotes."""
+    if isinstance(data, str):
+        return write(data)
+    if isinstance(data, dict):
+        return {key: escaped(value, write) for key, value in data.items()}
+    if isinstance(data, list):
+        return [escaped(value, write) for value in data]
+    return NULL if data is None else data
 
 
 class _Writing:
@@ -120,15 +140,14 @@ class _Writing:
         counts = [0] * (shared.size + len(shelf.rules.claims))
         tables, shapes, starts, values = shelf.tables, self._scan.shapes, self._scan.starts, self._scan.values
         for name, at in span.members.items():
-            shape = shapes[at] or b""
-            plan = tables[name].get(shape)
+            plan = tables[name].get(shapes[at])
             raws = values[starts[at] : starts[at + 1]]
             text = plan(raws, x, number, counts, self._wire) if plan is not None else None
             if text is None:
-                self._plans.learn(shelf, name, shape, raws, x, self._wire.marks)
+                self._plans.learn(shelf, name, shapes[at], raws, x, self._wire.marks)
                 self.lacking = True
             else:
-                self.made[at] = text
+                self.made[at] = text if at else self._scan.head + text[3:]
         if not self.lacking and not _counted(x, counts, shared):
             return False
         return not context.children or self._groups(span, x)
