@@ -91,7 +91,7 @@ async def test_a_question_by_rest_is_answered_by_the_archive_and_a_study_brought
             assert found.status == 200
             assert [each["0020000D"]["Value"] for each in found.json["results"]] == [["2.25.100"]]
             wrong = await ask(engine, "ask", posted("/find", match={"NoSuchKeyword": "1"}))
-            assert wrong.status == 422
+            assert wrong.status == 502, "the archive could not be asked that"
             fetched = await ask(engine, "ask", posted("/fetch", match={"StudyInstanceUID": "2.25.100"}))
             assert fetched.status == 202
             await engine.ended(3, route="brought")
