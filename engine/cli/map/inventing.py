@@ -79,18 +79,35 @@ def _within(scope: Scope, event: Event, side: str) -> Event:
     for leaf in scope.leaves:
         placed = getattr(leaf, side) or (side == "fhir" and leaf.present)
         value = _at(event, leaf.path, _NOTHING)
-        if placed and value is not _NOTHING and _holds(leaf.when, event):
+        if (
+            placed
+            and value is not _NOTHING
+            and _holds(leaf.when, event)
+            and not _unsayable(leaf, value, side)
+        ):
             _put(made, leaf.path, value)
     for many in scope.lists:
         found = _at(event, many.path, _NOTHING)
         if isinstance(found, list):
-            items = found if many.plain else [_within(many.scope, each, side) for each in found]
+            if many.plain:
+                items = found if getattr(many.scope.leaves[0], side) else []
+            else:
+                items = [_within(many.scope, each, side) for each in found]
             found = [each for each in items if each != {}]
         elif isinstance(found, dict):
             found = _within(many.scope, found, side)
         if found is not _NOTHING and found not in ([], {}):
             _put(made, many.path, found)
     return made
+
+
+def _unsayable(leaf: Leaf, value: Any, side: str) -> bool:
+    """Say whether HL7 cannot tell a value from none: it is what is written where there is none."""
+    default = leaf.default.get("v2") if side == "v2" else None
+    if default is None:
+        return False
+    codes = leaf.table.rows.get(value, {}).get("v2", ()) if leaf.table is not None else (value,)
+    return bool({default.text, *default.codes.values()} & {*codes})
 
 
 def _holds(when: When | None, made: Event) -> bool:
