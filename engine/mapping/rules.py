@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from engine.mapping.computing import Computing
@@ -122,6 +122,11 @@ class Leaf:
     when: When | None = None
     pinned: set[str] = field(default_factory=set)
 
+    @property
+    def dicom(self) -> tuple[FhirPath, ...]:
+        """Its places on a DICOM side, which is one of other JSON, by keywords."""
+        return self.json
+
 
 @dataclass(slots=True)
 class Many:
@@ -148,6 +153,11 @@ class Many:
     v2_constants: tuple[tuple[V2Place, str], ...] = ()
     full: str = ""
     places: tuple[V2Place, ...] = ()
+
+    @property
+    def dicom(self) -> FhirPath | None:
+        """Its place on a DICOM side, which is one of other JSON, by keywords."""
+        return self.json
 
 
 @dataclass(slots=True)
@@ -184,6 +194,14 @@ class Slot:
     contained: str = ""
 
 
+class OneWay(NamedTuple):
+    """What leads one way only: a place of a side ("" for whichever is read), and why."""
+
+    side: str
+    path: str
+    why: str
+
+
 @dataclass(slots=True)
 class Definition:
     """A whole mapper."""
@@ -205,5 +223,13 @@ class Definition:
     event_subject: tuple[Path, ...] = ()
     drop: tuple[tuple[str, str], ...] = ()
     computing: Mapping[str, Computing] = field(default_factory=dict)
+
+    def one_way(self) -> Iterator[OneWay]:
+        """Yield what does not lead there and back: what is computed, with its text, and what is dropped by name."""
+        for computing in self.computing.values():
+            for one in computing.computes:
+                yield OneWay(one.side, one.place, f"computed: {one.value.text}")
+        for path, reason in self.drop:
+            yield OneWay("", path, f"dropped: {reason}")
     dicom: bool = False
     """Whether its side of other JSON is DICOM's, by keywords."""
