@@ -13,6 +13,7 @@ from engine.codecs import codec
 from engine.spi import Document
 
 HL7: Final = "hl7v2"
+DICOM: Final = "dicom"
 _JSON: Final = frozenset({"json", "fhir"})
 
 
@@ -47,6 +48,8 @@ class Picture:
             from engine.codecs.hl7v2.reading import parse
 
             return [line for line in re.split(r"[\r\n]+", parse(self.data).text()) if line]
+        if self.codec == DICOM:
+            return [f"{path} {value}" for path, value in _of_instance(self).items()]
         return self.data.decode("utf-8", "replace").splitlines()
 
 
@@ -58,6 +61,8 @@ def changes(before: Picture, after: Picture) -> list[Change]:
         return list(_of_leaves(_flat(before), _flat(after)))
     if before.codec == HL7 and after.codec == HL7:
         return _of_messages(before.data, after.data)
+    if before.codec == DICOM and after.codec == DICOM:
+        return list(_of_leaves(_of_instance(before), _of_instance(after)))
     return list(_of_lines(before.lines(), after.lines()))
 
 
@@ -121,6 +126,14 @@ def _of_leaves(before: dict[str, str], after: dict[str, str]) -> Iterator[Change
     for path in [*before, *(path for path in after if path not in before)]:
         if before.get(path) != after.get(path):
             yield Change(path, before.get(path), after.get(path))
+
+
+def _of_instance(picture: Picture) -> dict[str, str]:
+    from engine.codecs.dicom.dumping import texts
+    from engine.codecs.dicom.instances import open_instance
+    from engine.codecs.dicom.source import Source
+
+    return texts(open_instance(Source(picture.data)))
 
 
 def _of_messages(before: bytes, after: bytes) -> list[Change]:

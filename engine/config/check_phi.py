@@ -20,7 +20,7 @@ from engine.config.uses import uses
 from engine.errors import ExpressionError, Problem
 
 _LEVELS = {"none": 0, "minimal": 1, "full": 2}
-_GETS = {1: "what a mapper takes from the message", 2: "the whole message"}
+_GETS = {1: "what a mapper or `deidentify` leaves of the message", 2: "the whole message"}
 _CONTENT = frozenset({"msg", "source", "vars", "it", "reply", "memory"})
 """Names through which content reaches a template."""
 
@@ -61,6 +61,8 @@ class _Levels:
             for name, config in step.items():
                 if name == "map":
                     level = self._of_map(config)
+                elif name == "deidentify":
+                    level = _LEVELS["minimal"]
                 elif name in ("each", "extract") or (
                     name == "set"
                     and any(_tells(use.text, self._tables) for use in uses(config) if use.what == "template")

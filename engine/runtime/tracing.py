@@ -86,6 +86,8 @@ def _after(name: str, config: Any, at: Trace, supplies: Supplies, step: Step) ->
         return Trace(
             at.source, MAPPED_CODEC, exposure, changed=True, made=True, kindless=kindless, revise=revise
         )
+    if name == "deidentify":  # what is left is of nobody, but tells what nobody was examined for
+        return replace(at, exposure=Exposure.MINIMAL, changed=True, kindless=False, revise=None)
     if name in _KEEPING:
         return replace(at, changed=True, made=at.made or name == "split", revise=None)
     adds = name != "set" or _adds_content(config, at, supplies)

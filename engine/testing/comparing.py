@@ -13,7 +13,7 @@ from engine.model import Result, State
 from engine.runtime.paper import routing_endpoint
 from engine.store.protocol import AttemptRow, DeliveryRow
 from engine.testing.cases import BodyExpectation, Case, Expectation, state_of
-from engine.testing.fields import field_differences, is_hl7
+from engine.testing.fields import field_differences, is_hl7, is_instance
 
 _TAKEN = (State.DELIVERED, State.DELIVERED_BY_FALLBACK)
 _SHOWN_LINES = 12
@@ -114,7 +114,7 @@ def _body(
     file = folder / expected.file
     if update:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(body if is_hl7(body) else _pretty(body, expected.ignore).encode())
+        file.write_bytes(body if is_hl7(body) else _pretty(_readable(body), expected.ignore).encode())
         written.append(file)
         return
     if not file.exists():
@@ -124,13 +124,28 @@ def _body(
         if told := field_differences(file.read_bytes(), body, expected.ignore):
             yield "\n".join([f"{expected.file}: what was sent differs", *told[:_SHOWN_LINES]])
         return
-    golden = _pretty(file.read_bytes(), expected.ignore)
-    sent = _pretty(body, expected.ignore)
+    held = file.read_bytes()
+    golden = _pretty(_readable(held), expected.ignore)
+    sent = _pretty(_readable(body), expected.ignore)
     if golden != sent:
         lines = list(
             difflib.unified_diff(golden.splitlines(), sent.splitlines(), "golden", "sent", lineterm="", n=1)
         )
         yield "\n".join([f"{expected.file}: what was sent differs", *lines[:_SHOWN_LINES]])
+    elif is_instance(held) and held != body:
+        yield f"{expected.file}: the attributes say the same, but the bytes differ"
+
+
+def _readable(content: bytes) -> bytes:
+    """Return what a golden file holds: of a DICOM instance a line per attribute, of all else the bytes."""
+    if not is_instance(content):
+        return content
+    from engine.codecs.dicom.dumping import texts  # few tests send instances
+    from engine.codecs.dicom.instances import open_instance
+    from engine.codecs.dicom.source import Source
+
+    found = texts(open_instance(Source(content)))
+    return "".join(f"{path} {value}\n" for path, value in found.items()).encode()
 
 
 def _pretty(content: bytes, ignored: Sequence[str]) -> str:

@@ -15,6 +15,11 @@ def is_hl7(content: bytes) -> bool:
     return content.lstrip()[:3] == b"MSH"
 
 
+def is_instance(content: bytes) -> bool:
+    """Say whether the bytes are a DICOM instance in a file (PS3.10 7.1)."""
+    return content[128:132] == b"DICM"
+
+
 def field_differences(golden: bytes, sent: bytes, ignored: Sequence[str]) -> list[str]:
     """Return what differs as `PV1-3.1: expected 4EST, found 5EST`; none where the bytes are the same.
 

@@ -14,7 +14,7 @@ from engine.cli.hl7.tree import shortened
 from engine.cli.terminal import View, octets
 
 if TYPE_CHECKING:
-    from engine.cli.dicom.attributes import Line
+    from engine.codecs.dicom.dumping import Attribute
 
 
 @click.command()
@@ -38,22 +38,25 @@ def show(desk: Desk, paths: tuple[Path, ...], clear: bool, wanted: tuple[str, ..
             view, lines = _view(path, wanted, clear=clear)
             views.append(view)
             if not desk.as_json:
-                _print(desk, view, lines, clear=clear)
+                _print(desk, view, lines)
             advance()
     if desk.as_json:
         desk.terminal.answer({"instances": views})
     return Exit.OK if views else Exit.NOTHING
 
 
-def _view(path: Path, wanted: tuple[str, ...], *, clear: bool) -> tuple[View, list[Line]]:
-    from engine.cli.dicom.attributes import lines_of
+def _view(path: Path, wanted: tuple[str, ...], *, clear: bool) -> tuple[View, list[Attribute]]:
+    from engine.cli.dicom.attributes import shown_value
+    from engine.codecs.dicom.dumping import attributes
+    from engine.codecs.dicom.grammar import places
     from engine.codecs.dicom.instances import open_instance
     from engine.codecs.dicom.source import Source
     from engine.errors import MalformedMessage
 
+    tags = {places(text)[0].tag for text in wanted}
     try:
         instance = open_instance(Source.of(path))
-        lines = list(lines_of(instance, wanted))
+        lines = list(attributes(instance, tags))
     except MalformedMessage as error:
         raise MalformedMessage(f"{path}: {error}", position=error.position) from None
     view: View = {
@@ -62,18 +65,20 @@ def _view(path: Path, wanted: tuple[str, ...], *, clear: bool) -> tuple[View, li
         "transfer_syntax": instance.transfer_syntax,
         "masked": not clear,
         "attributes": [
-            {"path": line.path, "name": line.name, "vr": line.vr, "value": line.shown(clear=clear)}
+            {"path": line.path, "name": line.name, "vr": line.vr, "value": shown_value(line, clear=clear)}
             for line in lines
         ],
     }
     return view, lines
 
 
-def _print(desk: Desk, view: View, lines: list[Line], *, clear: bool) -> None:
+def _print(desk: Desk, view: View, lines: list[Attribute]) -> None:
+    from engine.codecs.dicom.values import shown
+
     syntax = view["transfer_syntax"]
     desk.terminal.line(f"{view['file']}  {syntax}, {octets(view['bytes'])}")
-    for line in lines:
+    for line, told in zip(lines, view["attributes"], strict=True):
         name = f"  {line.name}" if line.name else ""
         margin = "  " * (line.depth + 1)
-        desk.terminal.line(f"{margin}{line.tag} {line.vr}  {shortened(line.shown(clear=clear))}{name}")
+        desk.terminal.line(f"{margin}{shown(line.tag)} {line.vr}  {shortened(told['value'])}{name}")
     desk.terminal.line()
