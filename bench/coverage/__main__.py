@@ -16,6 +16,7 @@ from bench.coverage.messages import CORPUS
 from bench.coverage.page import page
 from bench.mappers import NAMES
 from bench.wire import REPOSITORY
+from engine.config.shipped import mapper_names
 from engine.config.two_way import two_way
 from engine.mapping.two_way import TwoWayMapper
 
@@ -34,7 +35,9 @@ def main() -> None:
     mappers = [each for each in found if isinstance(each, TwoWayMapper)]
     tables = measured(mappers, given.corpus, lambda name: print(name, file=sys.stderr))
     pairs = beside_others(mappers, given.corpus) if given.corpus.is_dir() else {}
-    given.out.write_text(page(tables, pairs), encoding="utf-8")
+    shipped = [two_way(REPOSITORY, name) for name in mapper_names(REPOSITORY)]
+    one_way = {each.name: [*each.definition.one_way()] for each in shipped if isinstance(each, TwoWayMapper)}
+    given.out.write_text(page(tables, pairs, one_way), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from bench.coverage.measured import Measured
 from bench.coverage.pairs import Tally
 from engine.cli.map.losses import name_of
 from engine.cli.map.measuring import Coverage
+from engine.mapping.rules import OneWay
 
 TOP: Final = 12
 """Paths that are listed of each mapper."""
@@ -52,12 +53,15 @@ conversion itself.
 """
 
 
-def page(found: Iterable[Measured], pairs: Mapping[str, Tally]) -> str:
-    """Return the page as Markdown."""
+def page(
+    found: Iterable[Measured], pairs: Mapping[str, Tally], one_way: Mapping[str, Sequence[OneWay]]
+) -> str:
+    """Return the page as Markdown; `one_way` are the places of each mapper that do not lead there and back."""
     measured = list(found)
     lines = [_HEAD, "## All mappers", "", *_summary(measured), ""]
     for each in measured:
         lines += _of_mapper(each)
+    lines += _one_way(one_way)
     if pairs:
         lines += _of_pairs(pairs)
     return "\n".join(lines).rstrip() + "\n"
@@ -126,6 +130,20 @@ def _of_mapper(each: Measured) -> Iterator[str]:
             f"{each.guide_carried}. Not carried in most types: {named}.",
             "",
         )
+
+
+def _one_way(places: Mapping[str, Sequence[OneWay]]) -> Iterator[str]:
+    yield from ("## One way", "")
+    yield from (
+        "Computed at every writing and never read back, or dropped by name; everything else leads both ways.",
+        "",
+    )
+    yield from ("| mapper | side | path | why |", "|---|---|---|---|")
+    for name, those in sorted(places.items()):
+        for one in those:
+            why = one.why.replace("|", "\\|")
+            yield f"| {name} | {one.side} | `{one.path}` | {why} |"
+    yield ""
 
 
 def _paths(counts: Counter[str]) -> Iterator[str]:

@@ -32,6 +32,9 @@ class Rendered(Protocol):
     """A compiled template; `paths` are the (name, path) pairs that it reads."""
 
     @property
+    def text(self) -> str: ...
+
+    @property
     def paths(self) -> tuple[tuple[str, str], ...]: ...
 
     def evaluate(self, scope: Scope) -> Any: ...

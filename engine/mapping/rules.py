@@ -231,5 +231,6 @@ class Definition:
                 yield OneWay(one.side, one.place, f"computed: {one.value.text}")
         for path, reason in self.drop:
             yield OneWay("", path, f"dropped: {reason}")
+
     dicom: bool = False
     """Whether its side of other JSON is DICOM's, by keywords."""

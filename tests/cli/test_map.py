@@ -187,3 +187,82 @@ def test_coverage_counts_leaves_and_lists_what_is_left(visit: Shell) -> None:
 def test_no_message_of_the_mapper_ends_with_3(visit: Shell) -> None:
     (visit.folder / "x.hl7").write_bytes(MESSAGE.replace("ADT^A01", "ORU^R01").encode())
     assert visit("map", "coverage", "visit", "x.hl7").code == 3
+
+
+def test_coverage_lists_what_leads_one_way(visit: Shell) -> None:
+    path = visit.folder / "mappings" / "visit.yaml"
+    more = "compute: [{v2: NTE-3, value: '{msg.patient.family}'}]\ndrop: [{path: ZZZ-1, reason: old}]\n"
+    path.write_text(MAPPER.partition("drop:")[0] + more, encoding="utf-8")
+    ended = visit("map", "coverage", "visit", "m.hl7", "--json")
+    assert ended.json["one_way"] == [
+        {"side": "v2", "path": "NTE-3", "why": "computed: {msg.patient.family}"},
+        {"side": "", "path": "ZZZ-1", "why": "dropped: old"},
+    ]
+    assert "computed" in visit("map", "coverage", "visit", "m.hl7").out
+
+
+# --------------------------------------------------------------------------- JSON of a partner's own
+
+NOTICE = """
+mapper: notice
+version: 1.0.0
+rules:
+  - {event: patient, json: usager, type: any}
+  - {event: start, json: debut, type: ts}
+compute:
+  - {json: texte, value: "{msg.start}, {partner.name}, {meta.event.type}"}
+"""
+SCOPE = {"partner": {"name": "clinique"}, "meta": {"event": {"type": "told"}}}
+TOLD = {"texte": "2026-01-14, clinique, told", "usager": {"nom": "ESSAI"}, "debut": "2026-01-14"}
+
+
+@pytest.fixture
+def notice(shell: Shell) -> Shell:
+    """A shell beside a mapper of JSON, an event and what computed values read."""
+    (shell.folder / "mappings").mkdir()
+    (shell.folder / "mappings" / "notice.yaml").write_text(NOTICE, encoding="utf-8")
+    (shell.folder / "event.json").write_text(json.dumps({"patient": {"nom": "ESSAI"}, "start": "2026-01-14"}))
+    (shell.folder / "scope.json").write_text(json.dumps(SCOPE))
+    return shell
+
+
+def test_run_computes_with_what_a_file_tells(notice: Shell) -> None:
+    ended = notice("map", "run", "notice", "event.json", "--scope", "scope.json", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["documents"][0]["document"] == TOLD
+
+
+def test_run_computes_with_the_envelope_of_an_event(notice: Shell) -> None:
+    event = json.loads((notice.folder / "event.json").read_text())
+    whole = {"specversion": "1.0", "id": "1", "source": "/x", "type": "moved", "data": event}
+    (notice.folder / "event.json").write_text(json.dumps(whole))
+    ended = notice("map", "run", "notice", "event.json", "--json")
+    assert ended.json["documents"][0]["document"]["texte"] == "2026-01-14, , moved"
+
+
+def test_a_scope_that_is_none_is_told(notice: Shell) -> None:
+    (notice.folder / "scope.json").write_text('{"msg": {}}')
+    ended = notice("map", "run", "notice", "event.json", "--scope", "scope.json")
+    assert ended.code != 0
+    assert "meta, sender and partner" in ended.err
+
+
+def test_run_reads_json_back_and_reports_what_is_computed(notice: Shell) -> None:
+    (notice.folder / "told.json").write_text(json.dumps(TOLD))
+    ended = notice("map", "run", "notice", "told.json", "--from", "json", "--report", "--json")
+    states = {each["path"]: each["state"] for each in ended.json["documents"][0]["losses"]}
+    assert states == {"texte": "dropped", "usager.nom": "mapped", "debut": "mapped"}
+
+
+def test_check_compares_json_goldens_both_ways(notice: Shell) -> None:
+    folder = notice.folder / "mappings" / "golden" / "notice" / "one"
+    folder.mkdir(parents=True)
+    for name in ("event.json", "scope.json"):
+        (folder / name).write_text((notice.folder / name).read_text())
+    (folder / "document.json").write_text(json.dumps(TOLD))
+    assert notice("map", "check", "notice", "--events", "20").code == 0
+    (folder / "document.json").write_text(json.dumps({**TOLD, "texte": "other", "debut": "2026-01-15"}))
+    ended = notice("map", "check", "notice", "--events", "0", "--json")
+    why = " ".join(each["why"] for each in ended.json["mappers"][0]["failures"])
+    assert "texte" in why
+    assert "event.json, read from document.json: start" in why

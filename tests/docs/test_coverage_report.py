@@ -14,6 +14,7 @@ from bench.coverage.measured import Measured
 from bench.coverage.page import page
 from bench.coverage.pairs import Tally, compared, leaves
 from engine.cli.map.measuring import Coverage
+from engine.mapping.rules import OneWay
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 
@@ -167,6 +168,8 @@ def test_the_leaves_of_an_event_are_its_values() -> None:
 def test_the_page_says_what_was_measured() -> None:
     one = Measured("appointment", real={"SIU^S12": Coverage(messages=2, whole=2, leaves=10, event=9, fhir=6)})
     one.guide, one.guide_carried = 4, 3
-    text = page([one], {"SIU^S12": Tally(pairs=1, theirs=10, ours_too=5)})
+    one_way = {"notice": [OneWay("json", "texte", "computed: {msg.start}")]}
+    text = page([one], {"SIU^S12": Tally(pairs=1, theirs=10, ours_too=5)}, one_way)
+    assert "| notice | json | `texte` | computed: {msg.start} |" in text
     assert "| appointment (real) | 2 | 2 | 10 | 90.0% | 60 / 90 | 66.7% | 50 / 85 | 75.0% | 80 / 97 |" in text
     assert "| SIU^S12 | 1 | 10 | 50.0% | 50.0% | 0.0% | 0 |" in text

@@ -35,7 +35,7 @@ def coverage(desk: Desk, mapper: str, files: tuple[Path, ...], top: int, zone: s
     and that are dropped, by message type, and list the paths that are left most often.
 
     A folder stands for the messages below it. Messages of types that the mapper does not take are passed over; ends
-    with 3 when none is left.
+    with 3 when none is left. What the mapper only writes (`compute:`) and what it drops by name is listed.
     """
     found = named(desk, mapper)
     paths = list(_files(files))
@@ -52,9 +52,12 @@ def coverage(desk: Desk, mapper: str, files: tuple[Path, ...], top: int, zone: s
             advance()
     if desk.as_json:
         views = {kind: _view(each, top) for kind, each in sorted(kinds.items())}
-        desk.terminal.answer({"mapper": found.name, "types": views, "passed_over": passed_over})
+        one_way = [one._asdict() for one in found.definition.one_way()]
+        told = {"mapper": found.name, "types": views, "passed_over": passed_over, "one_way": one_way}
+        desk.terminal.answer(told)
     else:
         _print(desk, kinds, top)
+        desk.table("One way", ("side", "path", "why"), list(found.definition.one_way()))
         if passed_over:
             desk.terminal.note(
                 desk.say("{count} passed over: the mapper does not take them", count=passed_over)
