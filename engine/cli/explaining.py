@@ -83,7 +83,8 @@ class Rehearsal:
 
     def reader(self, door: Door, file: Path) -> str:
         """Return the codec that reads a file's messages at a door."""
-        said = said_codec(self.loaded.app.listen[door.listener])
+        listener = self.loaded.app.listen[door.listener]
+        said = listener.codec_at(door.selector) or said_codec(listener)
         return said or _BY_SUFFIX.get(file.suffix.lower(), DEFAULT_CODEC)
 
     def explain(self, route: str, door: Door, content: bytes, reader: str, file: str) -> Explained:

@@ -24,7 +24,7 @@ def arriving(
     arrival: Arrival, door: Door, listener: ListenerConfig, folder: Path, *, id: str, now_ms: int
 ) -> Message:
     """Return the message that an arrival stands for; its file lies below `folder`."""
-    reader = said_codec(listener) or DEFAULT_CODEC
+    reader = listener.codec_at(door.selector) or said_codec(listener) or DEFAULT_CODEC
     content = _content(folder / arrival.file, arrival.set, reader)
     media_type = _media_type(listener, reader)
     message = Message(
