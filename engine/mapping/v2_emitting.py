@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.mapping import v2_cells
@@ -35,34 +34,75 @@ from engine.mapping.writing_code import Code
 Function = Callable[[Any, dict[str, Any], v2_cells.Wire], None]
 
 
-@dataclass(frozen=True, slots=True)
 class V2Program:
-    """The generated functions of one mapper and the contexts that they work on, the message first.
+    """The general functions of one mapper, each generated when it is called first, and the groups that they work on.
 
-    `scopes` are the rules of each context as its functions see them.
+    Most messages are read and written by plans (`engine.mapping.v2_plans`), so most of these are never made.
     """
 
-    contexts: Sequence[Context]
-    scopes: Sequence[Scope]
-    kinds: Callable[[Leaf], V2Leaf]
-    find: Callable[[str], Any]
-    source: str
+    def __init__(self, name: str, scope: Scope, order: Sequence[str]) -> None:
+        self._name = name
+        self.contexts = contexts_of(scope, order)
+        self._scopes: dict[int, Scope] = {}
+        self._code = Code(A=v2_cells.ABSENT, E=v2_cells.NOTHING, NULL=NULL, MISS=MISS, Box=Box)
+        self._emitter = _V2Emitter(self._code)
+        names = self._code.names
+        names.update({function.__name__: function for function in _CALLED})
+        for context in self.contexts:
+            for kind in "gp":
+                names[f"{kind}{context.number}"] = self._awaited(kind, context)
+        names["holds"] = holder(names.__getitem__)
+        self.made: set[str] = set()
 
     @property
     def root(self) -> Context:
         """The message."""
         return self.contexts[0]
 
+    @property
+    def kinds(self) -> Callable[[Leaf], V2Leaf]:
+        """How leaves are read and written."""
+        return self._emitter.kinds
+
+    def scope(self, context: Context) -> Scope:
+        """Return the rules of a group as its functions see them."""
+        found = self._scopes.get(context.number)
+        if found is None:
+            found = self._scopes[context.number] = compacted(context.scope)
+        return found
+
     def taking(self, context: Context) -> Function:
         """Return the function that reads a group's own segments, not its groups."""
-        found: Function = self.find(f"g{context.number}")
+        found: Function = self._code.names[f"g{context.number}"]
         return found
 
     @property
     def give(self) -> Function:
         """The function that writes the message."""
-        found: Function = self.find("p0")
+        found: Function = self._code.names["p0"]
         return found
+
+    def source(self) -> str:
+        """Return the source of all functions, for those who look for a fault in them."""
+        emitter = _V2Emitter(code := Code())
+        for context in reversed(self.contexts):
+            emitter.taking(context, self.scope(context))
+            emitter.giving(context, self.scope(context))
+        return code.source()
+
+    def _awaited(self, kind: str, context: Context) -> Function:
+        """Return what stands for a function until it is called: it makes it, and calls it."""
+
+        def call(group: Any, x: dict[str, Any], w: v2_cells.Wire) -> None:
+            name = f"{kind}{context.number}"
+            if name not in self.made:
+                emit = self._emitter.taking if kind == "g" else self._emitter.giving
+                emit(context, self.scope(context))
+                self._code.flushed(self._name)
+                self.made.add(name)
+            self._code.names[name](group, x, w)
+
+        return call
 
 
 _CALLED: Final[tuple[Callable[..., Any], ...]] = (
@@ -72,21 +112,6 @@ _CALLED: Final[tuple[Callable[..., Any], ...]] = (
     v2_cells.sweep, v2_cells.give_number, v2_cells.begin, write_leaf, put_object, take_together, give_together,
 )  # fmt: skip
 """What the generated functions call by name."""
-
-
-def v2_program(name: str, scope: Scope, order: Sequence[str]) -> V2Program:
-    """Generate and compile the v2 side of a mapper."""
-    contexts = contexts_of(scope, order)
-    code = Code(A=v2_cells.ABSENT, E=v2_cells.NOTHING, NULL=NULL, MISS=MISS, Box=Box)
-    for function in _CALLED:
-        code.names[function.__name__] = function
-    emitter = _V2Emitter(code)
-    scopes = [compacted(context.scope) for context in contexts]
-    for context in reversed(contexts):
-        emitter.context(context, scopes[context.number])
-    find = code.compiled(name)
-    code.names["holds"] = holder(find)
-    return V2Program(contexts, scopes, emitter.kinds, find, code.source())
 
 
 class _V2Emitter:
@@ -103,19 +128,27 @@ class _V2Emitter:
             self._kinds[key] = v2_leaf_type(leaf, default)
         return self._kinds[key]
 
-    def context(self, context: Context, scope: Scope) -> None:
-        """Generate the functions of a group."""
-        pairs = {id(many): self._pair(many) for many in scope.lists if many.place is not None}
+    def taking(self, context: Context, scope: Scope) -> None:
+        """Generate the function that reads a group's own segments."""
+        pairs = self._paired(scope)
         code = self._code
         with code.block(f"def g{context.number}(group, x, w):"):
             code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
             code.line("simple = w.simple")
             own = Scope(scope.leaves, [many for many in scope.lists if not many.anchors])
             self._body(context, own, pairs, V2Taking(code, (0, 1, 3), self.kinds))
+
+    def giving(self, context: Context, scope: Scope) -> None:
+        """Generate the function that writes a group."""
+        pairs = self._paired(scope)
+        code = self._code
         with code.block(f"def p{context.number}(group, x, w):"):
             code.line("m, C, R, S, H = group.members, w.component, w.repetition, w.subcomponent, w.hole")
             code.line("marks = w.marks")
             self._body(context, scope, pairs, V2Giving(code, (0, 1, 3), self.kinds))
+
+    def _paired(self, scope: Scope) -> dict[int, str]:
+        return {id(many): self._pair(many) for many in scope.lists if many.place is not None}
 
     def _body(self, context: Context, scope: Scope, pairs: dict[int, str], side: V2Emitting) -> None:
         asked = asked_paths(scope)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.mapping.leaves import Marks, V2Leaf
-from engine.mapping.rules import Leaf, Path, Scope
+from engine.mapping.leaves import Marks
+from engine.mapping.rules import Path, Scope
+from engine.mapping.v2_emitting import V2Program
 from engine.mapping.v2_facts import Fact, Facts, Node, Rules, Unplannable, rules_of
 from engine.mapping.v2_shapes import Cell, Layout, layout_of
 from engine.mapping.v2_structure import Context
@@ -24,7 +25,7 @@ MOST: Final = 2_000
 _MOST_VARIANTS: Final = 64
 """Plans of one shape: codes on which its conditions hang."""
 _SEEN: Final = 2
-"""Which time that a shape is seen makes its plan."""
+"""Which time that a shape is seen makes its plan; the first time where the general function is not made either."""
 
 
 @dataclass(slots=True)
@@ -89,14 +90,24 @@ def number_cell(context: Context, segment: str, layout: Layout) -> Cell | None:
 
 
 class Plans:
-    """The plans of one mapper, for one direction."""
+    """The plans of one mapper, for one direction; `general` is the letter of the general functions for it."""
 
-    def __init__(self, name: str, shelves: Sequence[Shelf], kinds: Callable[[Leaf], V2Leaf]) -> None:
+    general = ""
+
+    def __init__(self, name: str, program: V2Program) -> None:
         self._name = name
-        self.shelves = shelves
-        self._kinds = kinds
+        self._program = program
+        self._shelves: list[Shelf | None] = [None] * len(program.contexts)
+        self._kinds = program.kinds
         self._count = 0
         self._code = Code(**self.names())
+
+    def shelf(self, context: Context) -> Shelf:
+        """Return the plans of one kind of group."""
+        found = self._shelves[context.number]
+        if found is None:
+            found = self._shelves[context.number] = shelf_of(context, self._program.scope(context))
+        return found
 
     def names(self) -> dict[str, Any]:
         """Return what generated functions call by name."""
@@ -120,11 +131,11 @@ class Plans:
 
     def learn(
         self, shelf: Shelf, segment: str, shape: bytes, values: Sequence[str], x: Any, marks: Marks
-    ) -> None:
-        """Note that a segment had no plan, and make one if this was not the first time."""
+    ) -> Plan:
+        """Note that a segment had no plan, and make one if this was not the first time; it is `never` if none was."""
         known = self._met(shelf, segment, shape)
-        if known is None:
-            return
+        if known is None or tuple([self.value_at(place, values, x) for place in known.places]) in known.plans:
+            return never
         asked: list[Any] = []
 
         def ask(fact: Fact | None, node: Node, path: Path) -> Any:
@@ -144,6 +155,7 @@ class Plans:
         self._settle(known, asked)
         known.plans[tuple([self.value_at(place, values, x) for place in known.places])] = plan
         shelf.tables[segment][shape] = self._switch(known)
+        return plan
 
     def _met(self, shelf: Shelf, segment: str, shape: bytes) -> _Known | None:
         known = shelf.known.get((segment, shape))
@@ -153,7 +165,8 @@ class Plans:
             self._count += 1
             known = shelf.known[segment, shape] = _Known(layout_of(shape))
         known.seen += 1
-        return known if known.seen >= _SEEN and len(known.plans) < _MOST_VARIANTS else None
+        seldom = known.seen < _SEEN and f"{self.general}{shelf.context.number}" in self._program.made
+        return None if seldom or len(known.plans) >= _MOST_VARIANTS else known
 
     def _settle(self, known: _Known, asked: Sequence[Any]) -> None:
         """Make all that was asked part of the key; plans that were made for less are made again."""
@@ -165,10 +178,7 @@ class Plans:
     def _forget(self) -> None:
         self._count = 0
         self._code = Code(**self.names())
-        for shelf in self.shelves:
-            shelf.known.clear()
-            for table in shelf.tables.values():
-                table.clear()
+        self._shelves = [None] * len(self._shelves)
 
     def _switch(self, known: _Known) -> Plan:
         """Return a plan that chooses by the values on which conditions hang; it plans nothing for unknown ones."""
@@ -178,14 +188,14 @@ class Plans:
         if len(places) == 1:
             (place,) = places
 
-            def by_one(v: list[str], x: Any, *given: Any) -> str | None:
+            def by_one(v: list[str], x: Any, n: str, s: Any, w: Any) -> str | None:
                 plan = plans.get((value_at(place, v, x),))
-                return None if plan is None else plan(v, x, *given)
+                return None if plan is None else plan(v, x, n, s, w)
 
             return by_one
 
-        def by_several(v: list[str], x: Any, *given: Any) -> str | None:
+        def by_several(v: list[str], x: Any, n: str, s: Any, w: Any) -> str | None:
             plan = plans.get(tuple([value_at(place, v, x) for place in places]))
-            return None if plan is None else plan(v, x, *given)
+            return None if plan is None else plan(v, x, n, s, w)
 
         return by_several

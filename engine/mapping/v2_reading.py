@@ -22,6 +22,8 @@ General = Callable[[Any, dict[str, Any], Wire], None]
 class TakingPlans(Plans):
     """Plans that read; the key of one is its shape and the codes as they stand in the message."""
 
+    general = "g"
+
     def names(self) -> dict[str, Any]:
         return plan_names()
 
@@ -71,7 +73,7 @@ class Reading:
     def _group(self, span: Span, x: dict[str, Any], number: str) -> None:
         planned = self._scan is not None and self._planned(span, x, number, self._scan)
         fields = None if planned else self._general(span, x)
-        if span.children:
+        if span.children is not None:
             take_children(span, x, self._group)
         if fields is None and number and not x:
             fields = self._general(span, x)  # a plan took the item's number, and there is no item
@@ -79,26 +81,21 @@ class Reading:
             self._keep(span, fields, x, number)
 
     def _planned(self, span: Span, x: dict[str, Any], number: str, scan: Scan) -> bool:
-        shelf = self._plans.shelves[span.context.number]
-        tables, shapes, starts, wire = shelf.tables, scan.shapes, scan.starts, self._wire
-        given: set[int] = set()
+        shelf = self._plans.shelf(span.context)
+        tables, shapes, values, starts = shelf.tables, scan.shapes, scan.values, scan.starts
+        given: set[int] | None = set() if shelf.rules.claims else None
         for name, at in span.members.items():
-            plan = tables[name].get(shapes[at])
-            values = scan.values[starts[at] : starts[at + 1]]
-            text = plan(values, x, number, given, wire) if plan is not None else None
+            shape, raws = shapes[at], values[starts[at] : starts[at + 1]]
+            plan = tables[name].get(shape)
+            text = plan(raws, x, number, given, self._wire) if plan is not None else None
             if text is None:
-                self._learn(span, scan)
-                x.clear()
-                return False
+                plan = self._plans.learn(shelf, name, shape, raws, None, self._wire.marks)
+                text = plan(raws, x, number, given, self._wire)
+                if text is None:
+                    x.clear()
+                    return False
             self.rest[at] = text if at else scan.head + text[3:]
         return True
-
-    def _learn(self, span: Span, scan: Scan) -> None:
-        """Remember the shapes of a group that has no plan."""
-        shelf = self._plans.shelves[span.context.number]
-        for name, at in span.members.items():
-            values = scan.values[scan.starts[at] : scan.starts[at + 1]]
-            self._plans.learn(shelf, name, scan.shapes[at], values, None, self._wire.marks)
 
     def _general(self, span: Span, x: dict[str, Any]) -> _Fields:
         separator = self._wire.marks.field

@@ -44,7 +44,7 @@ class V2Format(Side):
     @property
     def source(self) -> str:
         """The generated functions, for those who look for a fault in them."""
-        return self._side.program.source
+        return self._side.program.source()
 
     def get(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement]:
         """Read a message; `zone` has no meaning here."""

@@ -10,8 +10,7 @@ from engine.errors import Rejected
 from engine.mapping.leaves import Marks
 from engine.mapping.rules import Definition
 from engine.mapping.v2_cells import wire_of
-from engine.mapping.v2_emitting import V2Program, v2_program
-from engine.mapping.v2_plans import shelf_of
+from engine.mapping.v2_emitting import V2Program
 from engine.mapping.v2_reading import Reading, TakingPlans
 from engine.mapping.v2_shapes import HOLE, scanned
 from engine.mapping.v2_structure import flattened, walk
@@ -64,11 +63,9 @@ class V2Side:
         self._version = definition.version
         self._create = definition.create
         self._codec = codec
-        self.program: V2Program = v2_program(definition.name, definition.scope, definition.order)
-        shelves = list(map(shelf_of, self.program.contexts, self.program.scopes))
-        self._taking = TakingPlans(definition.name, shelves, self.program.kinds)
-        shelves = list(map(shelf_of, self.program.contexts, self.program.scopes))
-        self._giving = GivingPlans(definition.name, shelves, self.program.kinds)
+        self.program = V2Program(definition.name, definition.scope, definition.order)
+        self._taking = TakingPlans(definition.name, self.program)
+        self._giving = GivingPlans(definition.name, self.program)
 
     def get(self, root: Any) -> tuple[dict[str, Any], Complement]:
         """Return data and complement of a message; one whose delimiters are letters or digits is all complement."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.mapping.rules import PRESENT_CODE, When
-from engine.mapping.v2_structure import JOIN, START, Context
+from engine.mapping.v2_structure import JOIN, MEMBER, START, Context
 
 
 class Span:
@@ -14,40 +14,47 @@ class Span:
 
     __slots__ = ("children", "context", "last", "members")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, last: int) -> None:
         self.context = context
         self.members: dict[str, int] = {}
-        self.children: dict[int, list[Span]] = {}
-        self.last = -1
+        self.children: dict[int, list[Span]] | None = None
+        self.last = last
 
 
 def spans(texts: Sequence[str], root: Context, separator: str) -> Span:
     """Return the message as groups of segment numbers; what no rule reads is in none of them."""
-    top = node = Span(root)
+    top = node = Span(root, -1)
     open_groups = [top]
+    actions = root.actions
     for number, text in enumerate(texts):
         name = text[:3]
-        action = node.context.actions.get(name)
+        action = actions.get(name)
         if action is None or (text[3:4] != separator and len(text) != 3):
             continue
         ups, kind, argument = action
         if kind == JOIN:
             at, above = argument
             if at > open_groups[-1 - ups].last:
-                open_groups[-1 - ups].last, kind, argument = at, 0, name
+                open_groups[-1 - ups].last, kind, argument = at, MEMBER, name
             else:
                 ups, kind, argument = ups + above[0], above[1], above[2]
         if ups:
             del open_groups[-ups:]
             node = open_groups[-1]
         if kind == START:
-            child = Span(argument)
-            child.last = argument.anchors.index(name)
-            node.children.setdefault(argument.number, []).append(child)
+            child = Span(argument, argument.anchors.index(name))
+            child.members[name] = number
+            if node.children is None:
+                node.children = {argument.number: [child]}
+            elif (known := node.children.get(argument.number)) is None:
+                node.children[argument.number] = [child]
+            else:
+                known.append(child)
             node = child
             open_groups.append(node)
-        if argument != "" and name not in node.members:
+        elif argument != "" and name not in node.members:
             node.members[name] = number
+        actions = node.context.actions
     return top
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.mapping.leaves import NULL, BadValue, Marks
 from engine.mapping.rules import Path
 from engine.mapping.v2_cells import Wire
+from engine.mapping.v2_emitting import V2Program
 from engine.mapping.v2_facts import Fact, Node
 from engine.mapping.v2_plan_giving import Counters, giving_names, giving_plan
 from engine.mapping.v2_plans import Plans, Shelf, number_cell
@@ -18,6 +19,7 @@ from engine.mapping.v2_structure import Context
 from engine.mapping.writing_code import Code
 
 _NOTHING: Final[dict[str, Any]] = {}
+_NO_GROUPS: Final[Mapping[int, Sequence[Span]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,24 @@ def _shared_of(shelf: Shelf) -> _Shared:
 class GivingPlans(Plans):
     """Plans that write; the key of one is its shape and the event's values on which conditions hang."""
 
-    def __init__(self, name: str, shelves: Sequence[Shelf], kinds: Any) -> None:
-        super().__init__(name, shelves, kinds)
-        self.shared = list(map(_shared_of, shelves))
+    general = "p"
+
+    def __init__(self, name: str, program: V2Program) -> None:
+        super().__init__(name, program)
+        self._shared: list[_Shared | None] = [None] * len(program.contexts)
+
+    def shared(self, shelf: Shelf) -> _Shared:
+        """Return the objects of a group that several of its segments fill."""
+        found = self._shared[shelf.context.number]
+        if found is None:
+            found = self._shared[shelf.context.number] = _shared_of(shelf)
+        return found
 
     def names(self) -> dict[str, Any]:
         return giving_names()
 
     def made(self, shelf: Shelf, segment: str, layout: Layout, top: Node, code: Code) -> str:
-        shared = self.shared[shelf.context.number]
+        shared = self.shared(shelf)
         counters = Counters({path: at for at, path, _ in shared.objects}, shared.size)
         fresh = any(
             leaf.fresh and any(place.segment == segment for place in leaf.v2)
@@ -136,7 +147,8 @@ class _Writing:
     def group(self, span: Span, x: Any, number: str) -> bool:
         """Write one group; False where the event does not hold what is missing in it."""
         context = span.context
-        shelf, shared = self._plans.shelves[context.number], self._plans.shared[context.number]
+        shelf = self._plans.shelf(context)
+        shared = self._plans.shared(shelf)
         counts = [0] * (shared.size + len(shelf.rules.claims))
         tables, shapes, starts, values = shelf.tables, self._scan.shapes, self._scan.starts, self._scan.values
         for name, at in span.members.items():
@@ -144,18 +156,21 @@ class _Writing:
             raws = values[starts[at] : starts[at + 1]]
             text = plan(raws, x, number, counts, self._wire) if plan is not None else None
             if text is None:
-                self._plans.learn(shelf, name, shapes[at], raws, x, self._wire.marks)
-                self.lacking = True
-            else:
-                self.made[at] = text if at else self._scan.head + text[3:]
+                plan = self._plans.learn(shelf, name, shapes[at], raws, x, self._wire.marks)
+                text = plan(raws, x, number, counts, self._wire)
+                if text is None:
+                    self.lacking = True
+                    continue
+            self.made[at] = text if at else self._scan.head + text[3:]
         if not self.lacking and not _counted(x, counts, shared):
             return False
         return not context.children or self._groups(span, x)
 
     def _groups(self, span: Span, x: Any) -> bool:
+        children: Mapping[int, Sequence[Span]] = span.children or _NO_GROUPS
         for context in span.context.children:
             many = context.many
-            groups = span.children.get(context.number, ())
+            groups = children.get(context.number, ())
             if many is None:
                 continue
             items = x
