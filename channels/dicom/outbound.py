@@ -38,6 +38,9 @@ from engine.spi import ChannelContext, Outbound
 _PRIORITIES: Final = {"low": LOW, "medium": MEDIUM, "high": HIGH}
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 _PROBE_SECONDS: Final = 10.0
+_THREADS: Final = 64
+"""More than are needed: how many sends run at once is the engine's to say."""
+
 _ENDED: Final = frozenset({"closed", "released", "aborted"})
 _STAGES: Final = ("dns", "tcp", "tls", "association", "echo")
 
@@ -52,7 +55,7 @@ class DicomOutbound(Outbound):
         self._priority = _PRIORITIES[config.priority]
         self._reply_seconds = config.timeouts.reply.total_seconds()
         most = config.limits.concurrency if config.limits else 4
-        self._limiter = anyio.CapacityLimiter(most + 1)
+        self._limiter = anyio.CapacityLimiter(_THREADS)
         self._pool = Pool(
             self._dial,
             self._hear,

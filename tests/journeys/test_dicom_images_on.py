@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from channels.dicom.commands import Command
@@ -10,6 +11,7 @@ from engine.model import State
 from tests.channels.dicom.archive import IMPLICIT, Connection, archive
 from tests.channels.dicom.instances import CT
 from tests.channels.dicom.test_commitment_out import Provider, all_committed, told
+from tests.channels.dicom.test_outbound_peers import pair
 from tests.journeys.house import until
 from tests.journeys.imaging import imaging, sent, study, written
 from tests.peers.orthanc import Orthanc, orthanc
@@ -54,9 +56,9 @@ async def test_images_are_held_and_released(tmp_path: Path) -> None:
 # ------------------------------------------------------------- storage commitment
 
 
-def modality(port: int, name: str = "PASSERELLE") -> dict[str, object]:
+def modality(port: int) -> dict[str, dict[str, object]]:
     """Return the engine as Orthanc knows it."""
-    known = {"AET": name, "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
+    known = {"AET": "PASSERELLE", "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
     return {"engine": known}
 
 
@@ -73,6 +75,31 @@ async def test_orthanc_commits_itself_to_every_instance(tmp_path: Path) -> None:
             assert [(row.delivery.state, row.delivery.attempts) for row in rows] == [(State.DELIVERED, 1)] * 5
             [attempt] = await engine.attempts(rows[0])
             assert "taken with 0000" in attempt.remark
+
+
+TLS = """
+tls:
+  engine: {cert: certs/engine.pem, key: certs/engine.key, ca: certs/ca.pem}
+"""
+
+
+async def test_orthanc_commits_itself_over_mutual_tls(tmp_path: Path, dev_certs: Path) -> None:
+    (tmp_path / "orthanc").mkdir()
+    shutil.copytree(dev_certs, tmp_path / "certs")
+    port = free_port()
+    known = {"engine": {**modality(port)["engine"], "Host": "localhost", "UseDicomTls": True}}
+    async with orthanc(
+        tmp_path / "orthanc", aet="STORE", modalities=known, tls=pair(dev_certs, "clinique-abc")
+    ) as pacs:
+        reports = "  " + REPORTS.format(port=port, title="STORE").replace("}}", "}, tls: engine}") + TLS
+        config = written(pacs.dicom_port, listen=reports, endpoint=f"tls: engine, {COMMITS}")
+        config = config.replace(f"127.0.0.1:{pacs.dicom_port}", f"localhost:{pacs.dicom_port}").replace(
+            "pacs: {", 'pacs: {certificates: [{issuer: certs/ca.pem, san: "dns:clinique-abc.localhost"}], '
+        )
+        async with imaging(tmp_path, config) as engine:
+            await sent(engine, tmp_path, study(108, 2))
+            rows = await engine.ended(2)
+            assert [(row.delivery.state, row.delivery.attempts) for row in rows] == [(State.DELIVERED, 1)] * 2
 
 
 async def test_orthanc_asks_us_and_hears_what_we_hold(tmp_path: Path) -> None:
