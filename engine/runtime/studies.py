@@ -152,7 +152,7 @@ def _started(said: Found) -> str | None:
     if found is None:
         return day
     hours, minutes, seconds, fraction = found.groups()
-    clock = f"{hours}:{minutes or '00'}" + (f":{seconds}{fraction or ''}" if seconds else "")
+    clock = ":".join(filter(None, (hours, minutes, seconds))) + (fraction or "")
     offset = _OFFSET.fullmatch(_value(said, "00080201") or "")
     return f"{day}T{clock}" + (f"{offset[1]}:{offset[2]}" if offset else "")
 

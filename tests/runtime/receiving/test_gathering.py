@@ -223,7 +223,7 @@ async def test_a_study_is_found_by_its_uid_with_its_instances(tmp_path: Path) ->
     ("time", "offset", "began"),
     [
         ("", "", "2026-11-02"),
-        ("09", "", "2026-11-02T09:00"),
+        ("09", "", "2026-11-02T09"),
         ("0915", "+0530", "2026-11-02T09:15+05:30"),
         ("midi", "-0500", "2026-11-02"),
     ],
