@@ -24,7 +24,7 @@ from channels.dicom.receiving import Spool, file_meta
 from engine.codecs.dicom.searching import instance_of
 from engine.errors import MalformedMessage, PasserelleError, StoreCorrupt, StoreFailed, StoreLocked, Transient
 from engine.model import Body, Instance, Message
-from engine.spi import Intake
+from engine.spi import Admission, Intake
 
 _PLAIN: Final = (EXPLICIT, IMPLICIT)
 _COMPRESSED: Final = (
@@ -91,6 +91,9 @@ _OTHERS: Final = (
     "GeneralECGWaveformStorage",
     "HemodynamicWaveformStorage",
 )
+_IN_FLIGHT: Final = 512 * 1024
+"""Bytes of memory that one instance takes while it comes, whatever its size."""
+
 _FATAL: Final = (StoreFailed, StoreCorrupt, StoreLocked)
 _STATUSES: Final = Statuses()
 
@@ -111,6 +114,8 @@ class Bringing:
     """Takes what comes; implements `hearing.SubOperations`. Used in one thread of anyio's at a time."""
 
     intake: Intake
+    partner: str | None
+    largest: int
     new_path: Callable[[], Path]
     message: Callable[[Command, str, Body, Instance | None], Message]
     count: Callable[[str], None]
@@ -127,8 +132,18 @@ class Brought:
         self._bringing = bringing
         self._command = command
         self._syntax = syntax
+        self._admission: Admission | None = None
+        self._spool: Spool | None = None
+        self._why = OUT_OF_RESOURCES
+        try:
+            self._admission = anyio.from_thread.run_sync(self._admitted)
+        except Transient:
+            return
+        except PasserelleError:
+            self._why = PROCESSING_FAILURE
+            return
         head = file_meta(command.sop_class, command.sop_instance, syntax)
-        self._spool: Spool | None = Spool(bringing.new_path(), head)
+        self._spool = Spool(bringing.new_path(), head)
 
     def write(self, data: bytes) -> None:
         if self._spool is None:
@@ -136,7 +151,10 @@ class Brought:
         try:
             self._spool.write(data)
         except OSError:
-            self.discard()
+            self._give_up(OUT_OF_RESOURCES)
+        else:
+            if self._spool.size > self._bringing.largest:
+                self._give_up(PROCESSING_FAILURE)
 
     def finish(self) -> int:
         """Hand it in, and return the status; whatever is not durable is not said to be stored."""
@@ -158,10 +176,23 @@ class Brought:
             with suppress(OSError):
                 self._spool.discard()
             self._spool = None
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            anyio.from_thread.run_sync(admission.__exit__, None, None, None)
+
+    def _admitted(self) -> Admission:
+        admission = self._bringing.intake.admit(self._bringing.partner, _IN_FLIGHT)
+        admission.__enter__()
+        return admission
+
+    def _give_up(self, why: int) -> None:
+        """Keep nothing of it, and say so once it has come to its end."""
+        self._why = why
+        self.discard()
 
     def _handed_in(self) -> int:
         if self._spool is None:
-            return OUT_OF_RESOURCES
+            return self._why
         if not is_uid(self._command.sop_instance) or not is_taken(self._syntax):
             return PROCESSING_FAILURE
         body = self._spool.finish()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from channels.dicom.endpoint import DicomEndpoint, DicomEndpointTimeouts
 from channels.dicom.listener import AeTitle
-from engine.config.models import Address, Count, EndpointConfig, Name, Network
+from engine.config.models import Address, Count, EndpointConfig, Name, Network, Size
 
 
 class DicomQueryEndpoint(EndpointConfig):
@@ -43,6 +44,9 @@ class DicomQueryEndpoint(EndpointConfig):
     results: Count = 1000
     """Most matches of one search; the archive is told to stop at the next one, and the answer says so."""
 
+    largest: Size = 4 * 2**30
+    """Largest instance in bytes that is brought."""
+
     timeouts: DicomEndpointTimeouts = DicomEndpointTimeouts()
     """How long the archive may take."""
 
@@ -59,6 +63,10 @@ class DicomQueryEndpoint(EndpointConfig):
         if (self.ask == "get") != (self.into is not None):
             raise ValueError("`ask: get` and `into` go together")
         return self
+
+    def listeners(self) -> Mapping[str, str]:
+        """Return where what is brought is handed in."""
+        return {"into": self.into} if self.into is not None else {}
 
     def callee(self) -> DicomEndpoint:
         """Return whom to call, as an association needs it."""

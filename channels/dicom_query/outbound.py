@@ -60,6 +60,7 @@ class DicomQueryOutbound(Outbound):
         self._limiter = anyio.CapacityLimiter((config.limits.concurrency if config.limits else 4) + 1)
         self._folder = context.var / "dicom_query" / context.name
         self._fetches = config.ask != "find"
+        self._partner = context.name.rpartition(".")[0] or None
 
     async def send(self, attempt: Attempt) -> Reply:
         until = monotonic() + attempt.timeout
@@ -95,6 +96,8 @@ class DicomQueryOutbound(Outbound):
             await anyio.to_thread.run_sync(prepare, self._folder)
         return Bringing(
             self.context.intake(self.config.into),
+            self._partner,
+            self.config.largest,
             lambda: self._folder / f"{self.context.new_id()}.part",
             self._message,
             self._count,
@@ -109,7 +112,7 @@ class DicomQueryOutbound(Outbound):
             body=body,
             codec="dicom",
             received_ms=self.context.clock.now_ms(),
-            partner=self.context.name.rpartition(".")[0] or None,
+            partner=self._partner,
             control_id=command.sop_instance,
             peer=Peer(address),
             content_type=CONTENT_TYPE,

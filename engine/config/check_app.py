@@ -124,6 +124,8 @@ def _check_endpoint(
     findings.reference((*at, "tls"), endpoint.tls, app.tls, "TLS profile")
     for index, name in enumerate(endpoint.use):
         findings.reference((*at, "use", index), name, app.profiles, "profile")
+    for key, listener in endpoint.listeners().items():
+        findings.reference((*at, key), listener, app.listen, "listener")
     check_exposure.check_way_out(findings, at, endpoint, today)
     _check_connection(loaded, findings, at, endpoint)
     if endpoint.complement == "send" and endpoint.phi != "full":

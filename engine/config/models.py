@@ -415,6 +415,10 @@ class EndpointConfig(Labelled):
         """Tell whether the partner may take a message first and say later what became of it; channels refine."""
         return False
 
+    def listeners(self) -> Mapping[str, str]:
+        """Return the listeners at which it hands in what it fetches, by the key that names each; channels refine."""
+        return {}
+
     def exposure(self) -> Exposure | None:
         """Return where it connects to, None when nothing leaves this machine through it."""
         return _exposure(getattr(self, self.type, None), self.tls)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from engine.errors import Permanent, Transient
+from engine.errors import BudgetExceeded, PasserelleError, Permanent, Transient
 from tests.channels.dicom.serving import ReadingIntake, listening
 from tests.channels.dicom.test_inbound_dcmtk import shipped
 from tests.channels.dicom_query.asked import asking, endpoint, relaying, written
@@ -117,6 +117,23 @@ async def test_what_cannot_be_kept_is_not_said_to_be(tmp_path: Path) -> None:
         async with asking(tmp_path, endpoint(archive.port, ask="get", into="images"), full) as way:
             with pytest.raises(Transient):
                 await way.ask(match={"StudyInstanceUID": "2.25.100"})
+
+
+async def test_what_is_too_large_or_too_much_now_is_not_brought(tmp_path: Path) -> None:
+    async with dcmqrscp(tmp_path) as archive:
+        await archive.store(*written(tmp_path, 2))
+        small = endpoint(archive.port, ask="get", into="images", largest=500)
+        busy = ReadingIntake(admissions=[BudgetExceeded("too much is in flight")])
+        match = {"StudyInstanceUID": "2.25.100"}
+        async with asking(tmp_path, small) as way:
+            with pytest.raises(PasserelleError):
+                await way.ask(match=match)
+            assert not way.intake.messages and way.intake.outstanding == 0
+        async with asking(tmp_path, endpoint(archive.port, ask="get", into="images"), busy) as way:
+            with pytest.raises(Transient) as caught:
+                await way.ask(match=match)
+            assert caught.value.code == "B000"
+            assert len(way.intake.messages) == 1 and way.intake.outstanding == 0
 
 
 async def test_orthanc_is_searched_and_gives_every_object(tmp_path: Path) -> None:
