@@ -40,4 +40,8 @@ class Budget:
         """Count one element or item; MalformedMessage where there are too many."""
         self.left -= 1
         if self.left < 0:
-            raise malformed(f"more than {MAX_ELEMENTS} elements", position)
+            raise self.spent(position)
+
+    def spent(self, position: int) -> MalformedMessage:
+        """Return the error of what has too many."""
+        return malformed(f"more than {MAX_ELEMENTS} elements", position)

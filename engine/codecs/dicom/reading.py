@@ -6,6 +6,7 @@ pydicom never reads the bytes: it gets elements that were found and bounded here
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -115,6 +116,7 @@ def is_sequence(data: DataSet, element: Element) -> bool:
     return element.tag != PIXEL_DATA and vr_of(element.tag) == "SQ"
 
 
+@lru_cache(maxsize=16_384)
 def vr_of(tag: int) -> str:
     """Return the value representation that the dictionary gives to a tag, "UN" for one that it does not know.
 

@@ -33,7 +33,8 @@ _SHORT: Final = frozenset(
 _HEADS: Final = {True: Struct("<HHL"), False: Struct(">HHL")}
 _LENGTHS: Final = {True: Struct("<L"), False: Struct(">L")}
 _HALVES: Final = {True: Struct("<H"), False: Struct(">H")}
-_VRS: Final = {vr: vr.decode() for vr in LONG | _SHORT}
+_VRS: Final = {vr: vr.decode() for vr in LONG}
+_SHORT_VRS: Final = {vr: vr.decode() for vr in _SHORT}
 _IMPLICIT: Final = form_of(IMPLICIT_LITTLE)
 
 
@@ -195,53 +196,64 @@ class DataSet:
     # ------------------------------------------------------------- inside
 
     def _scan(self, until: int) -> None:
-        """Find the elements up to tag `until`, or to the end."""
-        look, little, implicit = self.source.look, self.form.little, self.form.implicit
+        """Find the elements up to tag `until`, or to the end; what most of them are is settled here, without a call."""
+        look, elements, budget, stop = self.source.look, self.elements, self.budget, self.stop
+        little, implicit = self.form.little, self.form.implicit
         head_of, position, last = _HEADS[little].unpack_from, self._position, self._last
-        while True:
-            if position >= self.stop:
-                if self.undefined:
-                    raise malformed("an item without its end", position)
-                self._done = True
-                return
+        while position < stop:
             window, at = look(position, 8)
             group, number, length = head_of(window, at)
             tag = group << 16 | number
-            if tag in _DELIMITERS:
-                if tag == _ITEM_END and self.undefined:
-                    self.stop, self.end, self._done = position, position + 8, True
-                    return
-                raise malformed("a delimiter where an element is expected", position, tag)
-            if tag > until:
+            if tag > until or tag in _DELIMITERS:
+                if tag in _DELIMITERS:
+                    self._end(tag, position)
                 return
             if tag <= last:
                 raise malformed("the elements are not in ascending order", position, tag)
-            self.budget.spend(position)
+            budget.left -= 1
+            if budget.left < 0:
+                raise budget.spent(position)
             vr, start = "", position + 8
             if not implicit:
-                vr, start, length = self._explicit(window[at + 4 : at + 6], position)
-            position = self._one(tag, vr, position, start, length)
-            self._position, self._last = position, tag
-            last = tag
+                code = window[at + 4 : at + 6]
+                vr = _SHORT_VRS.get(code, "")
+                if vr:
+                    length = length >> 16 if little else length & 0xFFFF
+                else:
+                    vr, start, length = self._explicit(code, position)
+            end = start + length
+            if length == UNDEFINED:
+                end = self._undefined(tag, vr, position, start)
+            elif end > stop:
+                raise malformed("the value is longer than what there is", position, tag)
+            else:
+                elements[tag] = _new(Element, (tag, vr, position, start, end, end, False, None))
+            self._position = position = end
+            self._last = last = tag
+        if self.undefined:
+            raise malformed("an item without its end", position)
+        self._done = True
+
+    def _end(self, tag: int, position: int) -> None:
+        """End an item at its delimiter."""
+        if tag != _ITEM_END or not self.undefined:
+            raise malformed("a delimiter where an element is expected", position, tag)
+        self.stop, self.end, self._done = position, position + 8, True
 
     def _explicit(self, code: bytes, position: int) -> tuple[str, int, int]:
-        """Return the value representation, where the value begins, and its length.
+        """Return the representation where it is no usual short one, where the value begins, and its length.
 
         A code that is none has a length of two bytes; one of two capitals is yet to come and has four (PS3.5 6.2).
         """
-        if code in LONG or (code not in _SHORT and code.isalpha() and code.isupper()):
+        if code in LONG or (code.isalpha() and code.isupper()):
             window, at = self.source.look(position + 8, 4)
             return _VRS.get(code, "UN"), position + 12, _LENGTHS[self.form.little].unpack_from(window, at)[0]
         window, at = self.source.look(position + 6, 2)
-        return _VRS.get(code, "UN"), position + 8, _HALVES[self.form.little].unpack_from(window, at)[0]
+        return "UN", position + 8, _HALVES[self.form.little].unpack_from(window, at)[0]
 
-    def _one(self, tag: int, vr: str, head: int, start: int, length: int) -> int:
-        """Keep one element and return where it ends."""
-        if length != UNDEFINED:
-            stop = end = start + length
-            if stop > self.stop:
-                raise malformed("the value is longer than what there is", head, tag)
-        elif tag == PIXEL_DATA or vr in ("OB", "OW"):
+    def _undefined(self, tag: int, vr: str, head: int, start: int) -> int:
+        """Keep an element that does not say its length, and return where it ends."""
+        if tag == PIXEL_DATA or vr in ("OB", "OW"):
             stop, end = self._fragments(start)
         elif vr in ("", "SQ", "UN"):
             self._descend(head)
@@ -250,7 +262,9 @@ class DataSet:
             stop = end - 8
         else:
             raise malformed("only sequences and fragments have no length", head, tag)
-        self.elements[tag] = _new(Element, (tag, vr, head, start, stop, end, length == UNDEFINED, None))
+        if end > self.stop:
+            raise malformed("the value is longer than what there is", head, tag)
+        self.elements[tag] = Element(tag, vr, head, start, stop, end, undefined=True)
         return end
 
     def _descend(self, position: int) -> None:
