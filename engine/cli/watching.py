@@ -17,6 +17,7 @@ from engine.config.partner import Subscription
 from engine.config.route import Destination, OneOf, ToRoute, ToSubscribers
 from engine.config.route import Entry as EntryConfig
 from engine.errors import Rejected
+from engine.mapping.losses import told as as_told
 from engine.model import Fault
 from engine.runtime.flow import Flowed, guard
 from engine.runtime.outlet import Exposure, Outlet, Way
@@ -208,7 +209,7 @@ class _Step:
             whole = self.name == "map" or after.codec != before.codec
             picture, found = (after, []) if whole else (None, changes(before, after))
         note = Stepped(self.within, self.place, self.name, len(made), found, picture, told)
-        losses = [each.loss() for each in scope.carried[carried:]]
+        losses = [as_told(each.loss()) for each in scope.carried[carried:]]
         self.watch.notes.append(replace(note, losses=losses))
         return made
 

@@ -51,14 +51,23 @@ def plan_names() -> dict[str, Any]:
 
 
 def taking_plan(
-    top: Node, segment: str, layout: Layout, number: Cell | None, owned: Callable[[Path], bool], code: Code
+    top: Node,
+    segment: str,
+    layout: Layout,
+    number: Cell | None,
+    owned: Callable[[Path], bool],
+    code: Code,
+    *,
+    forced: bool,
 ) -> str:
     """Add the function to `code` and return its name; `owned` says of an object whether only this segment fills it.
+
+    With `forced`, keys become holes, too.
 
     Raises:
         Unplannable: an alternate does not stand for itself.
     """
-    return _Taking(top, segment, layout, number, owned, code).emit()
+    return _Taking(top, segment, layout, number, owned, code, forced).emit()
 
 
 class _Taking:
@@ -70,6 +79,7 @@ class _Taking:
         number: Cell | None,
         owned: Callable[[Path], bool],
         code: Code,
+        forced: bool,
     ) -> None:
         self._top = top
         self._segment = segment
@@ -77,6 +87,7 @@ class _Taking:
         self._number = number
         self._is_owned = owned
         self._code = code
+        self._forced = forced
         self._holes: set[int] = set()
         self._kept = False
 
@@ -202,7 +213,7 @@ class _Taking:
     # ------------------------------------------------------------- leaves
 
     def _text(self, fact: Fact) -> str:
-        if not fact.pinned:
+        if self._forced or not fact.pinned:
             self._holes.add(fact.cell.at)
         return "None" if fact.nothing else f"a{fact.cell.at}"
 

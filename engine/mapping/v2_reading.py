@@ -23,13 +23,14 @@ class TakingPlans(Plans):
     """Plans that read; the key of one is its shape and the codes as they stand in the message."""
 
     general = "g"
+    forced = False
 
     def names(self) -> dict[str, Any]:
         return plan_names()
 
     def made(self, shelf: Shelf, segment: str, layout: Layout, top: Node, code: Code) -> str:
         number = number_cell(shelf.context, segment, layout)
-        return taking_plan(top, segment, layout, number, shelf.owned(segment), code)
+        return taking_plan(top, segment, layout, number, shelf.owned(segment), code, forced=self.forced)
 
     def place(self, fact: Fact | None, node: Node, path: Path) -> int | None:
         return None if fact is None else fact.cell.at
@@ -40,6 +41,12 @@ class TakingPlans(Plans):
     def meant(self, fact: Fact | None, value: Any, marks: Marks) -> Any:
         read = MISS if fact is None else read_leaf(value, fact.kind, marks)
         return None if read is MISS else read
+
+
+class ForcingPlans(TakingPlans):
+    """Plans that make a hole of all that they read, for the loss report."""
+
+    forced = True
 
 
 class _Fields:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.mapping.leaves import MISS, read_leaf, v2_leaf_type
 from engine.mapping.losses import LossReport
-from engine.mapping.rules import HEADERS, Definition, Leaf, V2Place
+from engine.mapping.rules import Definition, Leaf, V2Place
 from engine.mapping.two_way import Complement, Side
-from engine.mapping.v2_side import V2Codec, V2Parts, V2Side
+from engine.mapping.v2_shapes import outline_of
+from engine.mapping.v2_side import V2Codec, V2Side
+from engine.mapping.v2_walking import Key, leaves
 
 
 class V2Format(Side):
@@ -62,27 +64,36 @@ class V2Format(Side):
         return self._side.read(parts, force=False)[0]
 
     def report(self, root: Any) -> LossReport:
-        """Return what of a message is mapped, by paths such as `PID-3[2].4.2` and `OBX[3]-5`."""
+        """Return what of a message is mapped: that is only outlined, so that most leaves are not looked at."""
         parts = self._codec.take_apart(root)
-        _, complement = self._side.read(parts, force=True)
-        rest = self._codec.parts_of(complement["rest"], parts.lead, "", "", "")
-        mapped: list[str] = []
+        rest, hole = self._side.forced(parts)
+        outline = outline_of(parts.texts, rest, hole)
+        if outline is None:
+            found = leaves(parts.texts, rest, parts.marks)
+            mapped = tuple(path for path, _, raw, left in found if left == hole and raw != left)
+            found = leaves(parts.texts, rest, parts.marks)
+            others = [(path, key, raw) for path, key, raw, left in found if left != hole or raw == left]
+            return self._told(mapped, others, parts.marks, "")
+        found = leaves(parts.texts, outline, parts.marks, wanted="o")
+        others = [(path, key, raw) for path, key, raw, letter in found if letter == "o"]
+        return self._told((), others, parts.marks, "\r".join(outline))
+
+    def _told(
+        self, mapped: tuple[str, ...], others: Sequence[tuple[str, Key, str]], marks: Any, outline: str
+    ) -> LossReport:
         opaque: list[str] = []
         dropped: list[tuple[str, str]] = []
         warnings: list[tuple[str, str]] = []
         reasons = dict(self._definition.drop)
-        for path, key, raw, left in _leaves(parts, rest):
-            if left == complement["hole"] and raw != left:
-                mapped.append(path)
-                continue
-            reason = _reason(reasons, path, key)
+        for path, key, raw in others:
+            reason = _reason(reasons, path, key) if reasons else None
             if reason is not None:
                 dropped.append((path, reason))
                 continue
             opaque.append(path)
             if key in self._rules:
-                warnings.append((path, _why(raw, self._rules[key], parts.marks)))
-        return LossReport(tuple(mapped), tuple(opaque), tuple(dropped), tuple(warnings))
+                warnings.append((path, _why(raw, self._rules[key], marks)))
+        return LossReport(mapped, tuple(opaque), tuple(dropped), tuple(warnings), outline)
 
 
 def _why(raw: str, rules: list[Leaf], marks: Any) -> str:
@@ -106,42 +117,7 @@ def _reason(reasons: Mapping[str, str], path: str, key: tuple[str, int, int, int
     return next((reasons[name] for name in names if name in reasons), None)
 
 
-def _leaves(parts: V2Parts, rest: V2Parts) -> Iterator[tuple[str, tuple[str, int, int, int], str, str]]:
-    """Yield (path, place, raw, what is left there) for every leaf that is not empty."""
-    marks = parts.marks
-    counts: dict[str, int] = {}
-    for text, left in zip(parts.texts, rest.texts, strict=True):
-        if not text:
-            continue
-        name = text[:3] if text[3:4] in (marks.field, "") else "?"
-        counts[name] = counts.get(name, 0) + 1
-        where = f"{name}[{counts[name]}]" if counts[name] > 1 else name
-        fields = zip(text.split(marks.field), left.split(marks.field), strict=True)
-        for index, (field, kept) in enumerate(fields):
-            number = index + 1 if name in HEADERS else index
-            if index and field and not (name in HEADERS and index == 1):
-                yield from _in_field(name, f"{where}-{number}", number, field, kept, marks)
-
-
-def _in_field(
-    name: str, where: str, number: int, field: str, kept: str, marks: Any
-) -> Iterator[tuple[str, tuple[str, int, int, int], str, str]]:
-    repetitions = field.split(marks.repetition)
-    others = kept.split(marks.repetition)
-    if len(others) < len(repetitions):
-        others = [kept] * len(repetitions)  # the whole field is one null
-    for at, (repetition, other) in enumerate(zip(repetitions, others, strict=True), start=1):
-        path = f"{where}[{at}]" if len(repetitions) > 1 else where
-        components, kept_ones = repetition.split(marks.component), other.split(marks.component)
-        for c, (component, one) in enumerate(zip(components, kept_ones, strict=True), start=1):
-            subs, kept_subs = component.split(marks.subcomponent), one.split(marks.subcomponent)
-            for s, (sub, left) in enumerate(zip(subs, kept_subs, strict=True), start=1):
-                if sub:
-                    tail = f".{c}.{s}" if len(subs) > 1 else f".{c}" if len(components) > 1 else ""
-                    yield path + tail, (name, number, c, s), sub, left
-
-
 def leaves_of_message(root: Any, codec: V2Codec) -> dict[str, str]:
     """Return path -> raw text of every leaf of a message that is not empty."""
     parts = codec.take_apart(root)
-    return {path: raw for path, _, raw, _ in _leaves(parts, parts)}
+    return {path: raw for path, _, raw, _ in leaves(parts.texts, parts.texts, parts.marks)}

@@ -27,6 +27,7 @@ _BLANK: Final = 32
 _MARKS: Final = {ord(mark): ord(mark) for mark in "|^~&"} | {13: 0}
 _VALUES: Final = bytes(_MARKS.get(code, _BLANK) for code in range(256))
 """What each byte is in a shape: dividers stay, an end is 0, all else is a blank, so that `split` joins it."""
+_TOLD: Final = bytes({_BLANK: ord("o"), _HOLE_BYTE: ord("m")}.get(code, code) for code in range(256))
 _HOLES: Final = bytes((_MARKS | {31: _HOLE_BYTE}).get(code, _BLANK) for code in range(256))
 _VALUES_APART: Final = bytes(ord("|") if code in _MARKS else code for code in range(256))
 """One divider instead of all: bytes are translated since text with accents is thirty times slower."""
@@ -91,6 +92,22 @@ def scanned_rest(texts: Sequence[str]) -> Scan | None:
     if not head:
         return None
     return _scan(head, f"MSH{text[len(head) :]}\r".encode("utf-8", "surrogatepass"), _HOLES, _HOLES_APART)
+
+
+def outline_of(texts: Sequence[str], rest: Sequence[str], hole: str) -> list[str] | None:
+    """Return the segments of a message with `m` for each leaf that became a hole and `o` for each that stayed.
+
+    None for a message in other delimiters, or with another hole.
+    """
+    scan = scanned_rest(rest) if hole == HOLE else None
+    if scan is None:
+        return None
+    told: list[str] = []
+    for text, shape in zip(texts, scan.shapes, strict=True):
+        _, mark, fields = shape.translate(_TOLD).decode("ascii").partition("|")
+        name = text[:3] if text[3:4] in ("|", "") else "?"
+        told.append((name if told else scan.head) + mark + fields)
+    return told
 
 
 def _scan(head: str, data: bytes, marking: bytes, dividing: bytes) -> Scan:

@@ -11,7 +11,7 @@ from engine.mapping.leaves import Marks
 from engine.mapping.rules import Definition
 from engine.mapping.v2_cells import wire_of
 from engine.mapping.v2_emitting import V2Program
-from engine.mapping.v2_reading import Reading, TakingPlans
+from engine.mapping.v2_reading import ForcingPlans, Reading, TakingPlans
 from engine.mapping.v2_shapes import HOLE, scanned
 from engine.mapping.v2_structure import flattened, walk
 from engine.mapping.v2_writing import GivingPlans, written
@@ -65,6 +65,7 @@ class V2Side:
         self._codec = codec
         self.program = V2Program(definition.name, definition.scope, definition.order)
         self._taking = TakingPlans(definition.name, self.program)
+        self._forcing = ForcingPlans(definition.name, self.program)
         self._giving = GivingPlans(definition.name, self.program)
 
     def get(self, root: Any) -> tuple[dict[str, Any], Complement]:
@@ -73,26 +74,34 @@ class V2Side:
 
     def read(self, parts: V2Parts, *, force: bool) -> tuple[dict[str, Any], Complement]:
         """Read a message; `force` makes a hole of all that the event has, for the loss report."""
-        texts, marks = parts.texts, parts.marks
+        data, texts, hole = self._read(parts, force=force)
         text = parts.end.join(texts) if parts.ends is None else "".join(map(str.__add__, texts, parts.ends))
-        hole = free_hole(text)
-        data: dict[str, Any] = {}
-        if marks.regular:
-            scan = None if force or hole != HOLE else scanned(texts)
-            simple = not force and (is_simple(text, marks, parts.end) if scan is None else not scan.odd)
-            wire = wire_of(marks, hole, simple=simple, force=force)
-            reading = Reading(self.program, self._taking, texts, scan, wire)
-            reading.read(data)
-            texts = reading.rest
-            text = (
-                parts.end.join(texts) if parts.ends is None else "".join(map(str.__add__, texts, parts.ends))
-            )
         complement: Complement = {
             "mapper": self._name, "version": self._version, "side": "v2", "codec": parts.codec,
             "charset": parts.charset, "declared": parts.declared, "hole": hole, "lead": parts.lead,
             "rest": parts.lead + text,
         }  # fmt: skip
         return data, complement
+
+    def forced(self, parts: V2Parts) -> tuple[list[str], str]:
+        """Return the segments with a hole for all that the event has, and the hole."""
+        _, texts, hole = self._read(parts, force=True)
+        return texts, hole
+
+    def _read(self, parts: V2Parts, *, force: bool) -> tuple[dict[str, Any], list[str], str]:
+        texts, marks = parts.texts, parts.marks
+        text = "".join(texts)
+        hole = free_hole(text)
+        data: dict[str, Any] = {}
+        if not marks.regular:
+            return data, texts, hole
+        scan = scanned(texts) if hole == HOLE else None
+        simple = not force and (is_simple(text, marks, parts.end) if scan is None else not scan.odd)
+        wire = wire_of(marks, hole, simple=simple, force=force)
+        plans = self._forcing if force else self._taking
+        reading = Reading(self.program, plans, texts, scan, wire)
+        reading.read(data)
+        return data, reading.rest, hole
 
     def put(
         self, data: dict[str, Any], complement: Complement | None, fresh: Callable[[], str] | None

@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.codecs.json import read_json, write_json
 from engine.errors import NotFound
+from engine.mapping.losses import told
 from engine.model import Body
 from engine.runtime.recalling import Known
 from engine.spi import Asked, Carried
@@ -48,8 +49,8 @@ def complement_of(carried: Carried, part: int) -> Rendering | None:
 
 def loss_of(carried: Carried, number: int, part: int) -> Rendering:
     """Return the report of the `number`th mapping of a message (from 1) as it is kept; it is about the part."""
-    told = {**carried.loss(), "part": part} if part else carried.loss()
-    return Rendering(_loss_role(number), Body.of(write_json(told), _TYPE), _TYPE)
+    report = {**carried.loss(), "part": part} if part else carried.loss()
+    return Rendering(_loss_role(number), Body.of(write_json(report), _TYPE), _TYPE)
 
 
 async def losses(store: Store, message: int) -> list[Mapping[str, Any]]:
@@ -64,7 +65,7 @@ async def losses(store: Store, message: int) -> list[Mapping[str, Any]]:
         body = await store.body(message, _loss_role(len(found) + 1))
         if body is None:
             break
-        found.append(json.loads(body.read()))
+        found.append(told(json.loads(body.read())))
     return found
 
 

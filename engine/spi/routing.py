@@ -52,7 +52,7 @@ class Carried:
     """What a two-way mapper did with one document, beside the document that it made.
 
     `complement` is what the event could not carry of the `source` side, None where the route keeps none. `loss` is
-    JSON that holds paths and reasons and never a value; it is made when it is asked for.
+    JSON that holds paths and reasons and never a value, as it is kept; it is made when it is asked for.
     """
 
     mapper: str
@@ -93,6 +93,9 @@ class Losses(Protocol):
         """Paths of the leaves that only the complement holds."""
 
     def as_json(self) -> Mapping[str, Any]: ...
+
+    def as_stored(self) -> Mapping[str, Any]:
+        """The same in few bytes, as the runtime keeps it: made of every message before it is answered."""
 
 
 class Decoded(Protocol):

@@ -139,7 +139,7 @@ class TwoWayMap:
 
     def _carry(self, decoded: Decoded, report: Losses | None, scope: Scope) -> None:
         def loss() -> Mapping[str, Any]:
-            return {**self._heading(), **(report or decoded.report).as_json()}
+            return {**self._heading(), **(report or decoded.report).as_stored()}
 
         complement = self._kept(decoded) if self.keeps else None
         carried = Carried(self.mapper.name, self.mapper.version, self.source, complement, loss)

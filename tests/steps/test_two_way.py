@@ -26,6 +26,8 @@ class Report:
     def as_json(self) -> Mapping[str, Any]:
         return {"mapped": ["name"], "opaque": list(self.opaque)}
 
+    as_stored = as_json
+
 
 @dataclass(frozen=True)
 class Read:
