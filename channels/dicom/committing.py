@@ -7,9 +7,12 @@ that is opened to the endpoint of who asked, again and again, also after a resta
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
+
+import anyio
 
 from channels.dicom.commands import ACTION_TYPE, EVENT_TYPE, N_ACTION_RQ, N_EVENT_REPORT_RQ, number
 from channels.dicom.commitment import (
@@ -38,6 +41,8 @@ _SUCCESS: Final = 0x0000
 _NO_SUCH_OBJECT: Final = 0x0112
 _INVALID_ARGUMENT: Final = 0x0115
 _NO_SUCH_ACTION: Final = 0x0123
+_RESOURCES: Final = 0x0213
+_WAITING_MAX: Final = 1000
 _SYNTAXES: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 _AT_ONCE: Final = 200
 _HEAR_SECONDS: Final = 10.0
@@ -53,7 +58,7 @@ class Committing(Service):
         self._endpoints = config.reports
         self._context = context
         self._pending = PendingReports(context.var / "dicom" / f"{context.name}.commitments")
-        self._wake: asyncio.Event | None = None
+        self._wakes = {name: asyncio.Event() for name in {"", *config.reports.values()}}
 
     # ------------------------------------------------------------- in the thread of an association
 
@@ -64,6 +69,9 @@ class Committing(Service):
             return
         if command.number(ACTION_TYPE) != REQUEST:
             talk.respond(_NO_SUCH_ACTION)
+            return
+        if len(self._pending.waiting()) >= _WAITING_MAX:
+            talk.respond(_RESOURCES, comment="come again later")
             return
         try:
             transaction, references = read_request(request.data, request.transfer_syntax)
@@ -114,47 +122,62 @@ class Committing(Service):
         return Report(pending.transaction, committed, failed)
 
     async def run(self) -> None:
-        """Report what could not be reported at once, oldest first, until cancelled."""
-        self._wake = asyncio.Event()
-        await asyncio.to_thread(self._pending.load)
+        """Report what could not be reported at once, until cancelled; each endpoint has its own queue, oldest first."""
+        for _ in range(await asyncio.to_thread(self._pending.load)):
+            self._count("strange_file")
+        async with anyio.create_task_group() as group:
+            for name in self._wakes:
+                group.start_soon(self._report_to, name)
+
+    async def _report_to(self, name: str) -> None:
+        wake = self._wakes[name]
         pause = _FIRST
         while True:
-            left = self._pending.waiting()
-            reported = [await self._reported(each) for each in left]
-            pause = _FIRST if all(reported) else min(_LONGEST, 2 * pause)
-            self._wake.clear()
+            wake.clear()
+            some = [each for each in self._pending.waiting() if self._endpoint_of(each) == name]
+            done = await self._all_reported(name, some)
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause if self._pending.waiting() else None):
-                    await self._wake.wait()
+                async with asyncio.timeout(None if done else pause):
+                    await wake.wait()
+            pause = _FIRST if done else min(_LONGEST, 2 * pause)
 
     async def _told(self, pending: Pending, *, here: bool) -> None:
         """Forget a report that was heard, or have it sent to the endpoint of who asked."""
         if here:
-            self._count("commitment_reported")
             await asyncio.to_thread(self._pending.remove, pending)
+            self._count("commitment_reported")
             return
         self._pending.release(pending)
-        if self._wake is not None:
-            self._wake.set()
+        self._wakes[self._endpoint_of(pending)].set()
 
-    async def _reported(self, pending: Pending) -> bool:
+    def _endpoint_of(self, pending: Pending) -> str:
+        return self._endpoints.get(pending.calling, "")
+
+    async def _all_reported(self, name: str, some: Sequence[Pending]) -> bool:
+        """Report to one endpoint until it does not hear; tell whether nothing is left to do about it."""
+        for each in some:
+            if not await self._reported(name, each):
+                return False
+        return True
+
+    async def _reported(self, name: str, pending: Pending) -> bool:
         """Report on an association of our own; tell whether nothing is left to do about it."""
-        name = self._endpoints.get(pending.calling, "")
         too_old = self._context.clock.now_ms() - pending.asked_ms > _GIVE_UP_MS
+        unheard = "too_old" if too_old else "no_endpoint"
         if name and not too_old:
             try:
                 if not await self._dialled(name, pending):
                     return False
-                self._count("commitment_reported")
+                unheard = ""
             except NotFound:
-                name = ""
+                pass  # the endpoint was taken out of the configuration
             except PasserelleError as error:
                 self._note(pending, getattr(error, "code", "failed"))
                 return False
-        if not name or too_old:
-            self._count("commitment_unreported")
-            self._note(pending, "too_old" if too_old else "no_endpoint")
         await asyncio.to_thread(self._pending.remove, pending)
+        self._count("commitment_unreported" if unheard else "commitment_reported")
+        if unheard:
+            self._note(pending, unheard)
         return True
 
     async def _dialled(self, name: str, pending: Pending) -> bool:

@@ -87,15 +87,21 @@ async def attended(
 ) -> T:
     """Return what `work` returns in a thread; where the caller is cancelled, `break_off` makes it end first."""
     task = asyncio.ensure_future(anyio.to_thread.run_sync(work, limiter=limiter))
+    task.add_done_callback(_seen)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         if not task.done():
             break_off()
-            await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # it was told: the caller does not want to hear of it
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([task])
         raise
+
+
+def _seen(task: asyncio.Future[T]) -> None:
+    """Take note of an error that nobody waits for any more: who asked was cancelled."""
+    if not task.cancelled():
+        task.exception()
 
 
 def destination_of(config: DicomEndpoint, context: ChannelContext) -> Destination:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
+from secrets import randbits
 from time import monotonic
 from types import TracebackType
 from typing import Final, cast
@@ -30,7 +31,7 @@ from channels.dicom.pool import Pool
 from channels.dicom.proposing import Proposal
 from channels.dicom.requesting import HIGH, LOW, MEDIUM, Requestor
 from channels.dicom.statuses import judged
-from channels.dicom.transactions import transaction_of
+from channels.dicom.transactions import CHANCE_BITS, transaction_of
 from engine.errors import Permanent, Transient
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
@@ -131,12 +132,12 @@ class DicomOutbound(Outbound):
         return replace(reply, awaiting=commits)
 
     def _ask_to_commit(self, requestor: Requestor, head: InstanceHead, attempt: Attempt) -> None:
-        """Ask for commitment to an instance that the partner has taken, in a transaction that names the attempt.
+        """Ask for commitment to an instance that the partner has taken, in a transaction that names the message.
 
         Raises:
             Transient: it does not take the request; the instance is sent again, so it may be there twice.
         """
-        transaction = transaction_of(attempt.message_id, attempt.number)
+        transaction = transaction_of(attempt.message_id, randbits(CHANCE_BITS))
         reference = Reference(head.sop_class, head.sop_instance)
         elements = {
             0x0003: COMMITMENT.encode(),

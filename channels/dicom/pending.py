@@ -32,15 +32,21 @@ class PendingReports:
         self._waiting: dict[str, Pending] = {}
         self._lock = threading.Lock()
 
-    def load(self) -> None:
-        """Read what was left by the time before; what was being written then was answered by nobody."""
+    def load(self) -> int:
+        """Read what was left by the time before; return how many files are none of ours, which stay where they are."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for path in sorted(self._folder.iterdir()):
-            if path.suffix == ".part":  # of a crash, or of a request that is being written now
+        strange = 0
+        for path in sorted(
+            self._folder.glob("*.json")
+        ):  # not what a crash left half-written: nobody was answered
+            try:
+                found = _read(path.read_bytes(), path.stem)
+            except (ValueError, KeyError, TypeError):
+                strange += 1
                 continue
-            found = _read(path.read_bytes(), path.stem)
             with self._lock:
                 self._waiting[found.id] = found
+        return strange
 
     def add(self, pending: Pending) -> None:
         """Return once the request is durable; it does not wait to be reported before it is released."""

@@ -8,6 +8,7 @@ travels on one. A free one is watched: the partner may end it, or report on it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -93,6 +94,7 @@ class Pool:
         self._lent.discard(requestor)
         if requestor.closed:
             return
+        requestor.hurry(math.inf)
         if requestor.reports:
             self._start(self._attend(requestor))
         elif self._closing or not requestor.accepted or len(self._free) >= self._most:

@@ -1,7 +1,7 @@
 """Transaction UIDs that say which message they are about: a report is understood after any restart, with nothing kept.
 
 A UID is `2.25.` and a UUID as a number (PS3.5 B.2). Ours is a UUID of version 8, whose 122 free bits hold the 100 bits
-of the message's id and the attempt's number, because each attempt asks in a transaction of its own (PS3.4 J.3.2.1.1).
+of the message's id and 22 of chance, because each request is a transaction of its own (PS3.4 J.3.2.1.1).
 Source: RFC 9562 5.8 (UUIDv8).
 """
 
@@ -14,7 +14,7 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 LENGTH: Final = 20
 _ROOT: Final = "2.25."
-_NUMBER_BITS: Final = 22
+CHANCE_BITS: Final = 22
 _ID_BITS: Final = 5 * LENGTH
 _LOW: Final = 62
 _MIDDLE: Final = 12
@@ -23,14 +23,14 @@ _VARIANT: Final = 2 << _LOW
 _FIXED: Final = 0xF << 76 | 3 << _LOW
 
 
-def transaction_of(message_id: str, number: int) -> str:
-    """Return the transaction UID of an attempt; ValueError where the message's id is none of this engine's form."""
+def transaction_of(message_id: str, chance: int) -> str:
+    """Return the UID of a transaction about a message; ValueError where its id is none of this engine's form."""
     if len(message_id) != LENGTH:
         raise ValueError("the message's id has another form")
     value = 0
     for character in message_id:
         value = value << 5 | ALPHABET.index(character)
-    value = value << _NUMBER_BITS | number & (1 << _NUMBER_BITS) - 1
+    value = value << CHANCE_BITS | chance & (1 << CHANCE_BITS) - 1
     low = value & (1 << _LOW) - 1
     middle = value >> _LOW & (1 << _MIDDLE) - 1
     high = value >> (_LOW + _MIDDLE)
@@ -48,5 +48,5 @@ def message_of(transaction: str) -> str:
     low = number & (1 << _LOW) - 1
     middle = number >> 64 & (1 << _MIDDLE) - 1
     value = (number >> 80 << _MIDDLE | middle) << _LOW | low
-    value >>= _NUMBER_BITS
+    value >>= CHANCE_BITS
     return "".join(ALPHABET[value >> shift & 31] for shift in range(_ID_BITS - 5, -5, -5))

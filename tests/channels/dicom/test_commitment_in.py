@@ -83,9 +83,9 @@ IMAGES = Held(
 
 
 @asynccontextmanager
-async def calling(folder: Path, door: Door) -> AsyncIterator[Requestor]:
+async def calling(folder: Path, door: Door, title: str = "MODALITY") -> AsyncIterator[Requestor]:
     """Open an association as the modality that asks."""
-    config = endpoint(door.port, calling="MODALITY").model_copy(update={"ae_title": "PASSERELLE"})
+    config = endpoint(door.port, calling=title).model_copy(update={"ae_title": "PASSERELLE"})
     requestor = await dial(config, channel_context(folder), [Proposal(COMMITMENT, (IMPLICIT,))])
     try:
         yield requestor
@@ -261,3 +261,36 @@ async def test_a_request_is_durable_before_it_is_answered(tmp_path: Path) -> Non
         await asked(modality, request(HELD))
         await reported(modality)
     assert kept == [1]
+
+
+async def test_one_that_does_not_hear_holds_up_no_other(tmp_path: Path) -> None:
+    heard = Modality()
+    commitment = {"reports": {"MODALITY": "hospital.ct1", "DEAF": "hospital.deaf"}}
+    async with archive() as peer, archive() as deaf:
+        peer.script.asked, deaf.script.answer = heard, b""
+        leading = leading_to(peer, tmp_path)
+        reach = leading["reach"]
+        leading["reach"] = lambda name: (
+            (deaf.config, channel_context(tmp_path)) if name == "hospital.deaf" else reach(name)
+        )
+        async with listening(commitment=commitment, given=leading) as door:
+            for title in ("DEAF", "DEAF", "MODALITY"):
+                async with calling(tmp_path, door, title) as modality:
+                    await asked(modality, request(HELD))
+                    modality.abort()
+            async with asyncio.timeout(5):
+                await heard.came.wait()
+            assert len(pending(door)) >= 2
+
+
+async def test_a_file_that_is_none_of_ours_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "var" / "dicom" / "images.commitments"
+    folder.mkdir(parents=True)
+    (folder / "other.json").write_text("[]")
+    (folder / "half.part").write_text("{")
+    async with listening(commitment={}, given={"images": IMAGES}, at=tmp_path) as door:
+        await door.until("strange_file")
+        async with calling(tmp_path, door) as modality:
+            assert await asked(modality, request(HELD)) == 0
+            await reported(modality)
+    assert {path.name for path in folder.iterdir()} == {"other.json", "half.part"}

@@ -129,6 +129,24 @@ async def test_a_report_on_the_same_association_confirms(tmp_path: Path, report_
     assert 0x0002 not in command.elements and 0x1000 not in command.elements
 
 
+async def test_a_report_after_the_attempts_own_time_is_heard(tmp_path: Path) -> None:
+    waiting, provider = Waiting(), Provider(all_committed)
+    provider.keeps_silent = True
+    async with (
+        archive(**COMMITS) as peer,
+        way_out(tmp_path, peer.config, confirm=waiting.confirm) as out,
+    ):
+        peer.script.asked = provider
+        await out.send(part10("2.25.1"), timeout=0.5)
+        await asyncio.sleep(0.6)  # it is the time of the attempt that this is about
+        [(_, transaction, references)] = provider.asked
+        [connection] = peer.open_ones
+        context_id = next(each for each, (of, _) in connection.contexts.items() if of == COMMITMENT)
+        connection.transport.write(said(all_committed(transaction, references), context_id))
+        assert (await until_confirmed(out, waiting)).refusal is None
+        await peer.until_answered(1)
+
+
 @pytest.mark.parametrize(
     ("reason", "meaning"),
     [(0x0112, Transient), (0x0110, Transient), (0x0213, Transient), (0x0119, Rejected), (0x0122, Permanent)],

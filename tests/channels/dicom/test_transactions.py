@@ -33,7 +33,7 @@ def test_an_id_of_the_engine_is_understood() -> None:
 
 
 @given(ids, st.integers(1, 2**22 - 2))
-def test_each_attempt_has_its_own(message_id: str, number: int) -> None:
+def test_each_request_has_its_own(message_id: str, number: int) -> None:
     assert transaction_of(message_id, number) != transaction_of(message_id, number + 1)
 
 
