@@ -19,7 +19,7 @@ from channels.dicom.commands import C_FIND_RQ
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
 from engine.codecs.dicom.encoding import decode
-from engine.codecs.dicom.matching import Key, keys_of, matches_json, value_test
+from engine.codecs.dicom.matching import Key, folded, keys_of, matches_json, value_test
 from engine.errors import Rejected, Transient
 from engine.spi import ChannelContext, Narrow, Worklists
 
@@ -32,7 +32,7 @@ OUT_OF_RESOURCES: Final = 0xA700
 NO_IDENTIFIER: Final = 0xA900
 _OFFENDING = 0x0901
 _STEP, _STATION, _DAY, _MOMENT, _MODALITY = "00400100", "00400001", "00400002", "00400003", "00080060"
-_PATIENT, _ACCESSION, _STUDY = "00100020", "00080050", "0020000D"
+_PATIENT, _ACCESSION, _STUDY, _NAME = "00100020", "00080050", "0020000D", "00100010"
 _PAGE = 500
 
 
@@ -179,6 +179,7 @@ def _narrow(keys: tuple[Key, ...], step: tuple[Key, ...], stations: tuple[str, .
         patient=_single(texts.get(_PATIENT, "")),
         accession=_single(texts.get(_ACCESSION, "")),
         study=_single(texts.get(_STUDY, "")),
+        name=_named(texts.get(_NAME, "")),
     )
 
 
@@ -197,6 +198,11 @@ def _exact(text: str) -> tuple[str, ...]:
 def _single(text: str) -> str:
     found = _exact(text)
     return found[0] if len(found) == 1 else ""
+
+
+def _named(text: str) -> str:
+    """Return what the store looks for of a name; of several writings none."""
+    return f"*={folded(text)}=*" if text and "=" not in text and "\\" not in text else ""
 
 
 def _wild(text: str) -> bool:

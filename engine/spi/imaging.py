@@ -90,7 +90,8 @@ class Told:
 class Narrow:
     """What narrows a search for steps: a range of days (YYYYMMDD, "" is open), and exact texts ("" asks for nothing).
 
-    Of the texts of a tuple one has to fit. `hidden` adds steps that are not to be performed any more.
+    Of the texts of a tuple one has to fit. `name` is a name as it is compared (without case and accents), with `*` and
+    `?`. `hidden` adds steps that are not to be performed any more.
     """
 
     first_day: str = ""
@@ -100,6 +101,7 @@ class Narrow:
     patient: str = ""
     accession: str = ""
     study: str = ""
+    name: str = ""
     hidden: bool = False
 
 

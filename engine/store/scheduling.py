@@ -102,6 +102,7 @@ class StepRow:
     patient: str
     accession: str
     study: str
+    name: str
     content: str
 
 

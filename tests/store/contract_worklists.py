@@ -56,6 +56,7 @@ def derive(story: Story) -> list[StepRow]:
             facts["patient"],
             f"A {facts['order']}",
             f"study {facts['order']}",
+            f"={facts['patient']}=",
             content,
         )
     ]
@@ -83,6 +84,8 @@ class WorklistContract:
         assert await found(Narrow(modalities=("CT",))) == ["O1", "O3"]
         assert await found(Narrow(first_day="20261102", last_day="20261102")) == ["O2"]
         assert await found(Narrow(patient="P3")) == ["O3"]
+        assert await found(Narrow(name="*=P?=*")) == ["O1", "O2", "O3"]
+        assert await found(Narrow(name="*=P2=*")) == ["O2"]
         assert await found(Narrow(accession="A O2", modalities=("CT",))) == []
         assert await found(Narrow(study="study O2")) == ["O2"]
         assert await found(Narrow(stations=("AE2",))) == []

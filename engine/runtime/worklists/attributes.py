@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from engine.codecs.dicom.matching import folded as folded_name
 from engine.runtime.worklists.folding import Facts, Order, folded
 from engine.store.scheduling import StepRow, Story
 
@@ -89,8 +90,14 @@ def _row(order: Order, step: Facts, number: int, story: Story) -> StepRow:
         ids[0][0],
         str(step["accession"]),
         str(step["study"]),
+        _searched(order.patient.get("name")),
         json.dumps(content, ensure_ascii=False, separators=(",", ":")),
     )
+
+
+def _searched(name: str | None) -> str:
+    """Return what a name is searched by: all its writings, each between equals signs."""
+    return f"={'='.join(folded_name(group) for group in name.split('='))}=" if name else ""
 
 
 def _performed(story: Story, step: Facts) -> str:

@@ -73,7 +73,8 @@ CREATE TABLE worklist_pending (
   content  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The steps that follow; those with visible = 1 are answered. Searched by what says nothing of a person, and by digests; content is the DICOM JSON model.
+-- The steps that follow; those with visible = 1 are answered. Searched by what says nothing of a person, by
+-- digests, and by the name as it is compared; content is the DICOM JSON model.
 CREATE TABLE worklist_steps (
   id        INTEGER PRIMARY KEY,
   worklist  INTEGER NOT NULL,
@@ -88,6 +89,7 @@ CREATE TABLE worklist_steps (
   patient   BLOB NOT NULL,
   accession BLOB NOT NULL,
   study     BLOB NOT NULL,
+  name      TEXT NOT NULL,
   content   TEXT NOT NULL,
   UNIQUE (worklist, owner, number)
 ) STRICT;

@@ -82,13 +82,14 @@ class SqliteWorklists:
             "patient": _key(digests, "patient", narrow.patient) if narrow.patient else None,
             "accession": _key(digests, "accession", narrow.accession) if narrow.accession else None,
             "study": digests.uid(narrow.study) if narrow.study else None,
+            "name": narrow.name.replace("[", "[[]") or None,
             "limit": limit,
             "offset": offset,
         }
         way = next((name for name in ("accession", "study", "patient") if bindings[name] is not None), "day")
         rows = await core.look_aside(lambda search: search.execute(_BY[way], bindings).fetchall())
         return [
-            StepRow(number, state, bool(visible), day, moment, modality, station, "", "", "", content)
+            StepRow(number, state, bool(visible), day, moment, modality, station, "", "", "", "", content)
             for number, state, visible, day, moment, modality, station, content in rows
         ]
 
@@ -195,7 +196,7 @@ def refresh(tx: Transaction, target: int, owner: bytes, derive: Derive) -> None:
         )
         patient = _key(digests, "patient", step.patient)
         accession = _key(digests, "accession", step.accession)
-        hidden = (patient, accession, digests.uid(step.study), step.content)
+        hidden = (patient, accession, digests.uid(step.study), step.name, step.content)
         cursor.execute(_SQL["step"], (target, owner, *shown, *hidden))
 
 

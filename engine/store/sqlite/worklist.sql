@@ -77,8 +77,8 @@ DELETE FROM worklist_steps WHERE worklist = ? AND owner = ?
 
 -- name: step
 -- Those of before were forgotten in this transaction.
-INSERT INTO worklist_steps (worklist, owner, number, state, visible, day, moment, modality, station, patient, accession, study, content)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO worklist_steps (worklist, owner, number, state, visible, day, moment, modality, station, patient, accession, study, name, content)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: announce
 -- A message id is used once.
@@ -127,6 +127,7 @@ AND (:stations IS NULL OR s.station IN (SELECT value FROM json_each(:stations))
 AND (:patient IS NULL OR s.patient = :patient)
 AND (:accession IS NULL OR s.accession = :accession)
 AND (:study IS NULL OR s.study = :study)
+AND (:name IS NULL OR s.name GLOB :name)
 
 -- name: steps-by-day
 -- Along the days, which is the order of the answers: nothing is sorted.
