@@ -223,6 +223,8 @@ class Definition:
     event_subject: tuple[Path, ...] = ()
     drop: tuple[tuple[str, str], ...] = ()
     computing: Mapping[str, Computing] = field(default_factory=dict)
+    dicom: bool = False
+    """Whether its side of other JSON is DICOM's, by keywords."""
 
     def one_way(self) -> Iterator[OneWay]:
         """Yield what does not lead there and back: what is computed, with its text, and what is dropped by name."""
@@ -231,6 +233,3 @@ class Definition:
                 yield OneWay(one.side, one.place, f"computed: {one.value.text}")
         for path, reason in self.drop:
             yield OneWay("", path, f"dropped: {reason}")
-
-    dicom: bool = False
-    """Whether its side of other JSON is DICOM's, by keywords."""
