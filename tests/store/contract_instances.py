@@ -10,7 +10,7 @@ import pytest
 from engine.errors import Conflict
 from engine.model import Body, Disposition, Gathered, Gathering, Instance, Message
 from engine.store.protocol import Acceptance, Held, Query, Store
-from tests.store.making import NOW, WEEK, acceptance, message
+from tests.store.making import NOW, WEEK, acceptance, duty, message
 
 QUIET = 30_000
 
@@ -133,6 +133,17 @@ class InstanceContract:
             "2"
         ]
         assert not await store.instances.held("instance", ["1"], limit=10)
+
+    async def test_an_older_copy_that_is_kept_counts_when_the_newer_is_purged(self, store: Store) -> None:
+        waiting = replace(stored(instance("1")), deliveries=[duty("k")], renderings=acceptance().renderings)
+        first = await store.accept(waiting)
+        await store.accept(stored(instance("1"), b"the same, corrected"))
+
+        assert await store.purge(NOW + WEEK, 10) == 1
+
+        assert [row.message for row in await store.instances.held("study", ["1.2"], limit=10)] == [
+            first.message
+        ]
 
     async def test_a_class_or_a_modality_may_be_kept_for_another_time(self, store: Store) -> None:
         for number, modality in (("1", "CT"), ("2", "SR"), ("3", "US")):
