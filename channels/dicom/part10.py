@@ -37,7 +37,7 @@ def head_of(body: Body) -> InstanceHead:
     """Read the head of an instance; blocks on the disk where the body is a file.
 
     Raises:
-        Rejected: it is no Part 10 file, or does not say which instance it holds.
+        Rejected: it is no Part 10 file, has no data set, or does not say which instance it holds.
     """
     beginning = body.data[: _META_AT + META_BYTES] if body.data is not None else b""
     if body.data is None:
@@ -69,9 +69,7 @@ def read_head(beginning: bytes) -> InstanceHead:
         if element in (_CLASS, _INSTANCE, _SYNTAX):
             found[element] = beginning[at : at + length].decode("latin-1").strip(" \x00")
         at += length
-    if at == len(beginning):
-        return _complete(found, at)
-    raise Rejected("the file meta information of the instance has no end", code="no_instance")
+    raise Rejected("the file of the instance ends before its data set", code="no_instance")
 
 
 def _complete(found: dict[int, str], offset: int) -> InstanceHead:
