@@ -20,7 +20,6 @@ import httptools
 
 from channels._http.replies import Answer, Writer, problem
 from channels._http.request import Request, Sink
-from engine.errors import PasserelleError
 
 _SLICE = 4096
 """Bytes parsed at once outside of a body of known length: bounds what is parsed beyond a complete request."""
@@ -417,7 +416,7 @@ class Connection(asyncio.Protocol):
                 self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
                 if self._writable is not None:
                     await self._writable
-        except (OSError, PasserelleError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it must not end the other connections
             self._site.broke(error)
             self._transport.abort()  # without its last chunk the reader knows that something is missing
             return False

@@ -24,6 +24,8 @@ from engine.spi import Access, ChannelContext
 _OUT_OF_RESOURCES: Final = 0xA700
 _DOES_NOT_MATCH: Final = 0xA900
 _UNABLE: Final = 0xC000
+_CANCELLED_SECONDS: Final = 10.0
+"""How long an archive may go on after it was told to stop; then the association is broken off."""
 
 
 class _Callable(Protocol):
@@ -95,6 +97,7 @@ class Relay(Service):
                     requestor.release()
                 elif not cancelled and talk.cancelled():
                     cancelled = True
+                    requestor.hurry(_CANCELLED_SECONDS)
                     requestor.cancel()
                 elif not cancelled:
                     match = _respelled(answer.data, answer.syntax, request.transfer_syntax)

@@ -20,9 +20,9 @@ from channels.dicom.answering import (
 )
 from channels.dicom.negotiation import is_taken
 from channels.dicom.receiving import CONTENT_TYPE
+from channels.dicomweb.incoming import Arrived
 from channels.dicomweb.listener import DicomWebListener
 from channels.dicomweb.storing import DOES_NOT_MATCH, SYNTAX_NOT_SUPPORTED, Outcome
-from channels.dicomweb.uploading import Arrived
 from engine.errors import (
     CommitUnknown,
     PasserelleError,
@@ -73,6 +73,10 @@ class Delivery:
     peer: Peer
     study: str
     outcomes: list[Outcome] = field(default_factory=list)
+
+    def broke(self, error: BaseException) -> None:
+        """Report an error that nobody named."""
+        self.handing.broke(error)
 
     async def hand_in(self, arrived: Arrived) -> None:
         """Hand an instance in, and keep what became of it; its file is given up once the store has it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,17 +19,19 @@ from channels._http.request import Request
 from channels._tcp.caller import Caller
 from channels.dicom.receiving import prepare
 from channels.dicomweb.handing import FATAL, Delivery, Handing
+from channels.dicomweb.incoming import Bounds
 from channels.dicomweb.listener import DicomWebListener
 from channels.dicomweb.multipart import BrokenMultipart, media_type
 from channels.dicomweb.reading import Reading
 from channels.dicomweb.resources import Act, Resource, resource_of
 from channels.dicomweb.storing import answer_of
-from channels.dicomweb.uploading import Bounds, Upload
+from channels.dicomweb.uploading import Upload
 from engine.config.models import HostPort
 from engine.errors import Transient, Unmatched
 from engine.model import Gathering
 from engine.spi import ChannelContext, Intake
 
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?|")
 _IN_FLIGHT: Final = 2 * 1024 * 1024
 """Bytes of memory that one request takes, whatever it brings."""
 
@@ -75,7 +78,11 @@ class DicomWebInbound(HttpInbound):
 
     def receive(self, connection: Connection, request: Request) -> Answer | None:
         caller = self._callers[connection]
-        answer = refused(caller) or self.authenticate(caller, request) or self._begin(connection, request)
+        try:
+            answer = refused(caller) or self.authenticate(caller, request) or self._begin(connection, request)
+        except Exception as error:  # noqa: BLE001  a bug met here must not end the other connections
+            self.broke(error)
+            answer = problem(500, "The request could not be taken.", close=True)
         if answer is not None and answer.status >= 400:
             self._count(f"refused_{answer.status}")
         return answer
@@ -105,6 +112,10 @@ class DicomWebInbound(HttpInbound):
 
     def _begin(self, connection: Connection, request: Request) -> Answer | None:
         """Find the resource; begin to take what is stored, refuse a body where nothing is."""
+        if not _HOST.fullmatch(request.headers.get(b"host", b"")):
+            return problem(
+                400, "The Host header names no host.", close=True
+            )  # it is part of what is answered
         resource = resource_of(request.method, request.url, self.config.root)
         if isinstance(resource, Answer):
             return resource

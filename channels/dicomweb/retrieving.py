@@ -217,7 +217,17 @@ async def _parts(
 
 
 def _model(stored: StoredInstance, location: str) -> dict[str, Any]:
-    """Return the metadata of an instance: what is large has a URL instead of a value; blocks on the disk."""
+    """Return the metadata of an instance: what is large has a URL instead of a value; blocks on the disk.
+
+    Of one that cannot be read to its pixel data it is what the store searches by.
+    """
+    try:
+        return _whole_model(stored, location)
+    except MalformedMessage:
+        return dict(stored.attributes)
+
+
+def _whole_model(stored: StoredInstance, location: str) -> dict[str, Any]:
     instance = opened(stored.body)
     head: Dataset = dataset_of(instance, before=FIRST_BULK)
 

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels.dicom.commands import C_FIND_RQ, Command
+from channels.dicom.commands import C_FIND_RQ, Command, response_to
 from engine.codecs.dicom.encoding import decode
 from engine.testing.channels import Arrival, Behaviour
 from tests.channels.dicom.archive import CALLED, Archive, Connection, response
+from tests.channels.dicom.pdus import DATA, pdu, value
 from tests.channels.dicom_query.asked import endpoint
 
 
@@ -45,6 +46,13 @@ class Pacs(Archive):
                 self.answered.append(arrival)
             connection.transport.write(response(command, context_id, self.script.status, self.script.comment))
         return command.field == C_FIND_RQ
+
+
+def pending(command: Command, context_id: int, data: bytes) -> bytes:
+    """Return a match, as PDUs; its data set is what it is."""
+    said = response_to(command, 0xFF00, has_data=True)
+    head = pdu(DATA, value(said, command=True, last=True, number=context_id))
+    return head + pdu(DATA, value(data, command=False, last=True, number=context_id))
 
 
 @asynccontextmanager

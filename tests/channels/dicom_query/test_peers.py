@@ -156,10 +156,12 @@ async def test_orthanc_is_searched_and_gives_every_object(tmp_path: Path) -> Non
         assert came == {uid: pixels(content) for uid, content in held.items()}
 
 
-async def findscu(port: int, *keys: str, abstract: str = "-S") -> str:
-    """Ask with DCMTK's findscu, and return what it says."""
+async def findscu(port: int, *keys: str, abstract: str = "-S", cancel: int = 0) -> str:
+    """Ask with DCMTK's findscu, which stops after `cancel` matches, and return what it says."""
     asked = [word for key in keys for word in ("-k", key)]
-    return await run_dcmtk("findscu", "-v", abstract, "-aec", "PASSERELLE", *asked, "127.0.0.1", str(port))
+    stops = ["--cancel", str(cancel)] if cancel else []
+    who = ["-aec", "PASSERELLE", *asked, "127.0.0.1", str(port)]
+    return await run_dcmtk("findscu", "-v", abstract, *stops, *who)
 
 
 async def test_a_query_that_comes_here_is_answered_by_the_archive(tmp_path: Path) -> None:

@@ -135,6 +135,16 @@ async def test_metadata_hold_what_is_small_and_the_url_of_what_is_large() -> Non
             assert (await fetch(door, f"{ONE}/bulkdata/{path}")).status == 404
 
 
+async def test_metadata_of_what_breaks_off_are_what_is_searched_by() -> None:
+    content = instance("2.25.1")
+    images = Held(content)
+    images.stored[0] = dataclasses.replace(images.stored[0], body=Body.of(content[:-80]))
+    async with listening(images=images, **READ) as door:
+        (found,) = (await fetch(door, f"{ONE}/metadata")).json
+    assert found["00080018"]["Value"] == ["2.25.1"]
+    assert "7FE00010" not in found
+
+
 async def test_metadata_of_several_are_one_array() -> None:
     async with listening(images=Held(instance("2.25.1"), instance("2.25.2")), **READ) as door:
         found = (await fetch(door, f"/studies/{STUDY}/metadata")).json

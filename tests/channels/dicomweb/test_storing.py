@@ -198,3 +198,25 @@ async def test_a_study_may_be_told_of_as_a_whole() -> None:
         (message,) = door.intake.messages
         assert message.instance is not None and message.instance.gathering is not None
         assert (message.instance.gathering.by, message.instance.gathering.quiet_ms) == ("study", 30_000)
+
+
+async def test_a_bug_met_in_one_request_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody named this")
+
+    async with listening() as door:
+        with monkeypatch.context() as patched:
+            patched.setattr("channels.dicomweb.incoming.instance_of", breaks)
+            assert (await store(door, instance("2.25.1"))).status == 500
+        assert door.counted.totals[("bugs", (("where", "images"),))] == 1
+        assert (await store(door, instance("2.25.2"))).status == 200
+        assert door.intake.control_ids == ["2.25.2"]
+
+
+@pytest.mark.parametrize("host", ["a b", "a/../b", "h\u00f4te", 'x"y', "a:b"])
+async def test_a_host_that_is_none_is_refused(host: str) -> None:
+    request = stow(related(instance("2.25.1"))).replace(b"images.example", host.encode("latin-1"))
+    async with listening() as door, wire(door.address) as client:
+        await client.write(request)
+        assert (await client.read()).status == 400
+        assert not door.intake.messages
