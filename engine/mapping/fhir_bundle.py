@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from engine.mapping.fhir_checking import Required
 from engine.mapping.fhir_plan import BUNDLE, ManyPlan, ScopePlan
 from engine.mapping.fhir_pointing import Look, pointer
 from engine.mapping.fhir_values import MARK, json_at, meets
@@ -19,8 +20,11 @@ _NOTHING: Final[dict[str, Any]] = {}
 class Ways:
     """How the resources of a mapper's slots are found: made once for a mapper."""
 
-    def __init__(self, slots: dict[str, Slot]) -> None:
+    def __init__(
+        self, slots: dict[str, Slot], referring: Mapping[tuple[str, FhirPath], tuple[Required, ...]]
+    ) -> None:
         self.slots = slots
+        self.referring = referring
         self.marked = marked_slots(slots.values())
         self.links = {
             slot.name: pointer(_first(slot.link[1:] if slot.link[0] in slots else slot.link))
@@ -57,10 +61,10 @@ class Resources:
         for resource in self._found():
             self._note(resource)
 
-    def fresh(self) -> Resources:
-        """Return the same resources with none taken by a slot yet: to look without changing anything."""
+    def view(self) -> Resources:
+        """Return the same resources, as they are taken by slots now: to look without taking any."""
         view = copy.copy(self)
-        view._claimed = set()
+        view._claimed = set(self._claimed)
         return view
 
     @property
@@ -183,7 +187,8 @@ class Resources:
         return (one for one in self._candidates(slot) if self.resolve(look(one), one) is target)
 
     def _claim(self, slot: Slot, resource: dict[str, Any] | None, found: Instances) -> bool:
-        if resource is not None and self._fits(slot, resource):
+        """Take a resource for a slot; one that several places refer to is the first one's alone."""
+        if resource is not None and id(resource) not in self._claimed and self._fits(slot, resource):
             found[slot.name] = resource
             self._claimed.add(id(resource))
         return True
@@ -208,7 +213,11 @@ class Resources:
         slot = many.slot
         if slot is None:
             return []
-        mine = [one for one in self._members(slot, own, found) if self._fits(slot, one)]
+        mine = [
+            one
+            for one in self._members(slot, own, found)
+            if id(one) not in self._claimed and self._fits(slot, one)
+        ]
         self._claimed.update(map(id, mine))
         return mine
 
@@ -293,10 +302,24 @@ class Resources:
                 return url
             self._made += 1
 
+    def required(self, slot: str, path: FhirPath) -> tuple[Required, ...]:
+        """Return what R4 must have in an item of a list that a slot's reference makes."""
+        return self._ways.referring.get((slot, path), ())
+
     def refer(self, target: dict[str, Any]) -> dict[str, Any] | None:
         """Return a Reference to a resource, None where it has no id to be found by."""
         url = self._url_of.get(id(target))
         return None if url is None else {"reference": url}
+
+    def drop(self, gone: Sequence[dict[str, Any]]) -> None:
+        """Take resources out of the document to which nothing in it refers any more."""
+        waiting = list(gone)
+        while waiting:
+            kept = set(_references(self.document))
+            lost = [one for one in waiting if self._url_of.get(id(one)) not in kept]
+            for one in lost:
+                self.remove(one)
+            waiting = [one for one in waiting if not any(one is other for other in lost)] if lost else []
 
     def remove(self, resource: dict[str, Any]) -> None:
         """Take a resource out of the document."""
@@ -343,6 +366,19 @@ def contain(slot: Slot, resource: dict[str, Any], holder: dict[str, Any]) -> str
     resource["id"] = f"{slot.name.lower()}-{number}"
     held.append(resource)
     return f"#{resource['id']}"
+
+
+def _references(node: Any) -> Iterator[str]:
+    """Yield the addresses of all References in a document."""
+    if isinstance(node, dict):
+        reference = node.get("reference")
+        if isinstance(reference, str):
+            yield reference
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
 
 
 def _first(path: FhirPath) -> FhirPath:

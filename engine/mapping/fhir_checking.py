@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ _DATES = {
     "boolean": "bool",
     "decimal": "num",
 }
+_DEEPEST = 3
+"""How many levels of elements that are absent may have elements that they must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class Required:
     names: tuple[str, ...]
     primitive: bool
     listed: bool
+    inner: tuple[Required, ...] = ()
+
+    def there(self, here: Mapping[str, Any]) -> bool:
+        """Say whether an object has it, or says something of it."""
+        return any(name in here or f"_{name}" in here for name in self.names)
 
 
 class Judge:
@@ -49,6 +56,12 @@ class Judge:
         """Return what R4 says of an element."""
         return self._r4(".".join(names)) if self._r4 is not None else None
 
+    def codes_of(self, names: Sequence[str]) -> frozenset[str] | None:
+        """Return the codes that an element must have one of, None where it may have any."""
+        binding = getattr(self.element(names), "binding", None)
+        codes: frozenset[str] | None = binding.codes if binding and binding.strength == "required" else None
+        return codes
+
     def required(self, names: Sequence[str]) -> list[Required]:
         """Return what R4 must have in an object: it is said to be absent where no rule writes it."""
         element = self.element(names)
@@ -58,14 +71,21 @@ class Judge:
             or element.content in ("", "Extension", "Bundle", "Bundle.entry")
         ):
             return []
+        return self._required(element.content, 0)
+
+    def _required(self, content: str, level: int) -> list[Required]:
+        """Return what R4 must have in what has this content; within what is absent itself, too."""
         found: dict[str, Required] = {}
-        for name, child in self._children(element.content).items():
+        if self._children is None or not content or level > _DEEPEST:
+            return []
+        for name, child in self._children(content).items():
             if child.min < 1:
                 continue
             known = found.get(child.choice or name)
             others = known.names if known is not None else ()
             primitive = child.types[0][:1].islower()
-            found[child.choice or name] = Required((*others, name), primitive, child.max != 1)
+            inner = () if primitive else tuple(self._required(child.content, level + 1))
+            found[child.choice or name] = Required((*others, name), primitive, child.max != 1, inner)
         return list(found.values())
 
     def step(self, names: Sequence[str], *, listed: bool) -> None:

@@ -298,7 +298,7 @@ class _Whole:
         found = {slot.name for slot in made}
         names = [name for name in self._parts if name in found or name in valued]
         links = self._links.between(made, found)
-        refers = [(referrer(link.path), link.source, link.target) for link in links]
+        refers = [(referrer(link.path, link.required), link.source, link.target) for link in links]
         return _Ordered(made, tuple(names), tuple(refers))
 
     def _compiler(self, name: str, node: Node) -> Callable[[Shape], Part]:

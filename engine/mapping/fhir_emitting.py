@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from engine.mapping import fhir_making, fhir_primitives, fhir_writing
-from engine.mapping.fhir_bundle import EACH
 from engine.mapping.fhir_emitting_leaves import LeafCode, usual
 from engine.mapping.fhir_giving import marked
 from engine.mapping.fhir_linking import OWN, Link
 from engine.mapping.fhir_plan import Cell, Claim, Listed, ManyPlan, Node
 from engine.mapping.fhir_references import referrer
-from engine.mapping.fhir_referring import append_reference, set_reference
+from engine.mapping.fhir_referring import point
 from engine.mapping.fhir_rendering import rendered
 from engine.mapping.fhir_shapes import NotMade, Shape
 from engine.mapping.fhir_sketching import Hole, Items, Later, Sketch, Undecided
@@ -157,15 +156,14 @@ class Emitter:
         url = f"u{var[1:]}" if var != "here" else f"env[{link.target!r}][1]"
         tree = self._trees.get(mine[link.source]) if link.source in mine else None
         if tree is not None and not late:
-            write = append_reference if EACH in link.path else set_reference
             try:
-                write(tree, link.path, {"reference": Url(url)})
+                point(tree, link.path, {"reference": Url(url)}, link.required)
             except Undecided:
                 pass
             else:
                 return
         source = self.var(tree) if tree is not None else f"env[{link.source!r}][0]"
-        self._refer.append(f"{self.constant(referrer(link.path))}({source}, {url})")
+        self._refer.append(f"{self.constant(referrer(link.path, link.required))}({source}, {url})")
 
     def elements(self, name: str) -> set[str]:
         """Return the elements of a sketched tree."""

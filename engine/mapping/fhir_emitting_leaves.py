@@ -53,7 +53,11 @@ def usual(cell: Cell, name: str) -> str | None:
     """Return a test for values that are written as they stand."""
     if cell.leaf.kind == "any":
         return f"{name} is not None"
-    if cell.leaf.table is not None or cell.leaf.kind not in ("text", "code", "xtn"):
+    if (
+        cell.kind.codes is not None
+        or cell.leaf.table is not None
+        or cell.leaf.kind not in ("text", "code", "xtn")
+    ):
         return None
     kind = cell.kind.primitive
     if kind in ("string", "markdown", "xhtml"):

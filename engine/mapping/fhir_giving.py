@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.mapping.fhir_bundle import Instances, Resources
-from engine.mapping.fhir_making import FILLER, complete, put_json
+from engine.mapping.fhir_forgetting import forget
+from engine.mapping.fhir_making import FILLER, complete, is_absence, put_absence, put_json
 from engine.mapping.fhir_plan import BUNDLE, Claim, Listed, ManyPlan, Node, ScopePlan
 from engine.mapping.fhir_primitives import give_plain, give_presence, give_primitives
-from engine.mapping.fhir_referring import refer, refer_one, unlink
+from engine.mapping.fhir_referring import refer, refer_from, refer_one, unlink
 from engine.mapping.fhir_taking import class_of, classified, take_scope
 from engine.mapping.fhir_values import MARK, Turn, give_cell, holds_now, items_of, value_at
 from engine.mapping.leaves import BadValue
@@ -26,11 +28,15 @@ def give_scope(
     turn: Turn,
 ) -> bool:
     """Write one event object; True where its own place has a value."""
-    instances = resources.instances(plan, own, known) if not turn.made else dict(known)
+    if turn.made:
+        instances = dict(known)
+    else:
+        view = resources.view()
+        instances = resources.instances(plan, own, known)
+        turn = _probing(plan, own, known, view, turn)
     if BUNDLE in plan.nodes and resources.is_bundle:
         instances[BUNDLE] = resources.document
-    if not turn.made:
-        _probe(plan, own, known, item, resources, turn)
+    before = dict(instances)
     new = _make_slots(plan, own, instances, item, resources, turn)
     written = own is not None and give_node(plan.own, own, item, instances, resources, turn)
     for name, node in plan.nodes.items():
@@ -39,19 +45,18 @@ def give_scope(
     for slot in new:
         complete(plan.nodes[slot.name], instances[slot.name], item, turn)
     for many in plan.resources:
-        written = _give_resources(many, own, instances, item, resources, turn) or written
+        written = _give_resources(many, own, before, instances, item, resources, turn) or written
     refer(plan, own, instances, new, resources)
     return written
 
 
-def _probe(
-    plan: ScopePlan, own: Any, known: Instances, item: dict[str, Any], resources: Resources, turn: Turn
-) -> None:
-    """Note which of several places of a leaf carried it."""
+def _probing(plan: ScopePlan, own: Any, known: Instances, view: Resources, turn: Turn) -> Turn:
+    """Note which of several places of a leaf carried it: of this event object only."""
     if not _has_alternates(plan):
-        return
-    probe = Turn(turn.data, turn.zone, turn.hole, probe=True, carriers=turn.carriers)
-    take_scope(plan, own, known, {}, resources.fresh(), probe)
+        return turn
+    probe = Turn(turn.data, turn.zone, turn.hole, probe=True)
+    take_scope(plan, own, known, {}, view, probe)
+    return replace(turn, carriers=probe.carriers)
 
 
 def _has_alternates(plan: ScopePlan) -> bool:
@@ -74,7 +79,7 @@ def _make_slots(
     needed = {
         slot.name
         for slot in plan.slots
-        if (slot.always and turn.made) or has_values(plan.nodes[slot.name], item)
+        if (slot.always and turn.made) or has_values(plan.nodes[slot.name], item, turn.carriers)
     }
     below = {
         many.slot for many in plan.resources if many.slot and value_at(item, many.path) not in (ABSENT, [])
@@ -101,14 +106,15 @@ def _make_slots(
     return made
 
 
-def has_values(node: Node, item: dict[str, Any]) -> bool:
-    """Say whether the event has something for an object."""
+def has_values(node: Node, item: dict[str, Any], carried: Collection[tuple[int, int]] = ()) -> bool:
+    """Say whether the event has something for an object that stands nowhere else: `carried` leaves have a place."""
     if value_at(item, node.prefix) is ABSENT:
         return False
     cells = [*node.cells, *(cell for found in node.primitives.values() for cell in found.values())]
     for cell in cells:
         if (
             (cell.rank == 0 or cell.also)
+            and (cell.alternates == 1 or (id(cell.leaf), 0) not in carried)
             and value_at(item, cell.path) is not ABSENT
             and holds_now(cell.when, item)
         ):
@@ -123,7 +129,7 @@ def has_values(node: Node, item: dict[str, Any]) -> bool:
     ]
     claims = [claim for listed in node.lists.values() for claim in listed.claims]
     inner += [claim.node for claim in claims if claim.many is None]
-    return any(has_values(one, item) for one in inner) or any(
+    return any(has_values(one, item, carried) for one in inner) or any(
         _has_items(claim.many, item) for claim in claims if claim.many is not None
     )
 
@@ -141,10 +147,8 @@ def give_node(
     turn: Turn,
 ) -> bool:
     """Write the leaves of one JSON object; True where the event has a value in it."""
-    written = False
-    for cell in node.cells:
-        if holds_now(cell.when, item):
-            written = give_cell(cell, here, item, turn) or written
+    required = [one for one in node.required if not turn.made and one.there(here)]
+    written = _give_cells(node, here, item, turn)
     for name, cells in node.primitives.items():
         written = give_primitives(cells, here, name, item, turn) or written
     for name, inner in node.objects.items():
@@ -155,10 +159,24 @@ def give_node(
         if name.startswith("_"):
             even(here, name)
     for name, many in node.plains.items():
-        if holds_now(many.when, item):
-            written = give_plain(many, here, name, item, turn) or written
+        if not turn.made or holds_now(many.when, item):
+            given = item if holds_now(many.when, item) else {}
+            written = give_plain(many, here, name, given, turn) or written
     for leaf, path in node.presences:
         written = give_presence(leaf, path, here, item) or written
+    for one in required:
+        if not one.there(here):
+            put_absence(here, one)
+    return written
+
+
+def _give_cells(node: Node, here: dict[str, Any], item: dict[str, Any], turn: Turn) -> bool:
+    written = False
+    for cell in node.cells:
+        if holds_now(cell.when, item):
+            written = give_cell(cell, here, item, turn) or written
+        elif not turn.made and here.get(cell.name) == turn.hole:
+            give_cell(cell, here, {}, turn)
     return written
 
 
@@ -186,7 +204,7 @@ def give_object(
 ) -> bool:
     """Write the object of an element."""
     child = here.get(name)
-    if child == {"extension": [FILLER]} and has_values(node, item):
+    if is_absence(child) and has_values(node, item):
         child = None
     if child is None:
         if value_at(item, node.prefix) is ABSENT:
@@ -226,8 +244,9 @@ def give_list(
     for number, claim in enumerate(listed.claims):
         if claim.many is None:
             written = _give_one(listed, number, claim, items, item, instances, resources, turn) or written
-        elif holds_now(claim.many.when, item):
-            written = _give_items(listed, number, claim, items, item, instances, resources, turn) or written
+        elif not turn.made or holds_now(claim.many.when, item):
+            given = item if holds_now(claim.many.when, item) else {}
+            written = _give_items(listed, number, claim, items, given, instances, resources, turn) or written
     if items:
         here[name] = items
     elif old:
@@ -257,7 +276,7 @@ def _give_indexed(
         return written
     if not isinstance(items[at], dict):
         return False
-    if items[at] == {"extension": [FILLER]} and has_values(node, item):
+    if is_absence(items[at]) and has_values(node, item):
         items[at] = {}
     full = bool(items[at])
     written = give_node(node, items[at], item, instances, resources, turn)
@@ -330,9 +349,13 @@ def _give_items(
         return False
     classes = [] if turn.made else classified(listed, items)
     mine = [at for at, known in enumerate(classes) if known == number]
-    probed = [] if turn.made else [_probed(many.plan, items[at], instances, resources, turn) for at in mine]
+    view = resources.view() if mine else resources
+    probed = [_probed(many.plan, items[at], instances, view, turn) for at in mine]
     old = [at for at, one in zip(mine, probed, strict=False) if one]
     partners = _partners(many, old, [one for one in probed if one], values)
+    for at in old:
+        if at not in partners:
+            forget(many.plan, items[at], instances, resources.view(), turn)
     made: list[Any] = []
     for at, value in zip(partners, values, strict=True):
         target = items[at] if at >= 0 else {}
@@ -348,7 +371,7 @@ def _give_items(
 
 
 def _new(turn: Turn) -> Turn:
-    return turn if turn.made else Turn(turn.data, turn.zone, turn.hole, made=True)
+    return turn if turn.made else replace(turn, made=True, carriers={})
 
 
 def _probed(
@@ -357,7 +380,7 @@ def _probed(
     found: dict[str, Any] = {}
     if isinstance(own, dict):
         probe = Turn(turn.data, turn.zone, turn.hole, probe=True)
-        take_scope(plan, own, instances, found, resources.fresh(), probe)
+        take_scope(plan, own, instances, found, resources, probe)
     return found
 
 
@@ -382,14 +405,21 @@ def _put_back(items: list[Any], old: Sequence[int], made: Sequence[Any]) -> None
 
 
 def _give_resources(
-    many: ManyPlan, own: Any, instances: Instances, item: dict[str, Any], resources: Resources, turn: Turn
+    many: ManyPlan,
+    own: Any,
+    before: Instances,
+    instances: Instances,
+    item: dict[str, Any],
+    resources: Resources,
+    turn: Turn,
 ) -> bool:
     slot = many.slot
-    if slot is None or not holds_now(many.when, item):
+    if slot is None or (turn.made and not holds_now(many.when, item)):
         return False
-    values = items_of(item, many.path)
-    old = [] if turn.made else resources.items(many, own, instances)
-    probed = [_probed(many.plan, one, {**instances, slot.name: one}, resources, turn) for one in old]
+    values = items_of(item, many.path) if holds_now(many.when, item) else ()
+    old = [] if turn.made else resources.items(many, own, before)
+    view = resources.view() if old else resources
+    probed = [_probed(many.plan, one, {**before, slot.name: one}, view, turn) for one in old]
     held = [at for at, one in enumerate(probed) if one]
     partners = _partners(many, held, [one for one in probed if one], values)
     made = []
@@ -402,9 +432,13 @@ def _give_resources(
         if at < 0:
             complete(many.plan.own, target, value, turn)
             refer_one(slot, around, own, resources)
+        else:
+            refer_from(slot, around, before, resources)
         made.append(target)
     for at in held:
         if at not in partners:
+            around = {**instances, slot.name: old[at]}
+            forget(many.plan, old[at], around, resources.view(), turn)
             unlink(slot, old[at], own, instances, resources)
             resources.remove(old[at])
     return bool(values)

@@ -58,17 +58,31 @@ Write = Callable[[Any, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class FhirLeaf:
-    """How one leaf is read and written at an element of the type `primitive`; `zoned` times need an offset."""
+    """How one leaf is read and written at an element of the type `primitive`; `zoned` times need an offset.
+
+    `codes` are those that R4 allows there, None for all: another one is said beside the element.
+    """
 
     parse: Parse
     write: Write
     zoned: bool = False
     primitive: str = ""
+    codes: frozenset[str] | None = None
 
 
-def fhir_leaf_type(leaf: Leaf, kind: str, side: str = "fhir") -> FhirLeaf:
-    """Return the functions for a leaf at an element of the primitive type `kind`."""
-    return replace(_functions(leaf, kind, side), primitive=kind)
+def fhir_leaf_type(
+    leaf: Leaf, kind: str, side: str = "fhir", codes: frozenset[str] | None = None
+) -> FhirLeaf:
+    """Return the functions for a leaf at an element of the primitive type `kind`, which may have these codes only."""
+    found = _functions(leaf, kind, side)
+    if codes is None:
+        return replace(found, primitive=kind)
+
+    def write(value: Any, offset: str) -> Any:
+        raw = found.write(value, offset)
+        return raw if raw in codes else NO_RAW
+
+    return replace(found, primitive=kind, write=write, codes=codes)
 
 
 def _functions(leaf: Leaf, kind: str, side: str) -> FhirLeaf:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from engine.mapping.fhir_bundle import EACH
+from engine.mapping.fhir_checking import Required
 from engine.mapping.fhir_plan import ScopePlan
 from engine.mapping.rules import FhirPath, Slot
 
@@ -21,6 +22,8 @@ class Link:
     source: str
     path: FhirPath
     target: str
+    required: tuple[Required, ...] = ()
+    """What R4 must have in the item of a list that the reference makes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +33,7 @@ class Linking:
     slots: Sequence[Slot]
     below: Sequence[Slot]
     everywhere: Sequence[Slot]
+    referring: Mapping[tuple[str, FhirPath], tuple[Required, ...]]
 
     def needed(self, valued: Collection[str], listed: Collection[Slot]) -> tuple[Slot, ...]:
         """Return the slots whose resources values, links and references ask for, in the order of making."""
@@ -59,29 +63,34 @@ class Linking:
                 if name not in found:
                     continue
                 if (EACH not in path and (name in fresh or slot.name in fresh)) or name in fresh:
-                    links.append(Link(slot.name, path, name))
+                    links.append(self._made(slot.name, path, name))
         return list(dict.fromkeys(links))
 
     def of_item(self, slot: Slot, found: Collection[str]) -> list[Link]:
         """Return the references of a new resource that is an item of a list, and those that lead to it."""
         links = [
-            Link(slot.name, path, name) for path, name, _ in slot.refs if name in found and EACH not in path
+            self._made(slot.name, path, name)
+            for path, name, _ in slot.refs
+            if name in found and EACH not in path
         ]
         links += self._link(slot, found)
         for other in self.everywhere:
             links += [
-                Link(other.name, path, slot.name)
+                self._made(other.name, path, slot.name)
                 for path, name, _ in other.refs
                 if name == slot.name and other.name in found and EACH in path
             ]
         return list(dict.fromkeys(links))
+
+    def _made(self, source: str, path: FhirPath, target: str) -> Link:
+        return Link(source, path, target, self.referring.get((source, path), ()))
 
     def _link(self, slot: Slot, found: Collection[str]) -> list[Link]:
         if slot.link:
             first = slot.link[0]
             if not any(first == one.name for one in self.everywhere):
                 return [Link(OWN, slot.link, slot.name)]
-            return [Link(str(first), slot.link[1:], slot.name)] if first in found else []
+            return [self._made(str(first), slot.link[1:], slot.name)] if first in found else []
         if slot.link_from and slot.link_to in found:
             return [Link(slot.name, slot.link_from, slot.link_to)]
         return []
@@ -114,5 +123,8 @@ class Linking:
 def linking(plan: ScopePlan, everywhere: Sequence[Slot]) -> Linking:
     """Return the links of a scope."""
     return Linking(
-        plan.slots, [many.slot for many in plan.resources if many.slot is not None], list(everywhere)
+        plan.slots,
+        [many.slot for many in plan.resources if many.slot is not None],
+        list(everywhere),
+        plan.referring,
     )

@@ -21,8 +21,21 @@ def complete(node: Node, here: dict[str, Any], item: dict[str, Any], turn: Turn)
     put_constants(node.constants, here)
     for default in node.defaults:
         put_default(default, here, item, turn)
+    require(node, here)
+
+
+def require(node: Node, here: dict[str, Any]) -> None:
+    """Write what R4 must have where nobody knows it, in what constants and defaults made, too."""
+    for path in (*(path for path, _ in node.constants), *(path for path, _ in node.defaults)):
+        name = str(path[0])
+        inner, made = node.objects.get(name), here.get(name)
+        if len(path) > 1 and isinstance(path[1], int) and name in node.lists and isinstance(made, list):
+            inner = node.lists[name].indexed.get(path[1])
+            made = made[path[1]] if path[1] < len(made) else None
+        if inner is not None and isinstance(made, dict) and not is_absence(made):
+            require(inner, made)
     for required in node.required:
-        if not any(name in here or f"_{name}" in here for name in required.names):
+        if not required.there(here):
             put_absence(here, required)
 
 
@@ -53,14 +66,22 @@ def put_absence(here: dict[str, Any], required: Required) -> None:
     """Say of an element that R4 must have that nothing is known of it."""
     name = required.names[-1]
     absence: Any = {"extension": [dict(FILLER)]}
+    for inner in required.inner:
+        put_absence(absence, inner)
     here[f"_{name}" if required.primitive else name] = [absence] if required.listed else absence
 
 
 def is_absence(value: Any) -> bool:
-    """Tell whether an object says nothing but that nothing is known."""
-    if value.__class__ is not dict or len(value) != 1:
+    """Tell whether an object says nothing but that nothing is known, of what it must have neither."""
+    if value.__class__ is not dict or "extension" not in value or not _is_filler(value["extension"]):
         return False
-    extensions = value.get("extension")
+    return all(
+        key == "extension" or is_absence(one[0] if isinstance(one, list) and len(one) == 1 else one)
+        for key, one in value.items()
+    )
+
+
+def _is_filler(extensions: Any) -> bool:
     if not isinstance(extensions, list) or len(extensions) != 1 or not isinstance(extensions[0], dict):
         return False
     return bool(extensions[0].get("url") == DATA_ABSENT and extensions[0] == FILLER)

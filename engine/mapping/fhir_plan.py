@@ -113,7 +113,10 @@ class ManyPlan:
 
 @dataclass(slots=True, eq=False)
 class ScopePlan:
-    """The FHIR side of one event object: its own place, its slots, its lists of resources."""
+    """The FHIR side of one event object: its own place, its slots, its lists of resources.
+
+    `referring` says what R4 must have in an item that a reference makes, by the referring slot and its path.
+    """
 
     full: Path
     own: Node
@@ -122,6 +125,7 @@ class ScopePlan:
     resources: list[ManyPlan] = field(default_factory=list)
     inner: list[ManyPlan] = field(default_factory=list)
     passes: int = 1
+    referring: Mapping[tuple[str, FhirPath], tuple[Required, ...]] = field(default_factory=dict)
 
 
 def fhir_plan(definition: Definition, side: str, judge: Judge) -> ScopePlan:
@@ -140,12 +144,22 @@ class _Planner:
         self._side = side
         self._judge = judge
         self._type_of = judge.type_of
+        self._referring: dict[tuple[str, FhirPath], tuple[Required, ...]] = {}
+        for slot in self._slots.values():
+            self._refer(slot, [path for path, _, _ in slot.refs])
+            if slot.link and slot.link[0] in self._slots:
+                self._refer(self._slots[str(slot.link[0])], [slot.link[1:]])
+
+    def _refer(self, slot: Slot, paths: Sequence[FhirPath]) -> None:
+        for path in paths:
+            if len(path) > 2 and not isinstance(path[1], str):
+                self._referring[slot.name, path] = tuple(self._judge.required((slot.type, str(path[0]))))
 
     def scope(
         self, scope: Scope, full: Path, own: tuple[str, ...] | None, slot: Slot | None = None
     ) -> ScopePlan:
         """Plan one scope; `own` are the names of its place, None where it has none, `slot` the resource it is."""
-        plan = ScopePlan(full, Node(own or ()))
+        plan = ScopePlan(full, Node(own or ()), referring=self._referring)
         plan.slots = [one for one in self._slots.values() if one.each == full and one is not slot]
         for one in [*plan.slots, *([slot] if slot else [])]:
             plan.nodes[one.name] = Node((one.type,))
@@ -245,7 +259,8 @@ class _Planner:
         if self._side == "fhir":
             self._judge.leaf(cell.leaf, names, listed=isinstance(last, int))
         kind = self._type_of(names) if self._side == "fhir" else _json_type(cell.leaf)
-        cell.kind = fhir_leaf_type(cell.leaf, kind, self._side)
+        codes = self._judge.codes_of(names) if self._side == "fhir" else None
+        cell.kind = fhir_leaf_type(cell.leaf, kind, self._side, codes)
 
     def _default(self, plan: ScopePlan, path: FhirPath, cell: Cell) -> None:
         """Note a default at the resource or the item of a list that it is written with."""

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from engine.mapping.fhir_bundle import EACH
+from engine.mapping.fhir_checking import Required
 from engine.mapping.fhir_pointing import NOT_THERE, conditions, is_plain
-from engine.mapping.fhir_referring import append_reference, set_reference
+from engine.mapping.fhir_referring import point
 from engine.mapping.fhir_rendering import rendered
 from engine.mapping.fhir_sketching import Hole
 from engine.mapping.rules import FhirPath, Selector
@@ -19,24 +20,22 @@ Refer = Callable[[Any, str], None]
 
 
 @lru_cache(maxsize=1024)
-def referrer(path: FhirPath) -> Refer:
-    """Return the function that writes a reference at a path."""
+def referrer(path: FhirPath, required: tuple[Required, ...] = ()) -> Refer:
+    """Return the function that writes a reference at a path; `required` is what an item must have that it makes."""
     if len(path) == 1:
         return _element(path)
     if len(path) == 2 and path[1] == EACH:
         return _each(path)
     second = path[1]
     if EACH not in path and (second == 0 or (isinstance(second, Selector) and is_plain(second))):
-        return _chosen(path)
-    return _general(path)
+        return _chosen(path, required)
+    return _general(path, required)
 
 
-def _general(path: FhirPath) -> Refer:
-    write = append_reference if EACH in path else set_reference
-
+def _general(path: FhirPath, required: tuple[Required, ...] = ()) -> Refer:
     def refer(source: Any, url: str) -> None:
         if isinstance(source, dict):
-            write(source, path, {"reference": url})
+            point(source, path, {"reference": url}, required)
 
     return refer
 
@@ -70,12 +69,12 @@ def _each(path: FhirPath) -> Refer:
     return refer
 
 
-def _chosen(path: FhirPath) -> Refer:
+def _chosen(path: FhirPath, required: tuple[Required, ...]) -> Refer:
     """Return the function for a path whose list, or the item in it, is usually not there yet."""
     name, second = path[:2]
     made: dict[str, Any] = {}
-    set_reference(made, path, {"reference": Hole("url")})
-    code = Code(general=_general(path))
+    point(made, path, {"reference": Hole("url")}, required)
+    code = Code(general=_general(path, required))
     item = rendered(made[str(name)][0], {}, code.constant)
     with code.block("def refer(source, url):"):
         code.line(f"listed = source.get({name!r}) if source.__class__ is dict else ()")

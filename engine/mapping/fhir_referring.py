@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.mapping.fhir_bundle import EACH, Instances, Resources
-from engine.mapping.fhir_making import drop_absence, is_absence, put_json
+from engine.mapping.fhir_checking import Required
+from engine.mapping.fhir_making import drop_absence, is_absence, put_absence, put_json
 from engine.mapping.fhir_plan import ScopePlan
 from engine.mapping.fhir_values import json_at
 from engine.mapping.rules import FhirPath, Slot
@@ -18,12 +19,23 @@ def refer_one(slot: Slot, instances: Instances, own: Any, resources: Resources) 
     mine = instances[slot.name]
     for path, name, _ in slot.refs:
         if name in instances and EACH not in path:
-            set_reference(mine, path, resources.refer(instances[name]))
+            point(mine, path, resources.refer(instances[name]), resources.required(slot.name, path))
     _link(slot, mine, instances, own, resources)
     for other in resources.slots.values():
         for path, name, _ in other.refs:
             if name == slot.name and other.name in instances and EACH in path:
-                append_reference(instances[other.name], path, resources.refer(mine))
+                needed = resources.required(other.name, path)
+                point(instances[other.name], path, resources.refer(mine), needed)
+
+
+def refer_from(slot: Slot, instances: Instances, before: Instances, resources: Resources) -> None:
+    """Write the references to a resource that was there in the lists of resources that are new."""
+    for other in resources.slots.values():
+        if other.name in instances and other.name not in before:
+            for path, name, _ in other.refs:
+                if name == slot.name and EACH in path:
+                    needed = resources.required(other.name, path)
+                    point(instances[other.name], path, resources.refer(instances[name]), needed)
 
 
 def _link(slot: Slot, mine: dict[str, Any], instances: Instances, own: Any, resources: Resources) -> None:
@@ -33,10 +45,7 @@ def _link(slot: Slot, mine: dict[str, Any], instances: Instances, own: Any, reso
         source = instances.get(str(first)) if named else own
         path = slot.link[1:] if named else slot.link
         if isinstance(source, dict):
-            if EACH in path:
-                append_reference(source, path, resources.refer(mine))
-            else:
-                set_reference(source, path, resources.refer(mine))
+            point(source, path, resources.refer(mine), resources.required(str(first), path))
     elif slot.link_from and slot.link_to in instances:
         set_reference(mine, slot.link_from, resources.refer(instances[slot.link_to]))
 
@@ -50,10 +59,30 @@ def refer(plan: ScopePlan, own: Any, instances: Instances, new: Sequence[Slot], 
         if slot.name not in instances or (slot.name not in fresh and slot not in plan.slots and not fresh):
             continue
         for path, name, _ in slot.refs:
-            if name in instances and EACH not in path and (name in fresh or slot.name in fresh):
-                set_reference(instances[slot.name], path, resources.refer(instances[name]))
-            elif name in fresh and name in instances:
-                append_reference(instances[slot.name], path, resources.refer(instances[name]))
+            if name not in instances or not (name in fresh or (EACH not in path and slot.name in fresh)):
+                continue
+            needed = resources.required(slot.name, path)
+            point(instances[slot.name], path, resources.refer(instances[name]), needed)
+
+
+def point(
+    source: dict[str, Any],
+    path: FhirPath,
+    reference: dict[str, Any] | None,
+    required: Sequence[Required] = (),
+) -> None:
+    """Write a reference; an item of a list that is made for it says of `required` that nothing is known."""
+    known = json_at(source, path[:1])
+    there = list(known) if required and isinstance(known, list) else []
+    if EACH in path:
+        append_reference(source, path, reference)
+    else:
+        set_reference(source, path, reference)
+    for item in json_at(source, path[:1]) if required and reference is not None else ():
+        if not any(item is one for one in there) and isinstance(item, dict):
+            for one in required:
+                if not one.there(item):
+                    put_absence(item, one)
 
 
 def set_reference(source: dict[str, Any], path: FhirPath, reference: dict[str, Any] | None) -> None:

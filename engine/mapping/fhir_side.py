@@ -46,7 +46,7 @@ class FhirFormat(Side):
         self._slots: dict[str, Slot] = dict(definition.slots) if side == "fhir" else {}
         roots = [slot for slot in self._slots.values() if not slot.each and not slot.contained]
         self._alone = roots[0] if definition.bundle == "none" and roots else None
-        self._ways = Ways(self._slots)
+        self._ways = Ways(self._slots, self._plan.referring)
         self._reader = Reader(definition.name, self._plan)
         self._composer = Composer(definition.name, self._plan, tuple(self._slots.values()))
 
@@ -99,6 +99,8 @@ class FhirFormat(Side):
         turn = Turn(data, zone, complement["hole"])
         resources = Resources(rest, self._ways, "" if not self._slots else self._seed(data))
         give_scope(self._plan, rest if self._side == "json" else None, {}, data, resources, turn)
+        if turn.gone:
+            resources.drop(turn.gone)
         return rest
 
     def _created(self, data: dict[str, Any], zone: str) -> Any:

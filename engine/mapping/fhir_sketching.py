@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from engine.mapping.fhir_giving import even, has_values
-from engine.mapping.fhir_making import put_absence, put_constants, put_default
+from engine.mapping.fhir_making import put_constants, put_default, require
 from engine.mapping.fhir_plan import Cell, Claim, Listed, ManyPlan, Node
 from engine.mapping.fhir_shapes import ANOTHER, ODD, NotMade, Shape
 from engine.mapping.fhir_taking import class_of, inferred, presence_url
@@ -232,9 +232,7 @@ class Sketch:
             self._rely(tree, path)
         for default in node.defaults:
             self._default(default, tree)
-        for required in node.required:
-            if not any(name in tree or f"_{name}" in tree for name in required.names):
-                put_absence(tree, required)
+        _or_not_made(require, node, tree)
 
     def _rely(self, tree: Any, path: Sequence[Any]) -> None:
         """Note that a constant gave way to a hole."""

@@ -23,6 +23,7 @@ _OFFSET_LENGTH: Final = 6
 class Turn:
     """One resource tree on its way: how it is read.
 
+    `carriers` says which place of a leaf with several had it, `gone` are the resources of items that are gone.
     `probe` reads without changing anything, a hole counting as a value. `force` makes a hole of all that is read.
     """
 
@@ -33,6 +34,7 @@ class Turn:
     probe: bool = False
     made: bool = False
     carriers: dict[tuple[int, int], int] = field(default_factory=dict)
+    gone: list[dict[str, Any]] = field(default_factory=list)
 
 
 class HoleTaken(Exception):
