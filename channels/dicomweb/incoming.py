@@ -19,6 +19,7 @@ from engine.model import Body, Gathering, Instance
 
 _PREFIX_END: Final = 132
 _META_AT: Final = 144
+_ELEMENT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Bounds:
 
 
 def _head_bytes(first: bytearray) -> int:
-    """Return how many bytes of a file hold its head, as far as that is known yet (PS3.10 7.1).
+    """Return how many bytes of a file hold its head and the first element's, as far as that is known yet (PS3.10 7.1).
 
     Raises:
         Rejected: it begins otherwise than a Part 10 file does.
@@ -59,7 +60,7 @@ def _head_bytes(first: bytearray) -> int:
     said = (group, element, kind, size) == (2, 0, b"UL", 4) and length <= META_BYTES
     if first[_PREFIX_END - 4 : _PREFIX_END] != b"DICM" or not said:
         raise Rejected("it does not begin as a DICOM file does (PS3.10)", code="no_instance")
-    return _META_AT + int(length)
+    return _META_AT + int(length) + _ELEMENT
 
 
 class Incoming:

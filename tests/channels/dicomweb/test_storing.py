@@ -81,7 +81,7 @@ async def test_an_instance_of_another_study_does_not_match_the_path() -> None:
 
 
 async def test_a_deflated_instance_is_not_taken() -> None:
-    deflated = file_meta(SECONDARY_CAPTURE, "2.25.1", "1.2.840.10008.1.2.1.99") + b"\x03\x00"
+    deflated = file_meta(SECONDARY_CAPTURE, "2.25.1", "1.2.840.10008.1.2.1.99") + b"\x03\x00" * 8
     async with listening() as door:
         got = await store(door, deflated)
         assert (got.status, failures(got)) == (409, [0xC122])
