@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 import struct
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -170,3 +172,8 @@ def test_no_text_makes_the_grammar_fail() -> None:
             CODEC.path_extent(text, 0)
         except ExpressionError as error:
             assert 0 <= error.offset <= len(text)
+
+
+def test_an_engine_without_images_does_not_load_pydicom() -> None:
+    program = "import sys, engine.app, engine.steps.deidentify; sys.exit('pydicom' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
