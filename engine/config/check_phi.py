@@ -84,9 +84,12 @@ class _Levels:
         mapper = self._mappers.two_way(config.mapper)
         if mapper is None:
             return self._of_mapper(config.mapper)
-        alone = config.to is None and config.from_ != "json" and mapper.sides == {"event", "json"}
-        chosen = (alone or config.to == "json") and config.complement == "none"
-        return _LEVELS["minimal" if chosen else "full"]
+        alone = mapper.sides == {"event", "json"}
+        anew = config.complement == "none" or (
+            config.complement is None and (config.from_ == "event" or (alone and config.from_ is None))
+        )
+        to_json = config.to == "json" or (alone and config.to is None and config.from_ != "json")
+        return _LEVELS["minimal" if to_json and anew else "full"]
 
     def _of_mapper(self, name: str) -> int:
         if name not in self._of_mappers:

@@ -15,6 +15,8 @@ from engine.steps.contract import ExpressionText, MapperName, StepConfig, StepTy
 from engine.steps.remainder import places_of
 from engine.steps.two_way import Found, Side, TwoWayMap, Verify, sides_of
 
+_WRITTEN_ANEW = ("event", "json")
+"""Sides between which nothing is kept where nobody asks for it: a notification holds what its rules name."""
 _ONLY_TWO_WAY = ("from_", "to", "verify", "strict", "complement", "found_by")
 
 
@@ -45,9 +47,10 @@ class MapConfig(StepConfig):
     strict: bool = False
     """Refuse a message with a leaf that the mapper neither maps nor names under `drop:`."""
 
-    complement: Literal["keep", "none", "brought"] = "keep"
-    """Keep what the event cannot carry with the message, and write it back where an answer returns; `none` keeps
-    nothing and writes anew. `brought` is `keep`, and what a FHIR Bundle brings of it itself counts before what is
+    complement: Literal["keep", "none", "brought"] | None = None
+    """Keep what the event cannot carry with the message, and write it back where an answer returns (`keep`, where it
+    is not given); `none` keeps nothing and writes anew, as an event is written as JSON of a partner's own where it is
+    not given. `brought` is `keep`, and what a FHIR Bundle brings of it itself counts before what is
     stored: for senders who are trusted with any message."""
 
     found_by: dict[str, ExpressionText] = Field(default_factory=dict, max_length=1)
@@ -84,13 +87,14 @@ def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap
 
 def _plain(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap:
     source, target = sides_of(mapper, workshop.codec.name, config.from_, config.to)
+    written = (source, target)
     found = next((Found(name, workshop.expression(text)) for name, text in config.found_by.items()), None)
     return TwoWayMap(
         mapper,
         source,
         target,
         workshop.house,
-        keeps=config.complement != "none",
+        keeps=config.complement != "none" and not (config.complement is None and written == _WRITTEN_ANEW),
         believes=config.complement == "brought",
         strict=config.strict,
         verify=config.verify,

@@ -415,8 +415,10 @@ def test_a_strict_route_takes_what_is_computed_for_what_it_is() -> None:
 def test_what_a_partner_changed_in_its_json_keeps_the_rest_of_the_message() -> None:
     kept = {"mapper": "notes", "version": "1.0.0", "side": "json", "hole": "~~", "rest": {"note": "kept"}}
     one = replace(partnered(event=EVENT.envelope), stored=lambda question: kept)
-    [made] = notes(to="json")(EVENT, one)
+    [made] = notes(to="json", complement="keep")(EVENT, one)
     assert made.root["note"] == "kept"
+    [anew] = notes(to="json")(EVENT, one)
+    assert "note" not in anew.root
 
 
 def test_json_is_an_event_where_nobody_says_otherwise() -> None:
@@ -441,5 +443,6 @@ def test_it_is_known_whether_the_type_of_the_event_matters() -> None:
 
 def test_only_what_its_rules_name_is_in_json_that_no_complement_fills() -> None:
     assert notes(to="json", complement="none").chosen
-    assert not notes(to="json").chosen
+    assert notes(to="json").chosen
+    assert not notes(to="json", complement="keep").chosen
     assert not notes(to="v2", complement="none").chosen

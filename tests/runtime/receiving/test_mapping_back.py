@@ -317,6 +317,55 @@ def test_an_endpoint_without_full_phi_cannot_ask_for_it(tmp_path: Path) -> None:
     assert "`phi` of this endpoint forbids that" in refused(tmp_path, IN, config)
 
 
+# --------------------------------------------------------------------------- JSON of a partner's own, and phi
+
+NOTICE = """
+mapper: notice
+version: 1.0.0
+rules: [{event: patient.family, json: usager, type: any}]
+compute: [{json: genre, value: "{meta.event.type}"}]
+"""
+TOLD = """
+route: told
+from: {events: POST /events}
+steps: [{map: {mapper: notice%s}}]
+to: [abc.emr]
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("", False),
+        (", to: json, from: event", False),
+        (", complement: none", False),
+        (", complement: keep", True),
+    ],
+)
+async def test_an_endpoint_of_minimal_phi_gets_what_the_rules_of_a_json_side_name(
+    tmp_path: Path, said: str, refused: bool
+) -> None:
+    config = CONFIG.replace("emr: {inbox: abc-emr, phi: full}", "emr: {inbox: abc-emr, phi: minimal}")
+    folder = project(tmp_path, TOLD % said, config=config, files={"mappings/notice.yaml": NOTICE})
+    if refused:
+        with pytest.raises(ConfigurationError, match="gets the whole message, and its `phi` forbids it"):
+            load(folder)
+        return
+    made = assembled(tmp_path, TOLD % said, config=config, files={"mappings/notice.yaml": NOTICE})
+    async with house(tmp_path, made) as inside:
+        event = {
+            "specversion": "1.0",
+            "id": "1",
+            "source": "/x",
+            "type": "told",
+            "data": {"patient": {"family": "A"}},
+        }
+        await inside.post(event, listener="events", selector="POST /events")
+        delivery = await inside.only()
+        assert delivery.state is State.PENDING
+        assert await inside.body(delivery) == {"genre": "told", "usager": "A"}
+
+
 # --------------------------------------------------------------------------- what is told at load
 
 
