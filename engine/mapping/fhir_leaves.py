@@ -258,9 +258,7 @@ def _coded(leaf: Leaf, kind: str, side: str) -> FhirLeaf:
             written[event] = codes[0]
             for code in codes:
                 meaning.setdefault(code, event)
-    instead = (
-        leaf.default[side].text if table.open and side in leaf.default and not leaf.default[side].by else ""
-    )
+    instead = leaf.default[side].text if table.open and side in leaf.default else ""
 
     def parse(raw: Any) -> Any:
         if not _is_text(raw):
