@@ -5,6 +5,7 @@ Source: DICOM PS3.4 C.2.2.2 (attribute matching), PS3.18 10.6 (search transactio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,11 @@ _COUNTED_AT: Mapping[str, tuple[str, ...]] = {
 }
 """What is counted, not read: InstanceAvailability, ModalitiesInStudy, SOPClassesInStudy, NumberOfStudyRelatedSeries,
 NumberOfStudyRelatedInstances, NumberOfSeriesRelatedInstances."""
+
+
+_AS_THEY_ARE = frozenset({"UI", "LO", "SH", "CS", "AE"})
+_PLAIN = re.compile(r"[A-Za-z0-9._ -]+", re.ASCII)
+"""A text without wildcards, several values, and what JSON writes in another way."""
 
 
 class StoredImages:
@@ -76,6 +82,7 @@ class StoredImages:
             level,
             study=study,
             wanted=lambda each: matches_json(_shown(each, level, attributes), keys),
+            holding=_needles(keys),
             limit=limit,
             offset=offset,
         )
@@ -106,6 +113,15 @@ def _key(whole: str, path: str, text: str, known: frozenset[str] | None) -> Key 
     except Rejected as error:
         raise _refused(whole, str(error)) from error
     return None if test is None else Key(tag, vr, text.strip(" \x00"), test)
+
+
+def _needles(keys: tuple[Key, ...]) -> list[bytes]:
+    """Return what the attributes of everything found must hold as JSON: texts that are asked for as they are."""
+    return [
+        f'"{key.text}"'.encode()
+        for key in keys
+        if key.vr in _AS_THEY_ARE and key.tag not in _COUNTED and _PLAIN.fullmatch(key.text)
+    ]
 
 
 def _refused(path: str, told: str) -> Rejected:

@@ -72,11 +72,15 @@ class Instances(Protocol):
         *,
         study: str,
         wanted: Callable[[Held], bool],
+        holding: Sequence[bytes] = (),
         limit: int,
         offset: int = 0,
     ) -> Sequence[Held]:
-        """Return studies, series or instances, newest first; `study` "" looks at all of them. `wanted` is called in a
-        thread, for each until there are enough."""
+        """Return studies, series or instances, newest first; `study` "" looks at all of them.
+
+        `wanted` is called in a thread, for each until there are enough, but not for what lacks one of `holding`: bytes
+        of the attributes as JSON, which spare reading them.
+        """
 
     async def ripe(self, now_ms: int, limit: int) -> Sequence[GatheringRow]:
         """Return what is to be told of now, the longest waiting first."""

@@ -123,6 +123,21 @@ class InstanceContract:
 
         assert [_name(held.newest.attributes) for held in found] == ["2"]
 
+    async def test_what_lacks_a_text_that_is_asked_for_is_not_even_read(self, store: Store) -> None:
+        for number in ("1", "2"):
+            await store.accept(stored(instance(number, study=f"1.{number}"), number.encode()))
+        asked: list[str] = []
+
+        def wanted(held: Held) -> bool:
+            asked.append(_name(held.newest.attributes))
+            return True
+
+        found = await store.instances.summaries(
+            "study", study="", wanted=wanted, holding=[b'"1.2"'], limit=10
+        )
+
+        assert [_name(held.newest.attributes) for held in found] == asked == ["2"]
+
     async def test_a_purge_takes_the_index_with_the_content(self, store: Store) -> None:
         await store.accept(stored(instance("1", by="study")))
         await store.accept(stored(instance("2"), b"later", at_ms=NOW + WEEK))

@@ -241,10 +241,19 @@ class _Instances:
         return await self._between.inner.instances.held(level, uids, limit=limit, offset=offset)
 
     async def summaries(
-        self, level: str, *, study: str, wanted: Callable[[Held], bool], limit: int, offset: int = 0
+        self,
+        level: str,
+        *,
+        study: str,
+        wanted: Callable[[Held], bool],
+        holding: Sequence[bytes] = (),
+        limit: int,
+        offset: int = 0,
     ) -> Sequence[Held]:
         inner = self._between.inner.instances
-        return await inner.summaries(level, study=study, wanted=wanted, limit=limit, offset=offset)
+        return await inner.summaries(
+            level, study=study, wanted=wanted, holding=holding, limit=limit, offset=offset
+        )
 
     async def ripe(self, now_ms: int, limit: int) -> Sequence[GatheringRow]:
         return await self._between.inner.instances.ripe(now_ms, limit)

@@ -122,6 +122,7 @@ class SqliteInstances:
         *,
         study: str,
         wanted: Callable[[Held], bool],
+        holding: Sequence[bytes] = (),
         limit: int,
         offset: int = 0,
     ) -> Sequence[Held]:
@@ -132,7 +133,14 @@ class SqliteInstances:
         digest = self._core.digests.uid(study)
         leading = (within, (digest,)) if study else (every, ())
         return await self._core.look_aside(
-            partial(self._summaries, leading=leading, role=role, wanted=wanted, window=(offset, limit))
+            partial(
+                self._summaries,
+                leading=leading,
+                role=role,
+                wanted=wanted,
+                holding=holding,
+                window=(offset, limit),
+            )
         )
 
     async def ripe(self, now_ms: int, limit: int) -> Sequence[GatheringRow]:
@@ -176,12 +184,13 @@ class SqliteInstances:
         leading: tuple[str, tuple[object, ...]],
         role: int,
         wanted: Callable[[Held], bool],
+        holding: Sequence[bytes],
         window: tuple[int, int],
     ) -> list[Held]:
         found: list[Held] = []
         skip, limit = window
         for row in search.execute(*leading).fetchall():
-            held = self._summary(search, row, role)
+            held = self._summary(search, row, role, holding)
             if held is None or not wanted(held):
                 continue
             if skip:
@@ -192,10 +201,12 @@ class SqliteInstances:
                 break
         return found
 
-    def _summary(self, search: Runs, row: Row, role: int) -> Held | None:
+    def _summary(self, search: Runs, row: Row, role: int, holding: Sequence[bytes]) -> Held | None:
         message, series, instances, modalities, classes = row
         rows = search.execute(_SQL["attributes"], {"message": message, "role": role}).fetchall()
         if not rows:  # purged between the two statements
+            return None
+        if holding and not all(needle in rows[0][7] for needle in holding):
             return None
         return Held(self._row(rows[0]), series, instances, tuple(_split(modalities)), tuple(_split(classes)))
 
