@@ -88,7 +88,7 @@ class Modality(threading.Thread):
     """Stores instances until it is stopped; every one is insisted on."""
 
     def __init__(self, port: int, archive: Archive, seed: int) -> None:
-        super().__init__(name=f"modality-{seed}")
+        super().__init__(name=f"modality-{seed}", daemon=True)  # it insists for ever where the engine is gone
         self._port = port
         self._archive = archive
         self._random = random.Random(seed)
