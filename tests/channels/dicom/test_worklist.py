@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_CANCEL
+from pynetdicom.dimse_primitives import C_CANCEL, C_FIND
 
 from channels.dicom.scheduling import MODALITY_WORKLIST
 from tests.channels.dicom.serving import Door, listening
@@ -206,6 +207,48 @@ async def test_what_is_no_query_is_refused_with_its_tag(house: Fed) -> None:
         assert await status_of(door, wrong) == [0xA900]
         assert await status_of(door, query()) == [0xFF00, 0x0000]
     assert door.events("query_refused") == 2
+
+
+def hostile() -> dict[str, bytes]:
+    """Return identifiers that no modality writes, explicit VR little endian."""
+    deep = b""
+    for _ in range(60):
+        item = b"\xfe\xff\x00\xe0" + len(deep).to_bytes(4, "little") + deep
+        deep = b"\x40\x00\x00\x01SQ\x00\x00" + len(item).to_bytes(4, "little") + item
+    many = b"".join(
+        b"\x10\x00" + n.to_bytes(2, "little") + b"LO\x00\x00" for n in range(0x1000, 0x1000 + 5000)
+    )
+    uid = b"\x20\x00\x0d\x00UI" + (60_000).to_bytes(2, "little") + b"1.2\\" * 15_000
+    return {
+        "deep": deep,
+        "many": many,
+        "uids": uid,
+        "cut": b"\x10\x00\x20\x00LO\xff\xff12",
+        "noise": bytes(range(256)) * 8,
+        "date": b"\x40\x00\x00\x01SQ\x00\x00\x18\x00\x00\x00\xfe\xff\x00\xe0\x10\x00\x00\x00"
+        b"\x40\x00\x02\x00DA\x08\x00tomorrow",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(hostile()))
+async def test_a_hostile_identifier_harms_nobody(house: Fed, name: str) -> None:
+    await house.tell("order-placed", order())
+    async with listening(worklists=house.worklists, worklist="ris") as door:
+
+        def ask() -> int:
+            with modality(door) as association:
+                find = C_FIND()
+                find.MessageID, find.Priority = 1, 2
+                find.AffectedSOPClassUID = MODALITY_WORKLIST
+                find.Identifier = BytesIO(hostile()[name])
+                association.dimse_timeout = 20
+                association.dimse.send_msg(find, 1)
+                _, answer = association.dimse.get_msg(block=True)
+                return int(getattr(answer, "Status", 0))
+
+        status = await asyncio.to_thread(ask)
+        assert status in (0xA900, 0x0000)
+        assert await accessions(door, query()) == ["A1"]
 
 
 async def test_no_worklist_no_service(house: Fed) -> None:
