@@ -59,6 +59,8 @@ class Computed:
     path: CompiledPath
     slot: Slot | None
     value: Rendered
+    keys: tuple[str, ...] = ()
+    """The keys of a plain place in JSON, which is written without more ado."""
 
     def lay(self, root: Any, scope: Scope) -> None:
         """Write the value in place; where there is none, what stood there goes."""
@@ -67,8 +69,18 @@ class Computed:
         value = self.value.evaluate(scope)
         if value == _ABSENT or value is None:
             self.path.remove(root)
-        else:
+        elif value.__class__ is not str or not self._put(root, value):
             self.path.set(root, value)
+
+    def _put(self, root: Any, text: str) -> bool:
+        """Write a text at a place of keys alone; False where something else stands on the way."""
+        for key in self.keys[:-1]:
+            root = root.setdefault(key, {})
+            if root.__class__ is not dict:
+                return False
+        if self.keys:
+            root[self.keys[-1]] = text
+        return bool(self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +105,23 @@ class Computing:
         Raises:
             Rejected: a value does not fit, or cannot be worked out.
         """
-        before, known = (scope.msg, scope.tables), (root.copy() if self.leads else root)
+        before, known = (scope.msg, scope.tables), (len(root) if self.leads else 0)
         scope.msg, scope.tables = data, {**scope.tables, **self.tables}
         try:
             for one in self.computes:
                 one.lay(root, scope)
         finally:
             scope.msg, scope.tables = before
-        if self.leads and len(root) > len(known):
+        if self.leads and len(root) > known:
             _lead(root, known)
 
 
-def _lead(root: dict[str, Any], known: Mapping[str, Any]) -> None:
-    """Put plain values that were not there before in front, for those who read the document."""
-    ordered = {
-        key: value for key, value in root.items() if key not in known and not isinstance(value, dict | list)
-    }
-    ordered.update(root)
+def _lead(root: dict[str, Any], known: int) -> None:
+    """Put plain values behind the `known` first keys in front, for those who read the document."""
+    items = list(root.items())
+    front = [pair for pair in items[known:] if not isinstance(pair[1], dict | list)]
+    ordered = dict(front)
+    ordered.update(items)
     root.clear()
     root.update(ordered)
 
@@ -126,7 +138,8 @@ def read_computes(
     return {side: Computing(tuple(those), tables, leads=side == "json") for side, those in found.items()}
 
 
-_TABLE = re.compile(r"""\btable\(\s*['"]([\w-]+)\.([\w-]+)['"]""")
+_PLAIN: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_TABLE: Final = re.compile(r"""\btable\(\s*['"]([\w-]+)\.([\w-]+)['"]""")
 
 
 def columns_read(nodes: Sequence[Any]) -> frozenset[tuple[str, str]]:
@@ -213,7 +226,8 @@ def _place(
     except ExpressionError as error:
         faults.add(node, str(error), help=error.help, at=(max(0, error.offset - shift), error.length))
         return None
-    return Computed(side, text, path, slot, value)
+    keys = tuple(text.split(".")) if side == "json" and _PLAIN.fullmatch(text) else ()
+    return Computed(side, text, path, slot, value, keys)
 
 
 def _single(definition: Definition) -> list[str]:
