@@ -6,12 +6,13 @@ past. The same event again, or an older one, does no harm.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
 from engine.config.models import Duration, EndpointConfig, Exposure, Name
-from engine.errors import Permanent, Transient
+from engine.errors import CommitUnknown, Permanent, Rejected, Transient
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, ChannelType, Narrow, Outbound, Told
 
@@ -61,7 +62,17 @@ class WorklistOutbound(Outbound):
             self._house,
             self._keep_ms,
         )
-        new = await worklists.learn(self.config.worklist, told)
+        try:
+            async with asyncio.timeout(attempt.timeout):
+                new = await worklists.learn(self.config.worklist, told)
+        except TimeoutError as error:
+            raise Transient("the store did not answer in time", sent=True, code="timeout") from error
+        except CommitUnknown as error:  # it may be learned: saying it again does no harm
+            raise Transient("the store cannot say whether it is kept", sent=True, code="unknown") from error
+        except Rejected as error:
+            raise Rejected(
+                str(error), faults=error.faults, code=error.code, reply=Reply(error.code)
+            ) from error
         return Reply("learned" if new else "known")
 
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
