@@ -52,7 +52,7 @@ class Pool:
         self._free: dict[Requestor, asyncio.TimerHandle] = {}
         self._lent: set[Requestor] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._closing = self._over = False
         self._limiter = anyio.CapacityLimiter(most + 4)
 
     async def take(self, pair: Pair) -> tuple[Requestor, bool]:
@@ -92,6 +92,8 @@ class Pool:
     def give(self, requestor: Requestor) -> None:
         """Take an association back, whatever became of it."""
         self._lent.discard(requestor)
+        if self._over:
+            requestor.close()
         if requestor.closed:
             return
         requestor.hurry(math.inf)
@@ -114,6 +116,7 @@ class Pool:
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 while self._tasks:
                     await asyncio.wait(tuple(self._tasks))
+        self._over = True
         for requestor in tuple(self._lent):
             requestor.cut()
         for task in tuple(self._tasks):
