@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from engine.mapping.rules import FhirPath, Path, Selector, Step, V2Place
@@ -14,6 +15,8 @@ _STEP: Final = re.compile(r"_?[A-Za-z][A-Za-z0-9]*")
 _INDEX: Final = re.compile(r"\[([0-9]{1,2})\]")
 _LITERAL: Final = re.compile(r'\s*==?\s*(?:"([^"]*)"|([^\s"\]]+))\s*')
 SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_READ: Final = 20_000
+"""Paths that are remembered: shapes that many mappers share say the same ones again and again."""
 MAX_DEPTH: Final = 2
 """Components and subcomponents: nothing is deeper in a message (v2.5.1 2.5.3)."""
 
@@ -27,6 +30,7 @@ class BadPath(ValueError):
         self.length = length
 
 
+@lru_cache(maxsize=_READ)
 def event_path(text: str) -> tuple[Path, bool]:
     """Return the keys of `patient.names[]` and whether it is a list."""
     many = text.endswith("[]")
@@ -48,6 +52,7 @@ class V2Prefix(tuple[str, int, tuple[int, ...]]):
 TOP: Final = V2Prefix(("", -1, ()))
 
 
+@lru_cache(maxsize=_READ)
 def v2_prefix(text: str, inside: V2Prefix) -> V2Prefix:
     """Return what `PID-3`, `PID-3.4` or, within `inside`, `.4` names; BadPath where it is too deep or no path."""
     found = _V2.fullmatch(text)
@@ -86,6 +91,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[1:])
 
 
+@lru_cache(maxsize=_READ)
 def fhir_path(text: str) -> FhirPath:
     """Return the steps of `Patient.name[0].given[1]` or `identifier[use == "usual"].value`."""
     steps, end = _steps(text, 0, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from engine.mapping.leaves import V2Leaf
 from engine.mapping.rules import PRESENT_CODE, Leaf, Many, Path, Scope, V2Place, When
@@ -84,16 +84,21 @@ class Node:
                 yield from item.walk()
 
 
+_EMPTY: Final[Field] = [[[None]]]
 Ask = Callable[[Fact | None, Node, Path], Any]
 """Returns the event value of the leaf that a condition reads, None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one kind of group. `claims` numbers what may stand in several segments, by its places."""
+    """The rules of one kind of group, by segment, those first that conditions of others may read.
+
+    `claims` numbers what may stand in several segments, by its places.
+    """
 
     scope: Scope
     claims: dict[tuple[V2Place, ...], int]
+    segments: dict[str, list[Leaf | Many]]
 
 
 def rules_of(scope: Scope) -> Rules:
@@ -107,7 +112,16 @@ def rules_of(scope: Scope) -> Rules:
     for many in scope.lists:
         if len(many.places) > 1:
             claims.setdefault((*many.places, V2Place(".".join(many.path), 0)), len(claims))
-    return Rules(scope, claims)
+    segments: dict[str, list[Leaf | Many]] = {}
+    rules: list[Leaf | Many] = [*scope.leaves, *scope.lists]
+    for rule in sorted(rules, key=lambda one: weight(one.when)):
+        if isinstance(rule, Leaf):
+            places = rule.v2 + rule.v2_also
+        else:
+            places = rule.places or ((rule.place,) if rule.place is not None else ())
+        for name in dict.fromkeys(place.segment for place in places):
+            segments.setdefault(name, []).append(rule)
+    return Rules(scope, claims, segments)
 
 
 def _spread(places: tuple[V2Place, ...]) -> bool:
@@ -135,12 +149,10 @@ class Facts:
             Unplannable: it has more than one of a leaf's places, or a condition asks another segment.
         """
         top = Node(())
-        scope = self._rules.scope
-        rules: list[Leaf | Many] = [*scope.leaves, *scope.lists]
-        for rule in sorted(rules, key=lambda one: weight(one.when)):
+        for rule in self._rules.segments.get(self._segment, ()):
             if isinstance(rule, Leaf):
                 self._leaf(rule, top)
-            elif rule.place is not None:
+            else:
                 self._many(rule, top)
         return top
 
@@ -218,7 +230,8 @@ class Facts:
         at = place.index - self._shift
         if place.segment != self._segment or at >= len(self._layout.fields):
             return None
-        return self._layout.fields[at]
+        found = self._layout.fields[at]
+        return None if found == _EMPTY else found
 
     def _items(self, many: Many, cells: Field) -> list[Node]:
         found: list[Node] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -31,13 +31,42 @@ def _can_be_said(leaf: Leaf) -> bool:
     return leaf.table is None or leaf.table.open or bool(leaf.table.rows)
 
 
+class _Once:
+    """What is worked out once for each object, by its identity: it is kept with it."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, Any]] = {}
+
+    def of(self, owner: Any, make: Callable[[], Any]) -> Any:
+        found = self._known.get(id(owner))
+        if found is None:
+            found = self._known[id(owner)] = (owner, make())
+        return found[1]
+
+
+_DRAWN = _Once()
+_VALUES = _Once()
+
+
+def _leaves_drawn(definition: Definition) -> st.SearchStrategy[Any]:
+    """Return the strategy for a few leaves of a mapper, each with the lists that it lies in."""
+
+    def make() -> st.SearchStrategy[Any]:
+        known = list(leaves_of(definition.scope))
+        return st.lists(st.sampled_from(range(len(known))), min_size=1, max_size=_MOST_LEAVES).map(
+            lambda chosen: [known[at] for at in chosen]
+        )
+
+    found: st.SearchStrategy[Any] = _DRAWN.of(definition, make)
+    return found
+
+
 @st.composite
 def events(draw: st.DrawFn, definition: Definition) -> Event:
     """Draw an event that the rules can say."""
-    known = list(leaves_of(definition.scope))
+    chosen = _leaves_drawn(definition)
     event: Event = {}
-    for _ in range(draw(st.integers(1, _MOST_LEAVES))):
-        above, leaf = known[draw(st.integers(0, len(known) - 1))]
+    for above, leaf in draw(chosen):
         item = event
         for many in above:
             _allow(draw, many.when, item, _scope_of(definition, above, many))
@@ -85,6 +114,11 @@ def _allow(draw: st.DrawFn, when: When | None, item: Event, scope: Scope) -> Non
 
 def values(leaf: Leaf) -> st.SearchStrategy[Any]:
     """Return what a leaf can say."""
+    found: st.SearchStrategy[Any] = _VALUES.of(leaf, lambda: _values(leaf))
+    return found
+
+
+def _values(leaf: Leaf) -> st.SearchStrategy[Any]:
     plain = _plain(leaf)
     shunned = {default.text for default in leaf.default.values()}
     rows = leaf.table.rows if leaf.table is not None else {}
@@ -117,6 +151,8 @@ def _moment(day: Any, clock: str) -> str:
 def _settled(scope: Scope, item: Event) -> None:
     """Take out what conditions forbid and what holds nothing."""
     for many in scope.lists:
+        if many.path[0] not in item:
+            continue
         found = value_at(item, many.path)
         if isinstance(found, list) and many.plain:
             kept = [one[""] for one in found if one.get("") is not None]
@@ -130,6 +166,8 @@ def _settled(scope: Scope, item: Event) -> None:
             _keep(item, many.path, found)
     rules: list[Leaf | Many] = [*scope.lists, *scope.leaves]
     for one in rules:
+        if one.when is None or one.path[0] not in item:
+            continue
         if value_at(item, one.path) is not ABSENT and not _allowed(scope, one.path, item):
             _keep(item, one.path, None)
 
