@@ -26,7 +26,10 @@ PERIOD_MS = 60_000
 """How often the store is asked at least what waits."""
 
 AGAIN_SECONDS = 1.0
-"""How long what could not be told of is left alone."""
+"""How long what could not be told of is left alone at first."""
+
+MOST_SECONDS = 60.0
+"""The longest that it is left alone for: its listener may be gone, until somebody configures it again."""
 
 BATCH = 1_000
 _CONTENT_TYPE = "application/cloudevents+json"
@@ -67,13 +70,18 @@ class Gatherer:
 
     async def run(self) -> None:
         """Tell of what is ripe, until cancelled."""
+        again = AGAIN_SECONDS
         while True:
             try:
-                if await self._waits() and not await self._tell():
-                    await self._clock.sleep(AGAIN_SECONDS)
+                moved = not await self._waits() or await self._tell() > 0
             except Transient as error:  # the store is busy
                 self._failed(error)
-                await self._clock.sleep(AGAIN_SECONDS)
+                moved = False
+            if moved:
+                again = AGAIN_SECONDS
+            else:
+                await self._clock.sleep(again)
+                again = min(2 * again, MOST_SECONDS)
 
     # ------------------------------------------------------------- inside
 

@@ -65,6 +65,7 @@ async def stored(inside: House, uid: str, by: str = "study", **more: Any) -> Rec
 
 async def pass_time(inside: House, ms: int) -> None:
     """Move the clock, and let the gatherer do what it then does."""
+    await settled(inside)
     end = inside.clock.now_ms() + ms
     while (wakes := inside.clock.next_wake_ms()) is not None and wakes <= end:
         inside.clock.advance_to(wakes)
@@ -181,6 +182,27 @@ async def test_each_series_is_told_for_itself_where_series_are_gathered(tmp_path
         rows = await inside.store.instances.ripe(inside.clock.now_ms() + QUIET_MS, 10)
 
     assert [row.by for row in rows] == ["series", "series"]
+
+
+async def test_a_study_whose_listener_is_gone_waits_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = CONFIG.replace("listen:\n", "listen:\n" + LISTENER)
+    with_it = assembled(tmp_path, ROUTE, config=config).board
+    without = assembled(tmp_path, ROUTE.replace("{images: study}", "public")).board
+    async with (
+        house(tmp_path, assembled(tmp_path, ROUTE, config=config)) as inside,
+        telling(inside) as whole,
+    ):
+        await stored(whole, "2.25.1")
+        whole.reception.current.board = without
+        await pass_time(whole, 10 * 60_000)
+        tries = len(caplog.records)
+        whole.reception.current.board = with_it
+        await pass_time(whole, 60_000)
+
+        assert len(await told(whole)) == 1
+    assert 5 < tries < 30, "it is tried less and less often"
 
 
 async def test_a_study_that_waited_at_a_crash_is_told_by_the_next_process(tmp_path: Path) -> None:
