@@ -6,7 +6,8 @@ Source: RFC 9112 6.3, 9.3, 9.6; RFC 9110 15.2 (interim answers).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import httptools
@@ -69,7 +70,7 @@ class ClientConnection(OneInFlight[Response]):
             transport.write(head + body)
         return await self._answer()
 
-    async def stream(self, head: bytes, pieces: AsyncIterator[bytes], *, seconds: float) -> Response:
+    async def stream(self, head: bytes, pieces: AsyncGenerator[bytes], *, seconds: float) -> Response:
         """Send a request whose body comes piece by piece, at the peer's pace; else as `exchange`.
 
         An answer that comes before the last piece ends the sending, and the connection with it. What `pieces` raises is
@@ -80,14 +81,15 @@ class ClientConnection(OneInFlight[Response]):
         transport.write(head)
         self._sending = True
         try:
-            async for piece in pieces:
-                if not self._waiting:
-                    break
-                transport.write(piece)
-                if self._writable is not None:
-                    await self._writable
-            else:
-                self._sending = False
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    if not self._waiting:
+                        break
+                    transport.write(piece)
+                    if self._writable is not None:
+                        await self._writable
+                else:
+                    self._sending = False
         except BaseException:
             if self._waiter is not None:
                 self._waiter.cancel()

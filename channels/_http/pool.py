@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from channels._http.client import ClientConnection, Response
 from channels._tcp.dial import Destination, dial
@@ -34,7 +34,7 @@ class Pool:
         self._connections.give(connection, most=self._most)
         return response
 
-    async def stream(self, head: bytes, pieces: AsyncIterator[bytes], *, seconds: float) -> Response:
+    async def stream(self, head: bytes, pieces: AsyncGenerator[bytes], *, seconds: float) -> Response:
         """Send one request whose body comes piece by piece, and return its answer; else as `exchange`."""
         connection, seconds = await self._connected(seconds)
         response = await connection.stream(head, pieces, seconds=seconds)

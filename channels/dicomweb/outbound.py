@@ -6,7 +6,8 @@ Source: DICOM PS3.18 10.5 (Store transaction), 8.7.1 (multipart), annex I.2.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import partial
 from types import TracebackType
 from typing import Final
@@ -91,8 +92,9 @@ class DicomWebOutbound(Outbound):
             connection.abort()
 
 
-async def _enclosed(before: bytes, attempt: Attempt, after: bytes) -> AsyncIterator[bytes]:
+async def _enclosed(before: bytes, attempt: Attempt, after: bytes) -> AsyncGenerator[bytes]:
     yield before
-    async for piece in pieces_of(attempt.body):
-        yield piece
+    async with aclosing(pieces_of(attempt.body)) as pieces:
+        async for piece in pieces:
+            yield piece
     yield after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Final
 
@@ -15,7 +15,7 @@ from engine.model import Body
 _PIECE: Final = 256 * 1024
 
 
-async def pieces_of(body: Body, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+async def pieces_of(body: Body, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
     """Give the bytes of a body from `start` to `stop` (its end where None), at most 256 KiB at a time.
 
     Raises:
