@@ -126,7 +126,7 @@ def _body(
         return
     held = file.read_bytes()
     golden = _pretty(_readable(held), expected.ignore)
-    sent = _pretty(_readable(body), expected.ignore)
+    sent = _pretty(_readable(body), expected.ignore, like=golden)
     if golden != sent:
         lines = list(
             difflib.unified_diff(golden.splitlines(), sent.splitlines(), "golden", "sent", lineterm="", n=1)
@@ -148,10 +148,14 @@ def _readable(content: bytes) -> bytes:
     return "".join(f"{path} {value}\n" for path, value in found.items()).encode()
 
 
-def _pretty(content: bytes, ignored: Sequence[str]) -> str:
-    """Return JSON with its ignored paths blanked, one value a line; text as it is."""
+def _pretty(content: bytes, ignored: Sequence[str], *, like: str = "") -> str:
+    """Return JSON with its ignored paths blanked, one value a line; text as it is.
+
+    Keys are in the order of `like`, since it tells nothing (RFC 8259 4): a difference that is shown is one.
+    """
     try:
         root: Any = json.loads(content, parse_float=str)
+        model: Any = json.loads(like) if like else None
     except ValueError:
         return content.decode("utf-8", "backslashreplace")
     for dotted in ignored:
@@ -161,7 +165,18 @@ def _pretty(content: bytes, ignored: Sequence[str]) -> str:
             node = node.get(name, {}) if isinstance(node, dict) else {}
         if isinstance(node, dict) and last in node:
             node[last] = "(not compared)"
-    return json.dumps(root, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(_in_order(root, model), ensure_ascii=False, indent=2) + "\n"
+
+
+def _in_order(value: Any, model: Any) -> Any:
+    """Return JSON whose objects have their keys in the order of a model, those that it has not behind them."""
+    if isinstance(value, dict) and isinstance(model, dict):
+        keys = [*(key for key in model if key in value), *(key for key in value if key not in model)]
+        return {key: _in_order(value[key], model.get(key)) for key in keys}
+    if isinstance(value, list) and isinstance(model, list):
+        rest = [None] * max(0, len(value) - len(model))
+        return [_in_order(item, other) for item, other in zip(value, [*model, *rest], strict=False)]
+    return value
 
 
 def _listed(texts: Sequence[str]) -> str:

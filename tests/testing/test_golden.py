@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -81,6 +82,19 @@ async def test_update_writes_what_was_sent(project: Loaded) -> None:
     result = await run_case(project, route, load_cases(route)[0], update=True)
     assert result.updated == (golden,)
     assert golden.read_text() == before
+
+
+async def test_the_order_of_keys_tells_nothing_and_a_value_does(project: Loaded) -> None:
+    route = project.routes[0]
+    case = load_cases(route)[0]
+    golden = route.path.parent / "golden" / "booked.json"
+    held = json.loads(golden.read_text())
+    golden.write_text(json.dumps(dict(reversed(held.items()))))
+    assert (await run_case(project, route, case)).differences == ()
+    golden.write_text(json.dumps({**held, "sentFor": "somebody else"}))
+    [told] = (await run_case(project, route, case)).differences
+    assert '-  "sentFor": "somebody else"' in told
+    assert told.count("\n-") == 2  # its head, and the one line
 
 
 def test_a_mistake_in_a_test_file_is_told_at_its_place(project: Loaded) -> None:
