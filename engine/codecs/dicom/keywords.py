@@ -2,8 +2,9 @@
 
 `{"StudyID": ["7"], "PatientName": [{"family": "Essai", "given": "Zoé"}], "ReferencedSeriesSequence": [{...}]}`: an
 element is the list of its values under its keyword; dates and times are ISO 8601, names are taken apart; the date, time
-and offset of a study are one moment, `StudyDateTime`, its patient's id and who gave it one item, `PatientIDs`. What has no keyword, another VR than the dictionary's, or a value
-that is none of its VR, stands as in the model, under its tag.
+and offset of a study are one moment, `StudyDateTime`; a patient's id and who gave it are one item of `PatientIDs`. What
+has no keyword, another VR than the dictionary's, or a value that is none of its VR stands as in the model, under its
+tag.
 Source: DICOM PS3.18 F.2 (JSON model), PS3.5 6.2 (DA, TM, PN), PS3.6 6 (keywords).
 """
 

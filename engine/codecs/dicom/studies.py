@@ -42,7 +42,9 @@ def study_of(instances: Iterable[Mapping[str, Any]]) -> Model:
         by_series.setdefault(str((each.get(_SERIES_UID, {}).get("Value") or [""])[0]), []).append(each)
     made = _shared(known, _STUDY)
     made[_SERIES_SEQUENCE] = {"vr": "SQ", "Value": [_series(own) for own in by_series.values()]}
-    kinds = dict.fromkeys(value for each in known for value in each.get(_MODALITY, {}).get("Value", ()) if value)
+    kinds = dict.fromkeys(
+        value for each in known for value in each.get(_MODALITY, {}).get("Value", ()) if value
+    )
     if kinds:
         made[_MODALITIES] = {"vr": "CS", "Value": list(kinds)}
     made[_SERIES_COUNT] = {"vr": "IS", "Value": [len(by_series)]}
