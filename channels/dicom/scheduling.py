@@ -21,7 +21,7 @@ from channels.dicom.services import Service, Talk
 from engine.codecs.dicom.encoding import decode
 from engine.codecs.dicom.matching import Key, folded, keys_of, matches_json, value_test
 from engine.errors import Rejected, Transient
-from engine.spi import ChannelContext, Narrow, Worklists
+from engine.spi import Access, ChannelContext, Narrow, Worklists
 
 MODALITY_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 SUCCESS: Final = 0x0000
@@ -66,14 +66,19 @@ class ModalityWorklist(Service):
             talk.respond(OUT_OF_RESOURCES, comment="come again later")
 
     def _answer(self, query: Query, writer: Writer, talk: Talk) -> None:
+        shown = False
         for page in self._pages(query, talk):
             for text in page:
                 if talk.cancelled():
                     talk.respond(CANCELLED)
                     return
                 found = query.answer(json.loads(text))
-                if found is not None:
-                    talk.respond(query.pending, writer.write(found))
+                if found is None:
+                    continue
+                if not shown:
+                    talk.run(partial(self._journalled, talk))
+                    shown = True
+                talk.respond(query.pending, writer.write(found))
         talk.respond(CANCELLED if talk.cancelled() else SUCCESS)
 
     def _pages(self, query: Query, talk: Talk) -> Iterator[Iterable[str]]:
@@ -85,6 +90,11 @@ class ModalityWorklist(Service):
             if len(page) < _PAGE:
                 return
             offset += _PAGE
+
+    async def _journalled(self, talk: Talk) -> None:
+        """Let the journal say who is shown which worklist, before anything is."""
+        actor = f"partner:{talk.partner or '?'}"
+        await self._context.accessed(Access("worklist-shown", actor, f"{talk.calling}: {self._worklist}"))
 
     async def _page(self, narrow: Narrow, offset: int) -> list[str]:
         return list(await self._worklists.steps(self._worklist, narrow, limit=_PAGE, offset=offset))

@@ -47,6 +47,7 @@ class Action(enum.StrEnum):
     GATHERED = "gathered"
     WORKLIST = "worklist"
     WORKLIST_REBUILT = "worklist-rebuilt"
+    WORKLIST_SHOWN = "worklist-shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ MEANINGS: Mapping[Action, Meaning] = {
     Action.REPEATS: Meaning("renvois voulus d'un partenaire permis", "a partner's deliberate repeats allowed", True),
     Action.GATHERED: Meaning("examen complet : rien à annoncer", "complete study: nothing to tell"),
     Action.WORKLIST: Meaning("liste de travail mise à jour", "worklist brought up to date"),
+    Action.WORKLIST_SHOWN: Meaning("liste de travail remise à un appareil", "worklist shown to a modality", True),
     Action.WORKLIST_REBUILT: Meaning("liste de travail reconstruite", "worklist built anew", True),
     Action.NO_REPEATS: Meaning("copies de nouveau reconnues", "copies recognised again", True),
 }  # fmt: skip

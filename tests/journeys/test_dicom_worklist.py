@@ -94,6 +94,8 @@ async def test_an_order_is_found_within_two_seconds_of_its_acknowledgement(tmp_p
 
         assert found == ["SPS417A", "SPS417B"]
         assert took < 2.0  # measures real time: what was promised is real time
+        shown = [row for row in await house.engine.store.journal.rows() if row.action == "worklist-shown"]
+        assert [(row.actor, row.detail) for row in shown] == [("partner:?", "CT1: radiology")]
 
         assert await house.sent("ris", sample("order-cancelled")) == [("CA", "I0003")]
         await house.ended(2, endpoint="radiology.worklist")
