@@ -13,7 +13,7 @@ import pytest
 
 from engine.cli.map.goldens import Golden, differences, goldens
 from engine.config.two_way import two_way
-from engine.spi import TwoWay
+from engine.mapping.two_way import TwoWayMapper
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted((ROOT / "mappings" / "golden").glob("*/"))
@@ -21,10 +21,10 @@ EACH = [(folder.name, golden) for folder in FOLDERS for golden in goldens(ROOT, 
 
 
 @cache
-def shipped(name: str) -> TwoWay:
+def shipped(name: str) -> TwoWayMapper:
     """Return a shipped mapper, loaded once."""
     found = two_way(ROOT, name)
-    assert found is not None, f"{name} is no two-way mapper"
+    assert isinstance(found, TwoWayMapper), f"{name} is no two-way mapper"
     return found
 
 
