@@ -50,7 +50,7 @@ async def dcmqrscp(folder: Path, *, movers: Mapping[str, int] | None = None) -> 
     )
     try:
         async with asyncio.timeout(SECONDS):
-            while not listens(port):  # noqa: ASYNC110  a port tells nobody that it opened
+            while not listens(port):
                 assert process.returncode is None, "dcmqrscp ended at once"
                 await asyncio.sleep(0.01)
         yield DcmQrScp(port)
