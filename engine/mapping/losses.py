@@ -54,7 +54,7 @@ class LossReport:
         return {"mapped": list(self.mapped), **self._unmapped()}
 
     def as_stored(self) -> dict[str, Any]:
-        """Return it as it is kept: the outline instead of the list of what is mapped, a tenth of its size."""
+        """Return it as it is kept: the outline instead of the list of what is mapped, a third of its size."""
         if not self.outline:
             return self.as_json()
         return {_OUTLINE: self.outline, **self._unmapped()}

@@ -99,13 +99,22 @@ class _Taking:
             code.line("z = None")
             self._claims()
             self._fill(self._top, "x")
-            if self._number is not None and self._number.at not in self._holes:
-                self._holes.add(self._number.at)
-                self._keep_if(f"a{self._number.at} != n", self._number)
+            self._numbered()
             if self._kept:
                 code.line(f"if z is not None: return patched([{', '.join(map(shown, self._pieces()))}], z)")
             code.line(f"return {joined(self._pieces())}")
         return name
+
+    def _numbered(self) -> None:
+        """Compare the set id with the item's number: many senders count otherwise, so that is told at once."""
+        cell = self._number
+        if cell is None or cell.at in self._holes:
+            return
+        with self._code.block(f"if a{cell.at} != n:"):
+            self._code.line(f"if z is None: return {joined(self._pieces())}")
+            self._code.line(f"z[{self._piece(cell)}] = a{cell.at}")
+            self._kept = True
+        self._holes.add(cell.at)
 
     def _claims(self) -> None:
         found: dict[int, bool] = {}

@@ -29,7 +29,7 @@ _SEEN: Final = 2
 
 
 @dataclass(slots=True)
-class _Known:
+class Known:
     """One shape: how often it was seen, and where the values stand on which its conditions hang."""
 
     layout: Layout
@@ -50,7 +50,7 @@ class Shelf:
     rules: Rules
     sources: dict[Path, set[str]]
     tables: dict[str, dict[bytes, Plan]]
-    known: dict[tuple[str, bytes], _Known] = field(default_factory=dict)
+    known: dict[tuple[str, bytes], Known] = field(default_factory=dict)
 
     def owned(self, segment: str) -> Callable[[Path], bool]:
         """Return the function that says whether only one segment fills an object."""
@@ -154,21 +154,21 @@ class Plans:
             self._code.drop()
         self._settle(known, asked)
         known.plans[tuple([self.value_at(place, values, x) for place in known.places])] = plan
-        shelf.tables[segment][shape] = self._switch(known)
+        shelf.tables[segment][shape] = self.chosen(known)
         return plan
 
-    def _met(self, shelf: Shelf, segment: str, shape: bytes) -> _Known | None:
+    def _met(self, shelf: Shelf, segment: str, shape: bytes) -> Known | None:
         known = shelf.known.get((segment, shape))
         if known is None:
             if self._count >= MOST:
                 self._forget()
             self._count += 1
-            known = shelf.known[segment, shape] = _Known(layout_of(shape))
+            known = shelf.known[segment, shape] = Known(layout_of(shape))
         known.seen += 1
         seldom = known.seen < _SEEN and f"{self.general}{shelf.context.number}" in self._program.made
         return None if seldom or len(known.plans) >= _MOST_VARIANTS else known
 
-    def _settle(self, known: _Known, asked: Sequence[Any]) -> None:
+    def _settle(self, known: Known, asked: Sequence[Any]) -> None:
         """Make all that was asked part of the key; plans that were made for less are made again."""
         more = [one for one in dict.fromkeys(asked) if one not in known.places]
         if more:
@@ -180,7 +180,7 @@ class Plans:
         self._code = Code(**self.names())
         self._shelves = [None] * len(self._shelves)
 
-    def _switch(self, known: _Known) -> Plan:
+    def chosen(self, known: Known) -> Plan:
         """Return a plan that chooses by the values on which conditions hang; it plans nothing for unknown ones."""
         places, plans, value_at = known.places, known.plans, self.value_at
         if not places:

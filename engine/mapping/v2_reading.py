@@ -11,7 +11,7 @@ from engine.mapping.v2_cells import Wire, take_number
 from engine.mapping.v2_emitting import V2Program
 from engine.mapping.v2_facts import Fact, Node
 from engine.mapping.v2_plan_taking import plan_names, taking_plan
-from engine.mapping.v2_plans import Plans, Shelf, number_cell
+from engine.mapping.v2_plans import Known, Plan, Plans, Shelf, number_cell
 from engine.mapping.v2_shapes import Layout, Scan
 from engine.mapping.v2_spans import Span, spans, take_children
 from engine.mapping.writing_code import Code
@@ -37,6 +37,18 @@ class TakingPlans(Plans):
 
     def value_at(self, place: Any, values: Sequence[str], x: Any) -> Any:
         return values[place]
+
+    def chosen(self, known: Known) -> Plan:
+        if len(known.places) != 1:
+            return super().chosen(known)
+        place: int = known.places[0]
+        plans = {value: plan for (value,), plan in known.plans.items()}
+
+        def by_value(v: list[str], x: Any, n: str, s: Any, w: Wire) -> str | None:
+            plan = plans.get(v[place])
+            return None if plan is None else plan(v, x, n, s, w)
+
+        return by_value
 
     def meant(self, fact: Fact | None, value: Any, marks: Marks) -> Any:
         read = MISS if fact is None else read_leaf(value, fact.kind, marks)

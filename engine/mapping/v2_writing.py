@@ -12,7 +12,7 @@ from engine.mapping.v2_cells import Wire
 from engine.mapping.v2_emitting import V2Program
 from engine.mapping.v2_facts import Fact, Node
 from engine.mapping.v2_plan_giving import Counters, giving_names, giving_plan
-from engine.mapping.v2_plans import Plans, Shelf, number_cell
+from engine.mapping.v2_plans import Known, Plan, Plans, Shelf, number_cell
 from engine.mapping.v2_shapes import Layout, Scan, divides, scanned_rest, stands
 from engine.mapping.v2_spans import Span, holds, spans
 from engine.mapping.v2_structure import Context
@@ -88,6 +88,18 @@ class GivingPlans(Plans):
             else:
                 return None
         return x
+
+    def chosen(self, known: Known) -> Plan:
+        if len(known.places) != 1 or len(known.places[0]) != 1:
+            return super().chosen(known)
+        ((key,),) = known.places
+        plans = {value: plan for (value,), plan in known.plans.items()}
+
+        def by_leaf(r: list[str], x: Any, n: str, s: Any, w: Wire) -> str | None:
+            plan = plans.get(x.get(key))
+            return None if plan is None else plan(r, x, n, s, w)
+
+        return by_leaf
 
     def meant(self, fact: Fact | None, value: Any, marks: Marks) -> Any:
         return value
@@ -192,6 +204,7 @@ def _counted(x: Any, counts: Sequence[int], shared: _Shared) -> bool:
         owner = x
         for key in path:
             owner = owner.get(key, _NOTHING)
-        if len(owner) != counts[at] + len(others & owner.keys()):
+        told = len(others & owner.keys()) if others else 0
+        if len(owner) != counts[at] + told:
             return False
     return True
