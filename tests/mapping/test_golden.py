@@ -1,4 +1,4 @@
-"""The golden folders of all shipped mappers, both ways: `message.hl7`, `event.json` and `fhir.json` of each.
+"""The golden folders of all shipped mappers, both ways: a document of each side (`message.hl7`, `event.json`, ...).
 
 They lie in `mappings/golden/MAPPER/NAME`, so a mapper gets its tests by files alone (`passerelle map check` does, too).
 Times without an offset belong to UTC here.
