@@ -7,7 +7,7 @@ from typing import Any
 from engine.mapping.fhir_leaves import NO_RAW
 from engine.mapping.fhir_making import FILLER
 from engine.mapping.fhir_plan import Cell, ManyPlan
-from engine.mapping.fhir_taking import inferred, presence_url, primitive_at, said_presence
+from engine.mapping.fhir_taking import NULL_CODE, inferred, presence_url, primitive_at, said_presence
 from engine.mapping.fhir_values import Turn, holds_now, items_of, offset_of, printed, read, value_at
 from engine.mapping.leaves import MISS
 from engine.mapping.rules import Path
@@ -113,7 +113,7 @@ def give_presence(leaf: Any, path: Path, here: dict[str, Any], item: dict[str, A
     value = value_at(item, path)
     said = said_presence(leaf, here)
     guess = inferred(leaf, here)
-    wanted = value if isinstance(value, str) else None
+    wanted = NULL_CODE if value is None else value if isinstance(value, str) else None
     if wanted == (said or guess):
         return wanted is not None
     kept = [

@@ -258,8 +258,9 @@ class _Writer:
                 None,
             )
             if "extension" in self._keys:
+                self._code.names["NULL"] = fhir_taking.NULL_CODE
                 self._code.line(f"v = said_presence({self._code.constant(leaf)}, here) or {guess!r}")
-                self._code.line(f"if v is not None: {self._put(path, 'v')}")
+                self._code.line(f"if v is not None: {self._put(path, 'None if v == NULL else v')}")
             elif guess is not None:
                 self._code.line(self._put(path, repr(guess)))
 

@@ -14,7 +14,7 @@ from engine.mapping.fhir_giving import even, has_values
 from engine.mapping.fhir_making import put_constants, put_default, require
 from engine.mapping.fhir_plan import Cell, Claim, Listed, ManyPlan, Node
 from engine.mapping.fhir_shapes import ANOTHER, ODD, NotMade, Shape
-from engine.mapping.fhir_taking import class_of, inferred, presence_url
+from engine.mapping.fhir_taking import NULL_CODE, class_of, inferred, presence_url
 from engine.mapping.fhir_values import json_at, put_value
 from engine.mapping.fhir_writing import filler
 from engine.mapping.rules import PRESENT_CODE, Leaf, Path, Selector, When
@@ -188,8 +188,8 @@ class Sketch:
     def _presence(self, leaf: Leaf, path: Path, tree: dict[str, Any]) -> None:
         if not self._shape.has(path):
             return
-        code = self._shape.code(path)
-        if code is None or code == ODD or code == inferred(leaf, tree):
+        code = self._shape.code(path) or NULL_CODE
+        if code in (ODD, inferred(leaf, tree)):
             return
         said: Any = Hole(self._pen.value(path)) if code == ANOTHER else code
         tree.setdefault("extension", []).append({"url": presence_url(leaf), "valueCode": said})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from engine.mapping.fhir_bundle import Resources
 from engine.mapping.fhir_leaves import NO_RAW
@@ -23,6 +23,8 @@ from engine.mapping.leaves import MISS
 from engine.mapping.rules import Leaf
 from engine.mapping.v2_cells import ABSENT, same
 
+NULL_CODE: Final = "null"
+"""What the extension of a choice says of one that is null."""
 Instances = dict[str, dict[str, Any]]
 
 
@@ -89,7 +91,7 @@ def _take_leaves(node: Node, here: dict[str, Any], item: dict[str, Any], depth: 
     for leaf, path in node.presences if depth == 0 else ():
         said = said_presence(leaf, here) or inferred(leaf, here)
         if said is not None:
-            put_value(item, path, said)
+            put_value(item, path, None if said == NULL_CODE else said)
     for cell in node.cells:
         if cell.depth == depth and holds_now(cell.when, item):
             take_cell(cell, here, item, turn)

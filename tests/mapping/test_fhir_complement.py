@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from engine.codecs.fhir import structural_faults
+from engine.mapping.fhir_leaves import NO_RAW, fhir_leaf_type
+from engine.mapping.rules import Leaf
 from tests.mapping.trips import shipped
 
 PERSON = {"id": "7", "family": "Fictif"}
@@ -97,17 +99,21 @@ def test_an_item_that_a_reference_makes_has_what_it_must_have() -> None:
 
 
 def test_a_code_that_r4_does_not_allow_is_said_beside_the_element() -> None:
-    mapper = shipped("appointment")
-    event = {"visit": {"status": "over there"}}
-    document = mapper.put("fhir", event)
-    assert structural_faults(document) == ()
-    assert mapper.get("fhir", document).data == event
+    kind = fhir_leaf_type(Leaf(("status",), "text", None), "code", codes=frozenset({"planned"}))
+    assert kind.write("planned", "") == "planned"
+    assert kind.write("over there", "") is NO_RAW
 
 
 def test_what_was_made_absent_gives_way_to_a_reference() -> None:
     document = _into("appointment", {"appointment": {"id": "1"}}, {"patient": {"sex": "female"}})
     assert structural_faults(document) == ()
     assert shipped("appointment").get("fhir", document).data == {"patient": {"sex": "female"}}
+
+
+def test_a_choice_that_is_null_comes_back() -> None:
+    mapper = shipped("patient-encounter")
+    event: Any = {"observations": [{"valueType": None}]}
+    assert mapper.get("fhir", mapper.put("fhir", event)).data == event
 
 
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
