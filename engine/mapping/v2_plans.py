@@ -97,16 +97,16 @@ class Plans:
     def __init__(self, name: str, program: V2Program) -> None:
         self._name = name
         self._program = program
-        self._shelves: list[Shelf | None] = [None] * len(program.contexts)
+        self.shelves: list[Shelf | None] = [None] * len(program.contexts)
         self._kinds = program.kinds
         self._count = 0
         self._code = Code(**self.names())
 
     def shelf(self, context: Context) -> Shelf:
         """Return the plans of one kind of group."""
-        found = self._shelves[context.number]
+        found = self.shelves[context.number]
         if found is None:
-            found = self._shelves[context.number] = shelf_of(context, self._program.scope(context))
+            found = self.shelves[context.number] = shelf_of(context, self._program.scope(context))
         return found
 
     def names(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Plans:
     def _forget(self) -> None:
         self._count = 0
         self._code = Code(**self.names())
-        self._shelves = [None] * len(self._shelves)
+        self.shelves = [None] * len(self.shelves)
 
     def chosen(self, known: Known) -> Plan:
         """Return a plan that chooses by the values on which conditions hang; it plans nothing for unknown ones."""

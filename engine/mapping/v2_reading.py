@@ -100,7 +100,8 @@ class Reading:
             self._keep(span, fields, x, number)
 
     def _planned(self, span: Span, x: dict[str, Any], number: str, scan: Scan) -> bool:
-        shelf = self._plans.shelf(span.context)
+        context = span.context
+        shelf = self._plans.shelves[context.number] or self._plans.shelf(context)
         tables, shapes, values, starts = shelf.tables, scan.shapes, scan.values, scan.starts
         given: set[int] | None = set() if shelf.rules.claims else None
         for name, at in span.members.items():

@@ -42,7 +42,7 @@ def spans(texts: Sequence[str], root: Context, separator: str) -> Span:
             del open_groups[-ups:]
             node = open_groups[-1]
         if kind == START:
-            child = Span(argument, argument.anchors.index(name))
+            child = Span(argument, 0 if argument.members[0] == name else argument.anchors.index(name))
             child.members[name] = number
             if node.children is None:
                 node.children = {argument.number: [child]}

@@ -54,13 +54,13 @@ class GivingPlans(Plans):
 
     def __init__(self, name: str, program: V2Program) -> None:
         super().__init__(name, program)
-        self._shared: list[_Shared | None] = [None] * len(program.contexts)
+        self.known: list[_Shared | None] = [None] * len(program.contexts)
 
     def shared(self, shelf: Shelf) -> _Shared:
         """Return the objects of a group that several of its segments fill."""
-        found = self._shared[shelf.context.number]
+        found = self.known[shelf.context.number]
         if found is None:
-            found = self._shared[shelf.context.number] = _shared_of(shelf)
+            found = self.known[shelf.context.number] = _shared_of(shelf)
         return found
 
     def names(self) -> dict[str, Any]:
@@ -159,8 +159,8 @@ class _Writing:
     def group(self, span: Span, x: Any, number: str) -> bool:
         """Write one group; False where the event does not hold what is missing in it."""
         context = span.context
-        shelf = self._plans.shelf(context)
-        shared = self._plans.shared(shelf)
+        shelf = self._plans.shelves[context.number] or self._plans.shelf(context)
+        shared = self._plans.known[context.number] or self._plans.shared(shelf)
         counts = [0] * (shared.size + len(shelf.rules.claims))
         tables, shapes, starts, values = shelf.tables, self._scan.shapes, self._scan.starts, self._scan.values
         for name, at in span.members.items():
