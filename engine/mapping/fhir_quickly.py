@@ -9,7 +9,7 @@ from typing import Any, Final
 from engine.mapping.fhir_leaves import EVENT_VALUE
 from engine.mapping.fhir_plan import Cell
 from engine.mapping.fhir_values import is_canonical, offset_in, offset_of, printed, put_value, read, value_at
-from engine.mapping.leaves import MISS
+from engine.mapping.leaves import MISS, BadValue
 from engine.mapping.rules import Path
 from engine.mapping.v2_cells import ABSENT, same
 
@@ -46,8 +46,11 @@ def quick_said(cell: Cell) -> Callable[[Any, Any, str], str | None]:
 
     @lru_cache(maxsize=_KEPT)
     def look(raw: str, said: str, zone: str) -> str | None:
-        expected, _ = printed(cell, said, offset_in(raw), "")
-        written, extension = printed(cell, said, offset_of(cell, said, zone), "")
+        try:
+            expected, _ = printed(cell, said, offset_in(raw), "")
+            written, extension = printed(cell, said, offset_of(cell, said, zone), "")
+        except BadValue:
+            return None
         return said if expected == raw == written and extension is not None else None
 
     def quick(raw: Any, sibling: Any, zone: str) -> str | None:
