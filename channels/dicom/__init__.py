@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channels.dicom.endpoint import DicomEndpoint
+from channels._dicom.endpoint import DicomEndpoint
 from channels.dicom.listener import DicomListener
 from engine.spi import ChannelContext, ChannelType, Inbound, Outbound
 

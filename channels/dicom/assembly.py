@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
-from channels.dicom.commands import (
+from channels._dicom.commands import (
     C_CANCEL_RQ,
     C_ECHO_RQ,
     C_STORE_RQ,
@@ -25,7 +25,7 @@ from channels.dicom.commands import (
     Command,
     read_command,
 )
-from channels.dicom.guard import UNEXPECTED, BrokenPdu
+from channels._dicom.guard import UNEXPECTED, BrokenPdu
 from channels.dicom.requests import DATA_BYTES
 
 if TYPE_CHECKING:

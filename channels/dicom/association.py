@@ -27,13 +27,13 @@ from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import AddressInformation
 
-from channels.dicom.answering import Answer
+from channels._dicom.answering import Answer
+from channels._dicom.commands import C_ECHO_RQ, C_STORE_RQ, Command, event_report, response_to
+from channels._dicom.guard import Bounds, BrokenPdu, abort_pdu
+from channels._dicom.negotiation import supported
+from channels._dicom.wire import GuardedSocket, cut
 from channels.dicom.assembly import GLANCE, Arriving, Assembly, message_of
-from channels.dicom.commands import C_ECHO_RQ, C_STORE_RQ, Command, event_report, response_to
-from channels.dicom.guard import Bounds, BrokenPdu, abort_pdu
-from channels.dicom.negotiation import supported
 from channels.dicom.requests import PENDING, Line, Request
-from channels.dicom.wire import GuardedSocket, cut
 
 # The library's own lines quote what was sent; what matters is logged by the channel.
 _config.LOG_HANDLER_LEVEL = "none"

@@ -20,19 +20,19 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from pynetdicom.ae import ApplicationEntity
 
+from channels._dicom.answering import BUSY, FAILED, NO_ROUTE, Answer, Statuses
+from channels._dicom.commands import is_uid
+from channels._dicom.guard import Bounds
+from channels._dicom.receiving import prepare
+from channels._dicom.wire import cut
 from channels._tcp.caller import caller_of
 from channels._tcp.server import listen
 from channels._tcp.sockets import harden
-from channels.dicom.answering import BUSY, FAILED, NO_ROUTE, Answer, Statuses
 from channels.dicom.association import Acceptor, Rejection
 from channels.dicom.calling import agreed_partner
-from channels.dicom.commands import is_uid
-from channels.dicom.guard import Bounds
 from channels.dicom.listener import DicomListener
-from channels.dicom.receiving import prepare
 from channels.dicom.services import classes_of, services_of
 from channels.dicom.visiting import FATAL, Arrival, Loop, Visit
-from channels.dicom.wire import cut
 from engine.config.models import HostPort
 from engine.errors import (
     CommitUnknown,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from channels._dicom.titles import AeTitle
 from engine.config.models import (
     Address,
     Bool,
@@ -20,19 +21,12 @@ from engine.config.models import (
     Name,
     Size,
     StrictModel,
-    matching,
 )
 
 _LEAST_PDU, _MOST_PDU = 2**12, 2**20
 
 MPPS = "mpps"
 """The door of a listener where events of performed procedure steps come."""
-
-AeTitle = Annotated[
-    str,
-    matching("an AE title", "write up to 16 characters, as PASSERELLE", r"(?! )[ -\[\]-~]{1,16}(?<! )"),
-]
-"""PS3.5 6.2, VR AE: without backslash and control characters, blanks at its ends do not count."""
 
 
 class DicomLimits(ListenerLimits):

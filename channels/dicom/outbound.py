@@ -6,44 +6,39 @@ An instance travels in the transfer syntax that it has, read from its file piece
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
 from secrets import randbits
 from time import monotonic
 from types import TracebackType
-from typing import Final, cast
+from typing import Final
 
 import anyio
 
-from channels._tcp.dial import Stages, probed, reach
-from channels.dicom.commands import ACTION_TYPE, N_ACTION_RQ, number
-from channels.dicom.commitment import COMMITMENT, REQUEST, WELL_KNOWN, Reference, write_request
-from channels.dicom.confirming import heard
-from channels.dicom.dialling import attended, destination_of, dial, secured
-from channels.dicom.endpoint import DicomEndpoint
-from channels.dicom.negotiation import VERIFICATION
-from channels.dicom.part10 import InstanceHead, head_of
+from channels._dicom.commands import ACTION_TYPE, N_ACTION_RQ, number
+from channels._dicom.dialling import attended, dial
+from channels._dicom.endpoint import DicomEndpoint
+from channels._dicom.part10 import InstanceHead, head_of
+from channels._dicom.probing import probed_by_echo
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import HIGH, LOW, MEDIUM, Requestor
+from channels._dicom.statuses import judged
+from channels.dicom.commitment.information import COMMITMENT, REQUEST, WELL_KNOWN, Reference, write_request
+from channels.dicom.commitment.reports import heard
+from channels.dicom.commitment.transactions import CHANCE_BITS, transaction_of
 from channels.dicom.pool import Pool
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import HIGH, LOW, MEDIUM, Requestor
-from channels.dicom.statuses import judged
-from channels.dicom.transactions import CHANCE_BITS, transaction_of
-from engine.errors import Permanent, Transient
+from engine.errors import Transient
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
 
 _PRIORITIES: Final = {"low": LOW, "medium": MEDIUM, "high": HIGH}
 _IMPLICIT: Final = "1.2.840.10008.1.2"
-_PROBE_SECONDS: Final = 10.0
 _THREADS: Final = 64
 """More than are needed: how many sends run at once is the engine's to say."""
 
 _ENDED: Final = frozenset({"closed", "released", "aborted"})
-_STAGES: Final = ("dns", "tcp", "tls", "association", "echo")
 
 
 class DicomOutbound(Outbound):
@@ -181,42 +176,5 @@ class DicomOutbound(Outbound):
     def _count(self, event: str) -> None:
         self.context.counters.count("channel_events", channel=self.context.name, event=event)
 
-    # ------------------------------------------------------------- probe
-
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
-        return await probed(self._look, _STAGES, seconds=_PROBE_SECONDS)
-
-    async def _look(self, found: Stages) -> None:
-        """Add what each stage shows; a stage that fails raises."""
-        destination = destination_of(self.config, self.context)
-        sock = await reach(destination, found)
-        requestor = await secured(
-            sock,
-            destination,
-            self.config.timeouts.seconds(),
-            until=monotonic() + _PROBE_SECONDS,
-            limiter=self._limiter,
-        )
-        try:
-            found.append(("tls", True, _security(requestor)))
-            proposals = (Proposal(VERIFICATION, (_IMPLICIT,)),)
-            agree = partial(requestor.open, self.config.calling, self.config.ae_title, proposals)
-            await attended(agree, requestor.cut, self._limiter)
-            found.append(("association", True, f"{self.config.ae_title} takes {self.config.calling}"))
-            echo = partial(requestor.echo, _PROBE_SECONDS)
-            status = await attended(echo, requestor.cut, self._limiter)
-            if status:
-                raise Permanent(f"the partner answers {status:04X} to C-ECHO", code=f"{status:04X}")
-            found.append(("echo", True, "answered 0000 to C-ECHO"))
-            await attended(requestor.release, requestor.cut, self._limiter)
-        finally:
-            requestor.close()
-
-
-def _security(requestor: Requestor) -> str:
-    sock = requestor.socket
-    if not isinstance(sock, ssl.SSLSocket):
-        return "none: plaintext"
-    ends = cast(str, (sock.getpeercert() or {}).get("notAfter", ""))
-    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date() if ends else "unknown"
-    return f"{sock.version()}, certificate until {until}"
+        return await probed_by_echo(self.config, self.context, self._limiter)

@@ -16,9 +16,9 @@ from typing import Final
 
 import anyio
 
-from channels.dicom.dialling import attended
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import Requestor
+from channels._dicom.dialling import attended
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import Requestor
 from engine.errors import PasserelleError, Permanent
 
 Pair = tuple[str, str]

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
-from channels.dicom.commands import C_FIND_RQ, number
-from channels.dicom.dialling import dial
-from channels.dicom.endpoint import DicomEndpoint
-from channels.dicom.proposing import Proposal
-from channels.dicom.querying import CANCELLED, FIND, IMPLICIT
-from channels.dicom.requesting import PENDING, Requestor
+from channels._dicom.commands import C_FIND_RQ, number
+from channels._dicom.dialling import dial
+from channels._dicom.endpoint import DicomEndpoint
+from channels._dicom.proposing import Proposal
+from channels._dicom.querying import CANCELLED, FIND, IMPLICIT
+from channels._dicom.requesting import PENDING, Requestor
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
 from engine.codecs.dicom.encoding import decode, encode

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from channels.dicom.commands import Command
+from channels._dicom.commands import Command
 
 PENDING: Final = frozenset({0xFF00, 0xFF01})
 """Statuses after which further responses follow (PS3.7 annex C.1.3)."""

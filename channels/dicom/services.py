@@ -123,11 +123,11 @@ class Service(ABC):
 
 def services_of(config: DicomListener, context: ChannelContext) -> tuple[Service, ...]:
     """Return the services that a listener's configuration switches on."""
-    from channels.dicom.committing import Committing
-    from channels.dicom.confirming import CommitmentReports
-    from channels.dicom.performing import PerformedSteps  # rooms that know this one
+    from channels.dicom.commitment.provider import Committing
+    from channels.dicom.commitment.reports import CommitmentReports
     from channels.dicom.relaying import Relay
-    from channels.dicom.scheduling import ModalityWorklist
+    from channels.dicom.worklist.performing import PerformedSteps  # rooms that know this one
+    from channels.dicom.worklist.scheduling import ModalityWorklist
 
     services: list[Service] = []
     if config.confirmations:

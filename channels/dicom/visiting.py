@@ -15,8 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio.from_thread
 
-from channels._tcp.caller import Caller
-from channels.dicom.answering import (
+from channels._dicom.answering import (
     BUSY,
     CANNOT_UNDERSTAND,
     CLASS_NOT_SUPPORTED,
@@ -27,11 +26,12 @@ from channels.dicom.answering import (
     Answer,
     fault,
 )
+from channels._dicom.commands import Command, is_uid
+from channels._dicom.guard import BrokenPdu
+from channels._dicom.receiving import Spool, file_meta
+from channels._tcp.caller import Caller
 from channels.dicom.assembly import Arriving
 from channels.dicom.association import Rejection
-from channels.dicom.commands import Command, is_uid
-from channels.dicom.guard import BrokenPdu
-from channels.dicom.receiving import Spool, file_meta
 from channels.dicom.requests import Line, Request
 from channels.dicom.services import Service, Talk, service_for
 from engine.codecs.dicom.searching import instance_of

@@ -15,12 +15,12 @@ from typing import Final
 import anyio.from_thread
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
-from channels.dicom.answering import OUT_OF_RESOURCES, PROCESSING_FAILURE, Answer, Statuses
-from channels.dicom.commands import Command, is_uid
-from channels.dicom.negotiation import is_taken
-from channels.dicom.proposing import Proposal
-from channels.dicom.querying import EXPLICIT, IMPLICIT
-from channels.dicom.receiving import Spool, file_meta
+from channels._dicom.answering import OUT_OF_RESOURCES, PROCESSING_FAILURE, Answer, Statuses
+from channels._dicom.commands import Command, is_uid
+from channels._dicom.negotiation import is_taken
+from channels._dicom.proposing import Proposal
+from channels._dicom.querying import EXPLICIT, IMPLICIT
+from channels._dicom.receiving import Spool, file_meta
 from engine.codecs.dicom.searching import instance_of
 from engine.errors import MalformedMessage, PasserelleError, StoreCorrupt, StoreFailed, StoreLocked, Transient
 from engine.model import Body, Instance, Message

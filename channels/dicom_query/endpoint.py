@@ -7,8 +7,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from channels.dicom.endpoint import DicomEndpoint, DicomEndpointTimeouts
-from channels.dicom.listener import AeTitle
+from channels._dicom.endpoint import DicomEndpoint, DicomEndpointTimeouts
+from channels._dicom.titles import AeTitle
 from engine.config.models import Address, Count, EndpointConfig, Name, Network, Size
 
 

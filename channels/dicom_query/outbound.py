@@ -15,11 +15,11 @@ import anyio.from_thread
 import anyio.to_thread
 from pydicom.dataset import Dataset
 
-from channels.dicom.commands import Command, is_uid
-from channels.dicom.dialling import attended, dial
-from channels.dicom.outbound import DicomOutbound
-from channels.dicom.proposing import Proposal
-from channels.dicom.querying import (
+from channels._dicom.commands import Command, is_uid
+from channels._dicom.dialling import attended, dial
+from channels._dicom.probing import probed_by_echo
+from channels._dicom.proposing import Proposal
+from channels._dicom.querying import (
     CANCELLED,
     FIND,
     GET,
@@ -30,9 +30,9 @@ from channels.dicom.querying import (
     proposals,
     retrieve,
 )
-from channels.dicom.receiving import CONTENT_TYPE, prepare
-from channels.dicom.requesting import Requestor
-from channels.dicom.statuses import is_warning, refused
+from channels._dicom.receiving import CONTENT_TYPE, prepare
+from channels._dicom.requesting import Requestor
+from channels._dicom.statuses import is_warning, refused
 from channels.dicom_query.asking import Question, question_of
 from channels.dicom_query.bringing import Bringing, storage_proposals
 from channels.dicom_query.endpoint import DicomQueryEndpoint
@@ -79,7 +79,7 @@ class DicomQueryOutbound(Outbound):
             requestor.close()
 
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
-        return await DicomOutbound(self._callee, self.context).probe()
+        return await probed_by_echo(self._callee, self.context, self._limiter)
 
     def _proposed(self, question: Question) -> tuple[str, tuple[Proposal, ...]]:
         """Return the class that is asked, and all that is proposed."""

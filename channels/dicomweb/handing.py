@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from channels.dicom.answering import (
+from channels._dicom.answering import (
     CANNOT_UNDERSTAND,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
@@ -18,8 +18,8 @@ from channels.dicom.answering import (
     Answer,
     fault,
 )
-from channels.dicom.negotiation import is_taken
-from channels.dicom.receiving import CONTENT_TYPE
+from channels._dicom.negotiation import is_taken
+from channels._dicom.receiving import CONTENT_TYPE
 from channels.dicomweb.incoming import Arrived
 from channels.dicomweb.listener import DicomWebListener
 from channels.dicomweb.storing import DOES_NOT_MATCH, SYNTAX_NOT_SUPPORTED, Outcome

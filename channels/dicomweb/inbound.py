@@ -11,13 +11,13 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup, TaskStatus
 
+from channels._dicom.receiving import prepare
 from channels._http.connection import Connection
 from channels._http.identity import Tokens, prove, refused
 from channels._http.inbound import HttpInbound
 from channels._http.replies import Answer, busy, problem
 from channels._http.request import Request
 from channels._tcp.caller import Caller
-from channels.dicom.receiving import prepare
 from channels.dicomweb.handing import FATAL, Delivery, Handing
 from channels.dicomweb.incoming import Bounds
 from channels.dicomweb.listener import DicomWebListener

@@ -10,9 +10,9 @@ from pathlib import Path
 from struct import unpack_from
 from typing import Final
 
-from channels.dicom.answering import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
-from channels.dicom.part10 import META_BYTES, InstanceHead, read_head
-from channels.dicom.receiving import CONTENT_TYPE, KEPT_OF_TOO_LARGE, Spool, file_meta
+from channels._dicom.answering import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
+from channels._dicom.part10 import META_BYTES, InstanceHead, read_head
+from channels._dicom.receiving import CONTENT_TYPE, KEPT_OF_TOO_LARGE, Spool, file_meta
 from engine.codecs.dicom.searching import instance_of
 from engine.errors import MalformedMessage, Rejected, Transient
 from engine.model import Body, Gathering, Instance

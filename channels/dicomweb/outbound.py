@@ -15,12 +15,12 @@ from uuid import uuid4
 
 import anyio.to_thread
 
+from channels._dicom.part10 import head_of
+from channels._dicom.receiving import CONTENT_TYPE
 from channels._http.client import ClientConnection
 from channels._http.pool import CONNECT_SECONDS, Pool
 from channels._http.requesting import destination_of, request_head, security_of, trace_lines
 from channels._tcp.dial import Stages, probed, reach, wrap
-from channels.dicom.part10 import head_of
-from channels.dicom.receiving import CONTENT_TYPE
 from channels.dicomweb.accepting import JSON
 from channels.dicomweb.endpoint import DicomWebEndpoint
 from channels.dicomweb.multipart import last_delimiter, part_head

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from channels._dicom.commands import is_uid
 from channels._http.doors import target_path
 from channels._http.replies import Answer, problem
-from channels.dicom.commands import is_uid
 
 _FRAMES: Final = re.compile(r"[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8}){0,9999}", re.ASCII)
 _BULK: Final = re.compile(r"[0-9A-F]{8}(?:/[1-9][0-9]{0,5}/[0-9A-F]{8}){0,8}", re.ASCII)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from channels._dicom.answering import OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 from channels._http.replies import Answer, busy, problem
-from channels.dicom.answering import OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 from channels.dicomweb.accepting import JSON
 
 DOES_NOT_MATCH: Final = 0xA900

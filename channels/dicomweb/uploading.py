@@ -16,8 +16,8 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from channels._dicom.receiving import CONTENT_TYPE
 from channels._http.replies import Answer, problem
-from channels.dicom.receiving import CONTENT_TYPE
 from channels.dicomweb.incoming import Arrived, Bounds, Incoming
 from channels.dicomweb.multipart import BrokenMultipart, Reader, media_type
 from channels.dicomweb.storing import Outcome

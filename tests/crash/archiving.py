@@ -17,11 +17,11 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from channels.dicom.dialling import dial
-from channels.dicom.endpoint import DicomEndpoint
-from channels.dicom.part10 import read_head
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import Requestor
+from channels._dicom.dialling import dial
+from channels._dicom.endpoint import DicomEndpoint
+from channels._dicom.part10 import read_head
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import Requestor
 from engine.config.models import HostPort
 from engine.errors import PasserelleError
 from engine.testing.channels import channel_context

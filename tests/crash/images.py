@@ -11,11 +11,11 @@ from contextlib import suppress
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom.ae import ApplicationEntity
 
-from channels.dicom.commands import ACTION_TYPE, N_ACTION_RQ, number
-from channels.dicom.commitment import COMMITMENT, WELL_KNOWN, Reference, write_request
-from channels.dicom.endpoint import Timeouts
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import Requestor
+from channels._dicom.commands import ACTION_TYPE, N_ACTION_RQ, number
+from channels._dicom.endpoint import Timeouts
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import Requestor
+from channels.dicom.commitment.information import COMMITMENT, WELL_KNOWN, Reference, write_request
 from engine.errors import PasserelleError
 from tests.channels.dicom.modality import SECONDARY_CAPTURE, instance
 

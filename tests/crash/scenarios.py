@@ -254,8 +254,8 @@ SCENARIOS: dict[str, Scenario] = {
     "channels._folder:Folder._failing": absent_folder,
     "channels.amqp.inbound:AmqpInbound._tell:send#3": pressed,
     "channels.dicom.": imaged,
-    "channels.dicom.pending:": committed,
-    "channels.dicom.upper:UpperLayer._last_word": disagreed,
+    "channels.dicom.commitment.pending:": committed,
+    "channels._dicom.upper:UpperLayer._last_word": disagreed,
     "channels.file.handling:_move:rename#2": meddled,
 }
 """By the beginning of a site, the longest first; everything else is reached by traffic alone."""

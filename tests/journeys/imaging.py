@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from channels.dicom.part10 import read_head
+from channels._dicom.part10 import read_head
 from tests.channels.dicom.dispatching import endpoint, way_out
 from tests.channels.dicom.instances import CT, part10
 from tests.journeys.hospital import Hospital, hospital

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from channels.dicom.commands import Command
-from channels.dicom.commitment import NO_SUCH_INSTANCE, Reference, Report, write_report
+from channels._dicom.commands import Command
+from channels.dicom.commitment.information import NO_SUCH_INSTANCE, Reference, Report, write_report
 from engine.model import State
 from tests.channels.dicom.archive import IMPLICIT, Connection, archive
 from tests.channels.dicom.instances import CT

@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
-from channels.dicom.performing import PERFORMED_STEP
-from channels.dicom.scheduling import MODALITY_WORKLIST
+from channels.dicom.worklist.performing import PERFORMED_STEP
+from channels.dicom.worklist.scheduling import MODALITY_WORKLIST
 from engine.model import State
 from engine.spi import Narrow
 from tests.channels.dicom.test_performed_steps import ended, started

@@ -14,8 +14,8 @@ from struct import pack, unpack_from
 
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 
-from channels.dicom.commands import N_EVENT_REPORT_RQ, Command, read_command, response_to
-from channels.dicom.endpoint import DicomEndpoint
+from channels._dicom.commands import N_EVENT_REPORT_RQ, Command, read_command, response_to
+from channels._dicom.endpoint import DicomEndpoint
 from engine.config.models import HostPort
 from engine.ids import ALPHABET
 from engine.testing.channels import Arrival, Behaviour, NetworkPartner

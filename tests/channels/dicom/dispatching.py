@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from channels.dicom.endpoint import DicomEndpoint
+from channels._dicom.endpoint import DicomEndpoint
 from channels.dicom.outbound import DicomOutbound
 from engine.config.models import HostPort
 from engine.model import Attempt, Body, Reply

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from channels.dicom.commands import ACTION_TYPE, N_ACTION_RQ, Command, number
-from channels.dicom.commitment import (
+from channels._dicom.commands import ACTION_TYPE, N_ACTION_RQ, Command, number
+from channels._dicom.dialling import dial
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import Answer, Requestor
+from channels.dicom.commitment.information import (
     ALL_COMMITTED,
     CLASS_CONFLICT,
     COMMITMENT,
@@ -24,9 +27,6 @@ from channels.dicom.commitment import (
     read_report,
     write_request,
 )
-from channels.dicom.dialling import dial
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import Answer, Requestor
 from engine.errors import NotFound
 from engine.model import Body, StoredInstance
 from engine.spi import ChannelContext, NoImages

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from channels.dicom.commands import EVENT_TYPE, N_ACTION_RQ, N_EVENT_REPORT_RQ, Command, event_report, number
-from channels.dicom.commitment import (
+from channels._dicom.commands import EVENT_TYPE, N_ACTION_RQ, N_EVENT_REPORT_RQ, Command, event_report, number
+from channels._dicom.dialling import dial
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import Answer
+from channels.dicom.commitment.information import (
     ALL_COMMITTED,
     COMMITMENT,
     WELL_KNOWN,
@@ -21,10 +24,7 @@ from channels.dicom.commitment import (
     read_request,
     write_report,
 )
-from channels.dicom.dialling import dial
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import Answer
-from channels.dicom.transactions import message_of, transaction_of
+from channels.dicom.commitment.transactions import message_of, transaction_of
 from engine.errors import Permanent, Rejected, Transient
 from engine.model import Confirmation
 from engine.testing.channels import channel_context

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import pytest
 
-from channels.dicom.guard import ABORT, Bounds, BrokenPdu, abort_pdu, check, length_of
+from channels._dicom.guard import ABORT, Bounds, BrokenPdu, abort_pdu, check, length_of
 from tests.channels.dicom.pdus import (
     DATA,
     ECHO,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.dicom.commands import C_STORE_RQ, Command, read_command, response_to
-from channels.dicom.guard import BrokenPdu, check
-from channels.dicom.hearing import ANSWER_BYTES, Hearing, Sink
-from channels.dicom.proposing import Accepted
+from channels._dicom.commands import C_STORE_RQ, Command, read_command, response_to
+from channels._dicom.guard import BrokenPdu, check
+from channels._dicom.hearing import ANSWER_BYTES, Hearing, Sink
+from channels._dicom.proposing import Accepted
 from tests.channels.dicom.pdus import DATA, command, pdu, value
 
 ACCEPTED = {1: Accepted("1.2.3", "1.2.840.10008.1.2"), 3: Accepted("1.2.4", "1.2.840.10008.1.2")}

@@ -8,7 +8,7 @@ from struct import pack
 
 import pytest
 
-from channels.dicom.requesting import HIGH, LOW, MEDIUM
+from channels._dicom.requesting import HIGH, LOW, MEDIUM
 from engine.errors import Permanent, Rejected, Transient
 from engine.model import Body
 from tests.channels.dicom.archive import Archive, Stored, archive, response

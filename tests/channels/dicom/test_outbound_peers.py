@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from channels.dicom.part10 import read_head
+from channels._dicom.part10 import read_head
 from engine.errors import Permanent, Transient
 from engine.security.tls import TlsFiles, client_context
 from tests.channels.dicom.dispatching import endpoint, way_out

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.dicom.part10 import META_BYTES, InstanceHead, head_of, read_head
+from channels._dicom.part10 import META_BYTES, InstanceHead, head_of, read_head
 from engine.errors import Rejected
 from engine.model import Body
 from tests.channels.dicom.instances import CT, JPEG_2000, data_set, part10

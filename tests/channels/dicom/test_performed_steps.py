@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
-from channels.dicom.performing import PERFORMED_STEP
+from channels.dicom.worklist.performing import PERFORMED_STEP
 from engine.errors import CommitUnknown, Rejected, Transient
 from engine.spi import Narrow
 from tests.channels.dicom.serving import Door, ReadingIntake, listening

@@ -18,7 +18,7 @@ from pynetdicom.dimse_primitives import C_CANCEL
 from pynetdicom.dsutils import decode
 from pynetdicom.presentation import build_context
 
-from channels.dicom.commands import C_FIND_RQ, N_ACTION_RQ, N_CREATE_RQ, Command, read_command, response_to
+from channels._dicom.commands import C_FIND_RQ, N_ACTION_RQ, N_CREATE_RQ, Command, read_command, response_to
 from channels.dicom.requests import DATA_BYTES, Request
 from channels.dicom.services import Service, Talk
 from engine.errors import Transient

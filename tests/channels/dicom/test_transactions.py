@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.dicom import transactions
-from channels.dicom.commands import is_uid
-from channels.dicom.transactions import message_of, transaction_of
+from channels._dicom.commands import is_uid
+from channels.dicom.commitment import transactions
+from channels.dicom.commitment.transactions import message_of, transaction_of
 from engine.clock import SystemClock
 from engine.ids import ALPHABET, LENGTH, IdSource
 

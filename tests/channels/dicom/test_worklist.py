@@ -16,7 +16,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_CANCEL, C_FIND
 
-from channels.dicom.scheduling import MODALITY_WORKLIST
+from channels.dicom.worklist.scheduling import MODALITY_WORKLIST
 from tests.channels.dicom.serving import Door, listening
 from tests.channels.dicom.worklists import Fed, fed, order, query
 

@@ -20,7 +20,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
-from channels.dicom.scheduling import MODALITY_WORKLIST
+from channels.dicom.worklist.scheduling import MODALITY_WORKLIST
 from engine.codecs.dicom.json_model import from_json, to_json
 from engine.spi import Narrow
 from tests.channels.dicom.serving import listening

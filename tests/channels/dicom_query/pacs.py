@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels.dicom.commands import C_FIND_RQ, Command, response_to
+from channels._dicom.commands import C_FIND_RQ, Command, response_to
 from engine.codecs.dicom.encoding import decode
 from engine.testing.channels import Arrival, Behaviour
 from tests.channels.dicom.archive import CALLED, Archive, Connection, response

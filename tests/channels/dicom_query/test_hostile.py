@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from channels.dicom.commands import Command
-from channels.dicom.querying import EXPLICIT, IMPLICIT
+from channels._dicom.commands import Command
+from channels._dicom.querying import EXPLICIT, IMPLICIT
 from channels.dicom.relaying import _respelled
 from engine.codecs.dicom.encoding import decode, encode
 from engine.errors import Transient

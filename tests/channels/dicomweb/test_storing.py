@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from channels.dicom.receiving import file_meta
+from channels._dicom.receiving import file_meta
 from engine.codecs.dicom.instances import open_instance
 from engine.codecs.dicom.source import Source
 from engine.errors import BudgetExceeded, CommitUnknown, Transient

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.dicom.step_events import event_of
+from channels.dicom.worklist.step_events import event_of
 from engine.model import Body
 from engine.runtime.worklists.rebuilding import Feeds, rebuild
 from engine.spi import Performed

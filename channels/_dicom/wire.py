@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pynetdicom.transport import AssociationSocket
 
-from channels.dicom.guard import HEAD, Bounds, BrokenPdu, check, length_of
+from channels._dicom.guard import HEAD, Bounds, BrokenPdu, check, length_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import anyio.to_thread
 
+from channels._dicom.endpoint import DicomEndpoint, Timeouts
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import Requestor
+from channels._dicom.upper import LARGEST_PDU
+from channels._dicom.wire import cut
 from channels._tcp.dial import Destination, connect, connect_failure
-from channels.dicom.endpoint import DicomEndpoint, Timeouts
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import Requestor
-from channels.dicom.upper import LARGEST_PDU
-from channels.dicom.wire import cut
 from engine.spi import ChannelContext
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from struct import unpack_from
 from typing import Final
 
-from channels.dicom.commands import is_uid
+from channels._dicom.commands import is_uid
 from engine.errors import Rejected
 from engine.model import Body
 

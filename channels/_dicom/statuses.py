@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from channels.dicom.requesting import Answer
+from channels._dicom.requesting import Answer
 from engine.errors import PasserelleError, Permanent, Rejected, Transient
 from engine.model import Reply
 

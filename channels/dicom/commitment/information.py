@@ -12,7 +12,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from channels.dicom.commands import is_uid
+from channels._dicom.commands import is_uid
 from engine.codecs.dicom.encoding import decode, encode
 from engine.errors import MalformedMessage
 

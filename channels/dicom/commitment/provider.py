@@ -14,8 +14,12 @@ from typing import Final
 
 import anyio
 
-from channels.dicom.commands import ACTION_TYPE, EVENT_TYPE, N_ACTION_RQ, N_EVENT_REPORT_RQ, number
-from channels.dicom.commitment import (
+from channels._dicom.commands import ACTION_TYPE, EVENT_TYPE, N_ACTION_RQ, N_EVENT_REPORT_RQ, number
+from channels._dicom.dialling import attended, dial
+from channels._dicom.endpoint import DicomEndpoint
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import Answer
+from channels.dicom.commitment.information import (
     CLASS_CONFLICT,
     COMMITMENT,
     NO_SUCH_INSTANCE,
@@ -26,12 +30,8 @@ from channels.dicom.commitment import (
     read_request,
     write_report,
 )
-from channels.dicom.dialling import attended, dial
-from channels.dicom.endpoint import DicomEndpoint
+from channels.dicom.commitment.pending import Pending, PendingReports
 from channels.dicom.listener import Commitment
-from channels.dicom.pending import Pending, PendingReports
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import Answer
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
 from engine.errors import MalformedMessage, NotFound, PasserelleError

@@ -20,8 +20,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext
 
-from channels.dicom.guard import BrokenPdu
-from channels.dicom.receiving import CLASS_UID, VERSION_NAME
+from channels._dicom.guard import BrokenPdu
+from channels._dicom.receiving import CLASS_UID, VERSION_NAME
 from engine.errors import PasserelleError, Permanent, Transient
 
 CONTEXTS_MAX: Final = 128

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
-from channels.dicom.answers import Writer, chosen, wanted_of
-from channels.dicom.commands import C_FIND_RQ
+from channels._dicom.commands import C_FIND_RQ
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
+from channels.dicom.worklist.answers import Writer, chosen, wanted_of
 from engine.codecs.dicom.encoding import decode
 from engine.codecs.dicom.matching import Key, folded, keys_of, matches_json, value_test
 from engine.errors import Rejected, Transient

@@ -12,9 +12,9 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from channels.dicom.commands import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, Command, number
-from channels.dicom.proposing import Proposal
-from channels.dicom.requesting import PENDING, Answer, Requestor
+from channels._dicom.commands import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, Command, number
+from channels._dicom.proposing import Proposal
+from channels._dicom.requesting import PENDING, Answer, Requestor
 from engine.codecs.dicom.encoding import decode, encode
 from engine.errors import MalformedMessage, Transient
 

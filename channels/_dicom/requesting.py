@@ -15,7 +15,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from channels.dicom.commands import (
+from channels._dicom.commands import (
     C_CANCEL_RQ,
     C_ECHO_RQ,
     C_STORE_RQ,
@@ -26,8 +26,8 @@ from channels.dicom.commands import (
     response_to,
     write_command,
 )
-from channels.dicom.endpoint import Timeouts
-from channels.dicom.guard import (
+from channels._dicom.endpoint import Timeouts
+from channels._dicom.guard import (
     ABORT,
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
@@ -37,11 +37,11 @@ from channels.dicom.guard import (
     UNEXPECTED,
     BrokenPdu,
 )
-from channels.dicom.hearing import Heard, Hearing, SubOperations
-from channels.dicom.negotiation import VERIFICATION
-from channels.dicom.part10 import InstanceHead
-from channels.dicom.proposing import Accepted, Agreement, Proposal, agreement_of, rejection_of, request_pdu
-from channels.dicom.upper import LARGEST_PDU, RELEASED, UpperLayer, aborted
+from channels._dicom.hearing import Heard, Hearing, SubOperations
+from channels._dicom.negotiation import VERIFICATION
+from channels._dicom.part10 import InstanceHead
+from channels._dicom.proposing import Accepted, Agreement, Proposal, agreement_of, rejection_of, request_pdu
+from channels._dicom.upper import LARGEST_PDU, RELEASED, UpperLayer, aborted
 from engine.errors import PasserelleError, Permanent, Transient
 
 PENDING: Final = frozenset({0xFF00, 0xFF01})

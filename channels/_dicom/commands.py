@@ -12,7 +12,7 @@ from dataclasses import field as dataclass_field
 from struct import pack, unpack_from
 from typing import Final
 
-from channels.dicom.guard import INVALID, BrokenPdu
+from channels._dicom.guard import INVALID, BrokenPdu
 
 C_STORE_RQ: Final = 0x0001
 C_GET_RQ: Final = 0x0010

@@ -15,9 +15,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Final
 
-from channels._tcp.dial import refused_identity
-from channels.dicom.endpoint import Timeouts
-from channels.dicom.guard import (
+from channels._dicom.endpoint import Timeouts
+from channels._dicom.guard import (
     ABORT,
     HEAD,
     RELEASE_RP,
@@ -29,7 +28,8 @@ from channels.dicom.guard import (
     check,
     length_of,
 )
-from channels.dicom.wire import cut
+from channels._dicom.wire import cut
+from channels._tcp.dial import refused_identity
 from engine.errors import PasserelleError, Transient
 
 LARGEST_PDU: Final = 2**16

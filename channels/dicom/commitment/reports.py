@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from channels.dicom.commands import EVENT_TYPE, N_EVENT_REPORT_RQ, Command
-from channels.dicom.commitment import ALL_COMMITTED, COMMITMENT, SOME_FAILED, Report, read_report
+from channels._dicom.commands import EVENT_TYPE, N_EVENT_REPORT_RQ, Command
+from channels.dicom.commitment.information import ALL_COMMITTED, COMMITMENT, SOME_FAILED, Report, read_report
+from channels.dicom.commitment.transactions import message_of
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
-from channels.dicom.transactions import message_of
 from engine.errors import CommitUnknown, MalformedMessage, PasserelleError, Permanent, Rejected, Transient
 from engine.model import Confirmation, Reply
 from engine.spi import ChannelContext

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from struct import unpack_from
 from typing import Final, Protocol
 
-from channels.dicom.commands import C_STORE_RQ, COMMAND_BYTES, Command, read_command
-from channels.dicom.guard import HEAD, UNEXPECTED, BrokenPdu
-from channels.dicom.proposing import Accepted
+from channels._dicom.commands import C_STORE_RQ, COMMAND_BYTES, Command, read_command
+from channels._dicom.guard import HEAD, UNEXPECTED, BrokenPdu
+from channels._dicom.proposing import Accepted
 
 ANSWER_BYTES: Final = 4 * 2**20
 """Largest data set of an answer."""

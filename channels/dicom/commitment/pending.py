@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from channels.dicom.commitment import Reference
+from channels.dicom.commitment.information import Reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
-from channels.dicom.commands import N_CREATE_RQ, N_SET_RQ, is_uid
+from channels._dicom.commands import N_CREATE_RQ, N_SET_RQ, is_uid
 from channels.dicom.listener import MPPS
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
-from channels.dicom.step_events import event_of
+from channels.dicom.worklist.step_events import event_of
 from engine.codecs.dicom.encoding import decode
 from engine.codecs.dicom.json_model import from_json, to_json
 from engine.errors import CommitUnknown, MalformedMessage, PasserelleError, Transient

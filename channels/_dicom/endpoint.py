@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Literal
 
-from channels.dicom.listener import AeTitle
+from channels._dicom.titles import AeTitle
 from engine.config.models import Address, Duration, EndpointConfig, Network, StrictModel
 
 

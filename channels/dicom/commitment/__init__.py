@@ -1,0 +1,1 @@
+"""Storage commitment: asked of partners, and given to those who sent."""
