@@ -269,7 +269,7 @@ class Reader(DULServiceProvider):
         """Return the next primitive; unlike pynetdicom's, do not wait for a peer that has gone."""
         until = monotonic() + (timeout or 0.0)
         while wait and self.is_alive() and monotonic() < until:
-            found = super().receive_pdu(wait=True, timeout=GLANCE)
+            found: Any = super().receive_pdu(wait=True, timeout=GLANCE)
             if found is not None:
                 return found
         return super().receive_pdu(wait=False)
