@@ -78,7 +78,7 @@ def _compile(root: Path, name: str, path: Path) -> _Compiled:
     )
     from engine.codecs.hl7v2.rebuilding import REBUILDING
     from engine.config.workbench import WORKBENCH
-    from engine.mapping.dicom_side import Spelling
+    from engine.mapping.dicom.side import Spelling
     from engine.mapping.loading import compile_mapper
 
     files = {name: _state_of(path)}

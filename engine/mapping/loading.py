@@ -8,19 +8,19 @@ from typing import Any
 from engine.mapping.cataloguing import read_catalogue
 from engine.mapping.checking import check_definition
 from engine.mapping.computing import Workbench, columns_read, read_computes
-from engine.mapping.dicom_side import DICOM, DicomFormat, Spelling, speaks_dicom
+from engine.mapping.dicom.side import DICOM, DicomFormat, Spelling, speaks_dicom
 from engine.mapping.drafting import Find, Paper, read_paper
 from engine.mapping.faults import Faults
-from engine.mapping.fhir_checking import Judge
-from engine.mapping.fhir_side import FhirFormat
+from engine.mapping.fhir.checking import Judge
+from engine.mapping.fhir.side import FhirFormat
 from engine.mapping.paths import SEGMENT
 from engine.mapping.reading import RuleReader
 from engine.mapping.rules import Definition, Scope
 from engine.mapping.slots import R4, Children, read_slots
 from engine.mapping.tables import read_tables
 from engine.mapping.two_way import Side, TwoWayMapper
-from engine.mapping.v2_reporting import V2Format
-from engine.mapping.v2_side import V2Codec
+from engine.mapping.v2.reporting import V2Format
+from engine.mapping.v2.side import V2Codec
 
 
 def is_two_way(tree: Any) -> bool:

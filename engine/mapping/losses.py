@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.mapping.v2_walking import leaves
+from engine.mapping.v2.walking import leaves
 
 _OUTLINE: Final = "outline"
 

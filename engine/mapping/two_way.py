@@ -35,7 +35,7 @@ class Decoded:
 
 
 class Side:
-    """One format of a mapper; see `engine.mapping.v2_side` and `engine.mapping.fhir_side`."""
+    """One format of a mapper; see `engine.mapping.v2.side` and `engine.mapping.fhir.side`."""
 
     def get(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement]:
         """Return event data and complement of a source."""

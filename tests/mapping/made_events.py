@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from engine.mapping.fhir_values import holds_now, put_value, value_at
+from engine.mapping.fhir.values import holds_now, put_value, value_at
 from engine.mapping.rules import Definition, Leaf, Many, Scope, When
-from engine.mapping.v2_cells import ABSENT
+from engine.mapping.v2.cells import ABSENT
 
 Event = dict[str, Any]
 Step = tuple[Many, int]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.codecs.fhir import structural_faults
-from engine.mapping.fhir_leaves import NO_RAW, fhir_leaf_type
+from engine.mapping.fhir.leaves import NO_RAW, fhir_leaf_type
 from engine.mapping.rules import Leaf
 from tests.mapping.trips import shipped
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from engine.errors import MalformedMessage, Rejected
-from engine.mapping import fhir_composing
-from engine.mapping.fhir_side import FhirFormat
-from engine.mapping.fhir_values import Turn
+from engine.mapping.fhir import composing as fhir_composing
+from engine.mapping.fhir.side import FhirFormat
+from engine.mapping.fhir.values import Turn
 from engine.mapping.two_way import TwoWayMapper
 from tests.mapping.trips import ROOT, corpus, event_of, shipped
 

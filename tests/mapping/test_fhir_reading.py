@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.mapping import fhir_reading
-from engine.mapping.fhir_bundle import Resources
-from engine.mapping.fhir_side import FhirFormat, copied
-from engine.mapping.fhir_taking import take_scope
-from engine.mapping.fhir_values import Turn
+from engine.mapping.fhir import reading as fhir_reading
+from engine.mapping.fhir.bundle import Resources
+from engine.mapping.fhir.side import FhirFormat, copied
+from engine.mapping.fhir.taking import take_scope
+from engine.mapping.fhir.values import Turn
 from tests.mapping.test_fhir_emitting import GOLDEN, MAPPERS, SPOTS, _formats, _leaves
 from tests.mapping.trips import CORPUS
 

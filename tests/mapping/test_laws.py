@@ -23,7 +23,7 @@ from engine.mapping.laws import (
     coverage,
 )
 from engine.mapping.two_way import TwoWayMapper
-from engine.mapping.v2_reporting import leaves_of_message
+from engine.mapping.v2.reporting import leaves_of_message
 from tests.mapping.admissions import ADMISSIONS
 from tests.mapping.made_events import events
 from tests.mapping.trips import shipped

@@ -14,9 +14,12 @@ import pytest
 from engine.codecs.hl7v2.reading import parse
 from engine.codecs.hl7v2.writing import write
 from engine.errors import Rejected
-from engine.mapping import v2_plans, v2_reading, v2_reporting, v2_side
 from engine.mapping.losses import told
 from engine.mapping.two_way import TwoWayMapper
+from engine.mapping.v2 import plans as v2_plans
+from engine.mapping.v2 import reading as v2_reading
+from engine.mapping.v2 import reporting as v2_reporting
+from engine.mapping.v2 import side as v2_side
 from tests.mapping.trips import ROOT, shipped
 from tests.mapping.visits import MESSAGE, VISITS
 

@@ -1,0 +1,1 @@
+"""The DICOM side of two-way mappers."""

@@ -1,0 +1,1 @@
+"""The FHIR side of two-way mappers, and that of plain JSON."""
