@@ -91,6 +91,8 @@ def readers_of(owner: type[BaseModel]) -> tuple[Path, ...]:
     assert declared is not None
     home = Path(declared).relative_to(ROOT)
     if home.parts[0] == "channels":
+        if home.parts[1].startswith("_"):  # what several channels share, and each of them may read
+            return tuple(sorted((ROOT / "channels").rglob("*.py")))
         package = ROOT.joinpath(*home.parts[:2])
         return (package,) if package.is_file() else tuple(sorted(package.rglob("*.py")))
     if home.parts[:2] == ("engine", "steps"):

@@ -104,7 +104,7 @@ def shipped_reader(name: str) -> Reader:
 
 
 SAMPLE_FILES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.rglob("*.yaml"))
-PROJECTS = ("routes/hl7", "routes/events")
+PROJECTS = ("routes/hl7", "routes/events", "routes/imaging", "routes/research")
 """Shipped projects of their own, beside the one at the top."""
 
 

@@ -7,6 +7,7 @@ installed once, into the virtual environment, exactly as `node/package-lock.json
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -53,8 +54,19 @@ def installed() -> Path:
     """
     lock = (HERE / "package-lock.json").read_bytes()
     folder = Path(sys.prefix) / "share" / "passerelle-test-peers" / hashlib.sha256(lock).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)  # the processes of `make test` install once
+        _install(folder)
+    for program in HERE.glob("*.cjs"):
+        copy = folder / f"{program.name}.{os.getpid()}"
+        shutil.copy(program, copy)
+        copy.rename(folder / program.name)
+    return folder
+
+
+def _install(folder: Path) -> None:
     if not (folder / "complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, folder)
         command = [
@@ -73,9 +85,6 @@ def installed() -> Path:
                 f"npm said: {done.stderr.strip()[-2000:]}"
             )
         (folder / "complete").touch()
-    for program in HERE.glob("*.cjs"):
-        shutil.copy(program, folder)
-    return folder
 
 
 async def send(
