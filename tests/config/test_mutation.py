@@ -35,6 +35,9 @@ FREE = [
     tuple(pattern.split("/"))
     for pattern in (
         "listen/*",
+        "listen/*/callers/*",
+        "listen/*/commitment/reports/*",
+        "listen/*/stations/*",
         "tls/*",
         "connections/*",
         "tables/*",

@@ -254,6 +254,7 @@ SCENARIOS: dict[str, Scenario] = {
     "channels._folder:Folder._failing": absent_folder,
     "channels.amqp.inbound:AmqpInbound._tell:send#3": pressed,
     "channels.dicom.": imaged,
+    "channels._dicom.": imaged,
     "channels.dicom.commitment.pending:": committed,
     "channels._dicom.upper:UpperLayer._last_word": disagreed,
     "channels.file.handling:_move:rename#2": meddled,

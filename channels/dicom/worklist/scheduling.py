@@ -65,7 +65,7 @@ class ModalityWorklist(Service):
         except (Transient, TimeoutError):
             talk.respond(OUT_OF_RESOURCES, comment="come again later")
 
-    def _answer(self, query: Query, writer: Writer, talk: Talk) -> None:
+    def _answer(self, query: Query, answers: Writer, talk: Talk) -> None:
         shown = False
         for page in self._pages(query, talk):
             for text in page:
@@ -78,7 +78,7 @@ class ModalityWorklist(Service):
                 if not shown:
                     talk.run(partial(self._journalled, talk))
                     shown = True
-                talk.respond(query.pending, writer.write(found))
+                talk.respond(query.pending, answers.write(found))
         talk.respond(CANCELLED if talk.cancelled() else SUCCESS)
 
     def _pages(self, query: Query, talk: Talk) -> Iterator[Iterable[str]]:
