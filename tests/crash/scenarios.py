@@ -248,6 +248,7 @@ SCENARIOS: dict[str, Scenario] = {
     "engine.store.sqlite.disk:Ballast.release": full_disk,
     "engine.store.sqlite.files:BodyFiles.keep:unlink": full_bodies,
     "engine.store.sqlite.files:BodyFiles.drop": leftovers,
+    "engine.store.sqlite.files:BodyFiles._named": imaged,
     "engine.store.sqlite.journal:verify": verbs(("audit", "verify")),
     "engine.store.sqlite.journal:_read": verbs(("tail", "--all"), limit=1.0),
     "channels._folder:Folder.clean": leftovers,
