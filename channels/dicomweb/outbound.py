@@ -10,17 +10,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
-from typing import Final
 from uuid import uuid4
 
 import anyio.to_thread
 
 from channels._dicom.part10 import head_of
 from channels._dicom.receiving import CONTENT_TYPE
-from channels._http.client import ClientConnection
-from channels._http.pool import CONNECT_SECONDS, Pool
-from channels._http.requesting import destination_of, request_head, security_of, trace_lines
-from channels._tcp.dial import Stages, probed, reach, wrap
+from channels._http.pool import Pool
+from channels._http.probing import probed_by_options
+from channels._http.requesting import destination_of, request_head, trace_lines
 from channels.dicomweb.accepting import JSON
 from channels.dicomweb.endpoint import DicomWebEndpoint
 from channels.dicomweb.multipart import last_delimiter, part_head
@@ -29,8 +27,6 @@ from channels.dicomweb.responses import judge_stored
 from engine.errors import Transient
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
-
-_STAGES: Final = ("dns", "tcp", "tls", "http")
 
 
 class DicomWebOutbound(Outbound):
@@ -74,22 +70,8 @@ class DicomWebOutbound(Outbound):
         )
         return judge_stored(response, head.sop_instance, now_ms=self.context.clock.now_ms())
 
-    # ------------------------------------------------------------- probe
-
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
-        return await probed(self._look, _STAGES, seconds=CONNECT_SECONDS)
-
-    async def _look(self, found: Stages) -> None:
-        """Add what each stage shows; a stage that fails raises."""
-        sock = await reach(self._destination, found)
-        connection = await wrap(self._destination, sock, ClientConnection, seconds=CONNECT_SECONDS)
-        try:
-            found.append(("tls", True, security_of(connection)))
-            head = self._head.replace(b"POST ", b"OPTIONS ", 1) + b"content-length: 0\r\n\r\n"
-            response = await connection.exchange(head, b"", seconds=CONNECT_SECONDS)
-            found.append(("http", True, f"answered {response.status} to OPTIONS"))
-        finally:
-            connection.abort()
+        return await probed_by_options(self._destination, self._head)
 
 
 async def _enclosed(before: bytes, attempt: Attempt, after: bytes) -> AsyncGenerator[bytes]:

@@ -13,12 +13,11 @@ from urllib.parse import quote
 
 import anyio
 
-from channels._http.client import ClientConnection
 from channels._http.hl7_judgement import judge_acknowledgement
 from channels._http.judgement import judge
-from channels._http.pool import CONNECT_SECONDS, Pool
-from channels._http.requesting import destination_of, is_field, request_head, security_of, trace_lines
-from channels._tcp.dial import Stages, probed, reach, wrap
+from channels._http.pool import Pool
+from channels._http.probing import probed_by_options
+from channels._http.requesting import destination_of, is_field, request_head, trace_lines
 from channels.webhook.endpoint import WebhookEndpoint
 from engine.errors import Rejected
 from engine.model import Attempt, Body, Reply
@@ -86,25 +85,8 @@ class WebhookOutbound(Outbound):
             f'{signed}idempotency-key: "{message_id}"\r\n{trace}\r\n'
         ).encode("latin-1")
 
-    # ------------------------------------------------------------- probe
-
     async def probe(self) -> Sequence[tuple[str, bool, str]]:
-        return await probed(self._look, _STAGES, seconds=CONNECT_SECONDS)
-
-    async def _look(self, found: Stages) -> None:
-        """Add what each stage shows; a stage that fails raises."""
-        sock = await reach(self._destination, found)
-        connection = await wrap(self._destination, sock, ClientConnection, seconds=CONNECT_SECONDS)
-        try:
-            found.append(("tls", True, security_of(connection)))
-            head = self._head.replace(b"POST ", b"OPTIONS ", 1) + b"content-length: 0\r\n\r\n"
-            response = await connection.exchange(head, b"", seconds=CONNECT_SECONDS)
-            found.append(("http", True, f"answered {response.status} to OPTIONS"))
-        finally:
-            connection.abort()
-
-
-_STAGES = ("dns", "tcp", "tls", "http")
+        return await probed_by_options(self._destination, self._head)
 
 
 def _written(message_id: str) -> str:

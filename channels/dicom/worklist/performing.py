@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -110,7 +111,7 @@ class _Step:
 class PerformedSteps(Service):
     """Takes what modalities perform of one worklist."""
 
-    classes = {PERFORMED_STEP: frozenset({N_CREATE_RQ, N_SET_RQ})}  # noqa: RUF012  declared by Service, and never changed
+    classes = MappingProxyType({PERFORMED_STEP: frozenset({N_CREATE_RQ, N_SET_RQ})})
 
     def __init__(self, worklist: str, context: ChannelContext) -> None:
         assert context.worklists is not None

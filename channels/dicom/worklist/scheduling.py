@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from struct import pack
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -39,7 +40,7 @@ _PAGE = 500
 class ModalityWorklist(Service):
     """Answers from one worklist; `stations` limits what an AE title may see to the steps of certain stations."""
 
-    classes = {MODALITY_WORKLIST: frozenset({C_FIND_RQ})}  # noqa: RUF012  declared by Service, and never changed
+    classes = MappingProxyType({MODALITY_WORKLIST: frozenset({C_FIND_RQ})})
 
     def __init__(
         self, worklist: str, stations: Mapping[str, tuple[str, ...]], context: ChannelContext

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,22 +10,17 @@ from typing import Any
 import click
 
 from engine.cli.desk import Desk, desk_options
-from engine.cli.dicom.questioning import LEVELS, answer, asker, into, question_of
+from engine.cli.dicom.questioning import answer, asker, bringing_options, into, question_of, tell_brought
 from engine.cli.dicom.reaching import target_options
-from engine.cli.exits import Exit
 
 
 @click.command()
 @target_options
-@click.argument("keys", nargs=-1, required=True, metavar="KEY=VALUE...")
+@bringing_options
 @click.option(
     "--into", "folder", required=True, help="Where the files go, each named by its SOP Instance UID.",
     type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
 )  # fmt: skip
-@click.option("--level", type=click.Choice(LEVELS), default="study", show_default=True)
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, metavar="SECONDS"
-)
 @desk_options("config", "env", "json", "lang")
 def get(
     desk: Desk, target: str, keys: tuple[str, ...], folder: Path, level: str, timeout: float, **how: Any
@@ -42,11 +36,4 @@ def get(
     with tempfile.TemporaryDirectory() as spool, desk.terminal.counting(target) as counted:
         context = replace(into(context, folder), var=Path(spool))
         reply = asyncio.run(answer(config, context, question, timeout=timeout, counted=counted))
-    told = json.loads(reply.body)
-    if desk.as_json:
-        desk.terminal.answer({"status": reply.code, **told})
-    else:
-        desk.terminal.line(
-            f"{told['completed']} -> {folder}, {told['warning']} !, {told['failed']} x: {reply.code}"
-        )
-    return Exit.OK if not told["failed"] else Exit.FAILED
+    return tell_brought(desk, reply, str(folder))

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import click
 
 from engine.cli.desk import Desk
 from engine.cli.dicom.reaching import reached
+from engine.cli.exits import Exit
 from engine.model import Attempt, Body, Disposition, Message, Receipt, Reply, Verdict
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 LEVELS: Final = ("patient", "study", "series", "image")
 _CONTENT_TYPE: Final = "application/json"
-_PIECE: Final = 1024 * 1024
 
 
 def question_of(keys: Sequence[str], *, level: str, limit: int = 0) -> bytes:
@@ -82,6 +82,33 @@ def into(context: ChannelContext, folder: Path) -> ChannelContext:
     return replace(context, intake=lambda listener: intake)
 
 
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def bringing_options(command: F) -> F:
+    """Add what `get` and `move` are told alike: what they ask for, how far down, and how long they may take."""
+    timeout = click.FloatRange(0, min_open=True)
+    for option in (
+        click.option("--timeout", type=timeout, default=3600.0, show_default=True, metavar="SECONDS"),
+        click.option("--level", type=click.Choice(LEVELS), default="study", show_default=True),
+        click.argument("keys", nargs=-1, required=True, metavar="KEY=VALUE..."),
+    ):
+        command = option(command)
+    return command
+
+
+def tell_brought(desk: Desk, reply: Reply, where: str) -> Exit:
+    """Say how many instances went `where`, and return how the command ends: badly where one did not."""
+    told = json.loads(reply.body)
+    if desk.as_json:
+        desk.terminal.answer({"status": reply.code, **told})
+    else:
+        desk.terminal.line(
+            f"{told['completed']} -> {where}, {told['warning']} !, {told['failed']} x: {reply.code}"
+        )
+    return Exit.OK if not told["failed"] else Exit.FAILED
+
+
 class _Counting:
     """The metrics of one question: its sub-operations."""
 
@@ -127,9 +154,4 @@ class _Files:
 def _write(body: Body, path: Path) -> None:
     """Write a body piece by piece: it may be larger than memory."""
     with path.open("wb") as out:
-        if body.path is None:
-            out.write(body.data or b"")
-            return
-        with body.path.open("rb") as came:
-            while piece := came.read(_PIECE):
-                out.write(piece)
+        out.writelines(body.chunks())
