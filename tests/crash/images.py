@@ -5,8 +5,10 @@ Nobody insists on these: what is promised of a message is judged by the orders.
 
 from __future__ import annotations
 
+import json
 import socket
 from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom.ae import ApplicationEntity
@@ -32,11 +34,33 @@ def store(port: int) -> None:
     ) = _SECONDS
     modality.add_requested_context(SECONDARY_CAPTURE, ExplicitVRLittleEndian)
     association = modality.associate("127.0.0.1", port, ae_title="PASSERELLE")
-    if not association.is_established:
-        return
-    with suppress(RuntimeError, ValueError):  # the association ended meanwhile
-        association.send_c_store(instance(str(generate_uid()), pixels=LARGE_BYTES))
-    association.abort()
+    held = association.dul.socket
+    line = held.socket if held is not None else None
+    try:
+        if association.is_established:
+            with suppress(RuntimeError, ValueError):  # the association ended meanwhile
+                association.send_c_store(instance(str(generate_uid()), pixels=LARGE_BYTES))
+            association.abort()
+    finally:
+        if line is not None:
+            line.close()  # pynetdicom 3.0.4 leaves it open where the other end closed first
+
+
+def show(port: int) -> None:
+    """Fetch an instance that is there by WADO-RS; returns also where there is none, and where the engine dies."""
+    line = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    try:
+        with suppress(OSError, HTTPException):
+            line.request("GET", "/studies/2.25.1/instances?limit=1")
+            answer = line.getresponse()
+            found = json.loads(answer.read() or b"[]")
+            if answer.status == 200 and found:
+                line.request(
+                    "GET", f"/studies/2.25.1/series/2.25.2/instances/{found[0]['00080018']['Value'][0]}"
+                )
+                line.getresponse().read()
+    finally:
+        line.close()
 
 
 def break_off(port: int) -> None:

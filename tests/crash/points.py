@@ -23,10 +23,6 @@ NOT_THE_ENGINE = ("engine.testing.", "engine.cli.hl7.", "engine.cli.new.")
 TORN_ELSEWHERE = ("channels.file.batching.",)
 """Whose files are torn between any two of its calls by `tests/channels/file/test_batches_out.py`."""
 
-NO_ORDER = ("channels._http.client:ClientConnection.stream:", "channels._http.connection:Connection._pour:")
-"""Where images go by DICOMweb, which no site of the campaign speaks: a request that is sent again as all are, and an
-answer that leaves nothing behind."""
-
 _SYNCS = {"fsync", "fdatasync"}
 _RENAMES = {"rename", "replace", "link"}
 _UNLINKS = {"unlink", "remove"}
@@ -171,8 +167,7 @@ def sites() -> Mapping[str, list[str]]:
         source = path.read_text(encoding="utf-8")
         if any(word in source for word in _WORDS):  # parsing what cannot have any would take most of the time
             found[name] = marked(name, source)[1].sites
-    struck = {name: [site for site in each if not site.startswith(NO_ORDER)] for name, each in found.items()}
-    return {name: each for name, each in struck.items() if each}
+    return {name: each for name, each in found.items() if each}
 
 
 SQLITE = tuple(

@@ -35,7 +35,8 @@ HOOK_SECRET = f"whsec_{base64.b64encode(HOOK_KEY).decode()}"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the engine listens, and where its receiver and its clinic do; `echo` is a door to which it sends itself."""
+    """Where the engine listens, and where its receiver and its clinic do; `echo` and `web` are doors to which it sends
+    itself."""
 
     engine: int
     receiver: int
@@ -44,6 +45,7 @@ class Ports:
     feed: int = 0
     echo: int = 0
     images: int = 0
+    web: int = 0
     archive: int = 0
 
 
@@ -66,6 +68,7 @@ listen:
   feed: {{mllp: "127.0.0.1:{feed}", partner: clinic}}
   echo: {{mllp: "127.0.0.1:{echo}", partner: clinic, commit_bytes: true}}
   images: {{dicom: "127.0.0.1:{images}", codec: opaque, partner: clinic, commitment: {{}}}}
+  web: {{dicomweb: "127.0.0.1:{web}", partner: clinic, read: [clinic]}}
   folder: {{file: in, match: "*.json", every: 20ms, stable: 0s}}
   queue: {{amqp: "{broker}", queue: "{incoming}", declare: true, refused: reject}}
   hooks: {{webhook: "127.0.0.1:{hooks}", verify: {{standard_webhooks: "${{file:hooks.whsec}}"}}, partner: clinic}}
@@ -85,6 +88,7 @@ partners:
       second: {{webhook: "http://127.0.0.1:{clinic}/second", phi: full}}
       strict: {{webhook: "http://127.0.0.1:{clinic}/strict", phi: full}}
       pacs: {{dicom: "127.0.0.1:{archive}", ae_title: ARCHIVE, phi: full}}
+      web: {{dicomweb: "http://127.0.0.1:{web}", phi: full}}
       mq: {{amqp: "{broker}", queue: "{outgoing}", declare: true, phi: full}}
       mail: {{smtp: notices@example.org, phi: none}}
 """
@@ -95,7 +99,8 @@ _FULL_ROUTES = {
     "hooked": "route: hooked\nfrom: {hooks: POST /hooks}\nto: [clinic.sink]\n",
     "fed": "route: fed\nfrom: feed\nto: [clinic.ris]\n",
     "echoed": "route: echoed\nfrom: echo\nto: [clinic.sink]\n",
-    "imaged": "route: imaged\nfrom: images\nto: [clinic.sink, clinic.pacs]\n",
+    "imaged": "route: imaged\nfrom: images\nto: [clinic.sink, clinic.pacs, clinic.web]\n",
+    "webbed": "route: webbed\nfrom: web\nto: [clinic.sink]\n",
     "queued": "route: queued\nfrom: queue\nto: [clinic.mq]\n",
     "notices": (
         "route: notices\nfrom: {public: POST /v1/notices}\n"
@@ -151,6 +156,7 @@ def write_full_project(folder: Path, ports: Ports, broker: Broker, relay: int) -
             feed=ports.feed,
             echo=ports.echo,
             images=ports.images,
+            web=ports.web,
             archive=ports.archive or ports.receiver,
             heard=ports.echo or ports.receiver,
             clinic=ports.clinic or ports.receiver,

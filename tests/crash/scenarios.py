@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from channels._folder import Folder
-from tests.crash.images import ask_to_commit, break_off, store
+from tests.crash.images import ask_to_commit, break_off, show, store
 from tests.crash.project import write_full_project
 from tests.crash.stage import Stage
 from tests.power.shim import File, Word
@@ -203,6 +203,13 @@ async def imaged(stage: Stage) -> None:
     await restarts(stage)
 
 
+async def shown(stage: Stage) -> None:
+    """An image that comes to the door of the web, and is fetched there."""
+    await asyncio.to_thread(store, stage.ports.images)
+    await stage.moment(0.2)
+    await asyncio.to_thread(show, stage.ports.web)
+
+
 async def disagreed(stage: Stage) -> None:
     """An archive that answers with no DICOM for a while."""
     stage.archive.script.answer = b"\x63\x00\x00\x00\x00\x04what"
@@ -253,6 +260,8 @@ SCENARIOS: dict[str, Scenario] = {
     "engine.store.sqlite.journal:_read": verbs(("tail", "--all"), limit=1.0),
     "channels._folder:Folder.clean": leftovers,
     "channels._folder:Folder._failing": absent_folder,
+    "channels._http.client:ClientConnection.stream:": imaged,
+    "channels._http.connection:Connection._pour:": shown,
     "channels.amqp.inbound:AmqpInbound._tell:send#3": pressed,
     "channels.dicom.": imaged,
     "channels._dicom.": imaged,

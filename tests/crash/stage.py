@@ -55,6 +55,7 @@ class Stage:
             feed=free_port(),
             echo=free_port(),
             images=free_port(),
+            web=free_port(),
             archive=free_port(),
         )
         self.ports_of_scratch = Ports(free_port(), self.ports.receiver)
