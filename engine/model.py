@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import errno
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +19,8 @@ from typing import Any
 INLINE_LIMIT = 128 * 1024
 """Bytes: a body above this size lives in a file, below it in the row."""
 
-_CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
+"""Bytes: as much of a file as is in memory at once where content is read piece by piece."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -91,13 +92,13 @@ class Extent:
     offset: int
     size: int
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes, at most 1 MiB at a time; blocks on the disk, OSError where the file has become shorter."""
+    def chunks(self) -> Generator[bytes]:
+        """Yield the bytes, at most `CHUNK` at a time; blocks on the disk, OSError where the file has become shorter."""
         left = self.size
-        with self.path.open("rb") as file:
+        with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
-            while left:
-                chunk = file.read(min(left, _CHUNK))
+            while left > 0:
+                chunk = file.read(min(left, CHUNK))
                 if not chunk:
                     raise OSError(errno.EIO, "a file has become shorter")
                 left -= len(chunk)
@@ -135,8 +136,8 @@ class Body:
             raise ValueError("a body has neither bytes nor a path")
         return self.path.read_bytes()
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the whole content; what is in files, at most 1 MiB at a time."""
+    def chunks(self) -> Generator[bytes]:
+        """Yield the whole content; what is in files, at most `CHUNK` at a time, as `Extent.chunks` does."""
         if self.data is not None:
             yield self.data
         elif self.path is not None:

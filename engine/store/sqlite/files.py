@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +13,6 @@ from engine.errors import StoreFailed, StoreUnavailable
 from engine.model import Body
 from engine.store.sqlite.disk import sync_folder
 from engine.store.sqlite.failure import FULL_ERRNOS
-
-_CHUNK = 1024 * 1024
 
 
 class BodyFiles:
@@ -94,18 +91,11 @@ def _write(path: Path, body: Body) -> bytes:
     """Write a body and return its digest, which only what is put together from pieces does not know before."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
-        digest = body.sha256
-        if body.pieces:
-            made = hashlib.sha256()
-            for chunk in body.chunks():
+        made = hashlib.sha256() if body.pieces else None
+        for chunk in body.chunks():
+            file.write(chunk)
+            if made is not None:
                 made.update(chunk)
-                file.write(chunk)
-            digest = made.digest()
-        elif body.data is not None:
-            file.write(body.data)
-        elif body.path is not None:
-            with body.path.open("rb") as source:
-                shutil.copyfileobj(source, file, _CHUNK)
         file.flush()
         os.fsync(file.fileno())
-    return digest
+    return body.sha256 if made is None else made.digest()
