@@ -220,3 +220,14 @@ def test_the_event_carries_nearly_all_of_a_message() -> None:
 
 def test_fhir_alone_carries_most_of_an_event() -> None:
     assert by_fhir(shipped(NAME), (CORPUS or OWN).values()) > 0.9
+
+
+def test_a_range_has_no_separator_though_an_interval_is_a_range_too() -> None:
+    mapper = shipped(NAME)
+    told = {"orders": [{"results": [{"valueType": "range", "value": {"range": {"low": "1"}}}]}]}
+    interval = {"separator": "range", "low": "1", "high": "2"}
+    earlier = {"orders": [{"results": [{"valueType": "structured", "value": interval}]}]}
+    made = mapper.put("fhir", told)
+    assert mapper.get("fhir", made).data == told
+    over = mapper.put("fhir", told, mapper.get("fhir", mapper.put("fhir", earlier)).complement)
+    assert mapper.get("fhir", over).data == told

@@ -365,8 +365,9 @@ def _asked(nodes: Sequence[Node], lists: Sequence[ManyPlan]) -> Asked:
             whens.append(cell.when)
             paths += [cell.yields_to] if cell.yields_to else []
         whens += [many.when for many in (*node.plains.values(), *_manys(node))]
-        for leaf, path in node.presences:
-            codes[path] = codes.get(path, frozenset()) | frozenset(leaf.present)
+        for one in node.presences:
+            whens.append(one.when)
+            codes[one.path] = codes.get(one.path, frozenset()) | frozenset(one.leaf.present)
         for _, cell in node.defaults:
             default = cell.leaf.default.get("fhir")
             if default is not None and default.by:
@@ -382,7 +383,7 @@ def _paths(nodes: Sequence[Node], lists: Sequence[ManyPlan]) -> list[Path]:
     paths = [many.path for many in lists]
     for node in _all(nodes):
         paths += [cell.path for cell in _cells(node)]
-        paths += [path for _, path in node.presences]
+        paths += [one.path for one in node.presences]
         paths += [many.path for many in (*node.plains.values(), *_manys(node))]
     return paths
 

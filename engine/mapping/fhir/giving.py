@@ -119,7 +119,7 @@ def has_values(node: Node, item: dict[str, Any], carried: Collection[tuple[int, 
             and holds_now(cell.when, item)
         ):
             return True
-    if any(value_at(item, path) is not ABSENT for _, path in node.presences):
+    if any(value_at(item, one.path) is not ABSENT and holds_now(one.when, item) for one in node.presences):
         return True
     if any(_has_items(many, item) for many in node.plains.values()):
         return True
@@ -162,8 +162,9 @@ def give_node(
         if not turn.made or holds_now(many.when, item):
             given = item if holds_now(many.when, item) else {}
             written = give_plain(many, here, name, given, turn) or written
-    for leaf, path in node.presences:
-        written = give_presence(leaf, path, here, item) or written
+    for presence in node.presences:
+        if holds_now(presence.when, item):
+            written = give_presence(presence.leaf, presence.path, here, item) or written
     for one in required:
         if not one.there(here):
             put_absence(here, one)

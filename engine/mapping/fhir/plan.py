@@ -36,6 +36,16 @@ class Cell:
     shared: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Presence:
+    """A leaf whose code is told by which element of a choice is there."""
+
+    leaf: Leaf
+    path: Path
+    when: When | None
+    depth: int
+
+
 @dataclass(slots=True, eq=False)
 class Claim:
     """What takes items of a JSON list: those that meet `selector`, all others without one."""
@@ -64,7 +74,7 @@ class Node:
     lists: dict[str, Listed] = field(default_factory=dict)
     primitives: dict[str, dict[int, Cell]] = field(default_factory=dict)
     plains: dict[str, ManyPlan] = field(default_factory=dict)
-    presences: list[tuple[Leaf, Path]] = field(default_factory=list)
+    presences: list[Presence] = field(default_factory=list)
     constants: list[tuple[FhirPath, Any]] = field(default_factory=list)
     defaults: list[tuple[FhirPath, Cell]] = field(default_factory=list)
     prefix: Path = ()
@@ -72,7 +82,7 @@ class Node:
 
     def settle(self) -> list[Path]:
         """Find the event path that all leaves below have in common: without it, nothing is to be written here."""
-        paths = [cell.path for cell in self.cells] + [path for _, path in self.presences]
+        paths = [cell.path for cell in self.cells] + [one.path for one in self.presences]
         paths += [cell.path for found in self.primitives.values() for cell in found.values()]
         paths += [many.path for many in self.plains.values()]
         for node in self.objects.values():
@@ -89,6 +99,7 @@ class Node:
         """Return how many passes reading takes: leaves that conditions ask first."""
         depths = [cell.depth for cell in self.cells]
         depths += [cell.depth for found in self.primitives.values() for cell in found.values()]
+        depths += [one.depth for one in self.presences]
         depths += [node.deepest() for node in self.objects.values()]
         for listed in self.lists.values():
             depths += [node.deepest() for node in listed.indexed.values()]
@@ -223,7 +234,7 @@ class _Planner:
         )
         if leaf.present and leaf.present_at is not None and self._side == "fhir":
             node = self._node(plan, self._placed(base, leaf.present_at))
-            node.presences.append((leaf, prefix + leaf.path))
+            node.presences.append(Presence(leaf, prefix + leaf.path, when, depth))
         for rank, place in enumerate(places):
             self._judge.at = _written(leaf, self._side, rank)
             path = self._placed(base, place)

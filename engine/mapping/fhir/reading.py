@@ -17,7 +17,7 @@ from engine.mapping.fhir.plan import Cell, Listed, ManyPlan, Node, ScopePlan
 from engine.mapping.fhir.quickly import fresh, quick_raw, quick_said
 from engine.mapping.fhir.sorting import sorter
 from engine.mapping.fhir.values import Turn, holds_now, put_value, take_cell
-from engine.mapping.rules import PRESENT_CODE, Path, When
+from engine.mapping.rules import PRESENT_CODE, Leaf, Path, When
 from engine.mapping.writing_code import Code
 
 Read = Callable[[dict[str, Any], dict[str, Any], Instances, Resources, Turn], None]
@@ -217,8 +217,7 @@ class _Writer:
         code, node, keys = self._code, self._node, self._keys
         with code.block("def f(here, x, inst, res, turn):"):
             code.line("hole = turn.hole")
-            if self._depth == 0:
-                self._presences()
+            self._presences()
             for cell in node.cells:
                 if cell.depth == self._depth:
                     self._cell(cell)
@@ -248,21 +247,27 @@ class _Writer:
             code.line(f"({read}.table.get(k) or {read}.extend(k))(c, x, inst, res, turn)")
 
     def _presences(self) -> None:
-        for leaf, path in self._node.presences:
-            guess = next(
-                (
-                    code
-                    for code, names in leaf.present.items()
-                    if any({name, f"_{name}"} & self._keys for name in names)
-                ),
-                None,
-            )
-            if "extension" in self._keys:
-                self._code.names["NULL"] = fhir_taking.NULL_CODE
-                self._code.line(f"v = said_presence({self._code.constant(leaf)}, here) or {guess!r}")
-                self._code.line(f"if v is not None: {self._put(path, 'None if v == NULL else v')}")
-            elif guess is not None:
-                self._code.line(self._put(path, repr(guess)))
+        for one in self._node.presences:
+            if one.depth == self._depth:
+                self._when(one.when, self._presence, one.leaf, one.path)
+
+    def _presence(self, leaf: Leaf, path: Path) -> None:
+        guess = next(
+            (
+                code
+                for code, names in leaf.present.items()
+                if any({name, f"_{name}"} & self._keys for name in names)
+            ),
+            None,
+        )
+        if "extension" in self._keys:
+            self._code.names["NULL"] = fhir_taking.NULL_CODE
+            self._code.line(f"v = said_presence({self._code.constant(leaf)}, here) or {guess!r}")
+            self._code.line(f"if v is not None: {self._put(path, 'None if v == NULL else v')}")
+        elif guess is not None:
+            self._code.line(self._put(path, repr(guess)))
+        else:
+            self._code.line("pass")
 
     def _put(self, path: Path, value: str) -> str:
         objects = "".join(f".setdefault({key!r}, {{}})" for key in path[:-1])
@@ -370,7 +375,7 @@ _PLAIN: Final = frozenset({str, int, bool})
 
 def depths(node: Node) -> frozenset[int]:
     """Return the passes in which something of an object is read."""
-    found = {cell.depth for cell in node.cells} | ({0} if node.presences else set())
+    found = {cell.depth for cell in node.cells} | {one.depth for one in node.presences}
     found |= {cell.depth for cells in node.primitives.values() for cell in cells.values()}
     found |= {many.depth for many in node.plains.values()}
     for inner in node.objects.values():

@@ -135,8 +135,9 @@ class Sketch:
         for name, many in node.plains.items():
             if self.holds(many.when) and self._shape.has(many.path):
                 self._later(tree, name, f"give_plain({self._pen.constant(many)}, @, {name!r}, x, turn)")
-        for leaf, path in node.presences:
-            self._presence(leaf, path, tree)
+        for presence in node.presences:
+            if self.holds(presence.when):
+                self._presence(presence.leaf, presence.path, tree)
         for name, hole in holes.items():
             hole.strict = hole.strict or f"_{name}" in tree
 

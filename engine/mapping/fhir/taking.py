@@ -88,10 +88,11 @@ def take_node(
 
 
 def _take_leaves(node: Node, here: dict[str, Any], item: dict[str, Any], depth: int, turn: Turn) -> None:
-    for leaf, path in node.presences if depth == 0 else ():
-        said = said_presence(leaf, here) or inferred(leaf, here)
-        if said is not None:
-            put_value(item, path, None if said == NULL_CODE else said)
+    for one in node.presences:
+        if one.depth == depth and holds_now(one.when, item):
+            said = said_presence(one.leaf, here) or inferred(one.leaf, here)
+            if said is not None:
+                put_value(item, one.path, None if said == NULL_CODE else said)
     for cell in node.cells:
         if cell.depth == depth and holds_now(cell.when, item):
             take_cell(cell, here, item, turn)
