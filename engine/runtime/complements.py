@@ -3,14 +3,14 @@
 A complement is a body of role `complement:MAPPER:SIDE` beside the message that it is of; `event` is a business key of
 that message (ARCHITECTURE, decision 2). What became of each leaf is a body of role `loss`, the next one `loss:2`.
 
-Routing is pure CPU work and the store is read asynchronously. So a first run that asks for a complement notes its key;
-its plan is thrown away, the store is asked, and the message is routed once more, as for `memory`.
+Routing is pure CPU work and the store is read asynchronously. So a first run that asks for a complement notes its key,
+and the store is asked. Where it holds nothing the plan stands, else the message is routed once more, as for `memory`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +71,18 @@ async def losses(store: Store, message: int) -> list[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Answers `Scope.stored` from what was read; notes the key of what was not."""
+    """Answers `Scope.stored` from what was read; notes the key of what was not.
+
+    `fresh` is the id of a message that is not stored yet, "" for one that is: nobody left anything of its own event.
+    """
 
     known: Known
     wanted: set[str]
+    fresh: str = ""
 
     def __call__(self, asked: Asked) -> dict[str, Any] | None:
+        if self.fresh and asked.value == self.fresh and asked.name == _EVENT:
+            return None
         key = _key_of(asked)
         found = self.known.get(key)
         if found is None:
@@ -88,7 +94,17 @@ class Stored:
         return {} if _GONE in found else None
 
 
-async def learned(store: Store, key: str) -> Mapping[str, str]:
+async def read_up(store: Store, wanted: Collection[str], known: dict[str, Mapping[str, str]]) -> bool:
+    """Read what routing asked for into `known`; say whether there is any of it.
+
+    Where there is none, what was routed without it is what would be routed with it.
+    """
+    for key in wanted:
+        known[key] = await _learned(store, key)
+    return any(known[key] for key in wanted)
+
+
+async def _learned(store: Store, key: str) -> Mapping[str, str]:
     """Return what the store knows under a key that routing asked for: a memory, or a complement."""
     if not key.startswith(_PREFIX):
         return await store.remembered(key)

@@ -26,7 +26,7 @@ from engine.runtime.announcing import announce
 from engine.runtime.answering import Answers, Outcome
 from engine.runtime.board import Board, Current, Door
 from engine.runtime.budget import RETRY_AFTER, Budget
-from engine.runtime.complements import learned
+from engine.runtime.complements import read_up
 from engine.runtime.detours import Detours
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_headers
@@ -126,11 +126,9 @@ class IntakeFor:
         return receipt
 
     async def _recalled(self, plan: Plan, message: Message, door: Door, board: Board) -> Plan:
-        """Plan again with what partners' answers taught of the keys that the routes asked for."""
+        """Plan again where the store holds something under the keys that the routes asked for."""
         known: dict[str, Mapping[str, str]] = {}
-        while plan.wanted:
-            for key in plan.wanted:
-                known[key] = await learned(self._room.store, key)
+        while plan.wanted and await read_up(self._room.store, plan.wanted, known):
             plan = self._plan(message, door, board, known)
         return plan
 

@@ -68,8 +68,8 @@ class Plan:
     is what the routes say that the sender's protocol should answer. `route` is who refused it. `control_id` is the
     sender's id where the content holds it. `detours` are the ordered routes that have a delivery of kind route among
     `deliveries`. `poison` says that the body is kept unread. `answering` is the program that answers the sender with
-    its destination's answer, `received` then the document and `vars` what its steps kept. `wanted` are ordering keys
-    whose memories a route asked for and did not find: the plan is worth nothing without them.
+    its destination's answer, `received` then the document and `vars` what its steps kept. `wanted` are keys of the
+    store that a route asked for: the plan was made as if there were nothing, and holds where that is so.
     """
 
     disposition: Disposition = Disposition.ACCEPTED
@@ -140,7 +140,7 @@ class Planner:
     def plan(self, message: Message, door: Door, board: Board, known: Known = NOTHING_KNOWN) -> Plan:
         """Decide about a message at a door; never raises for what is in it.
 
-        `known` are memories that were read; where the plan `wanted` others, it is to be made again with them.
+        `known` is what was read of the store; where it holds what the plan `wanted` besides, it is to be made again.
         """
         routes = door.at(message.selector)
         if not routes:
@@ -265,7 +265,7 @@ class Planner:
             if board.remembers:
                 scope.memory = _recalling(program, scope, setting, memories)
             if board.maps_back:
-                scope.stored = Stored(*memories)
+                scope.stored = Stored(*memories, fresh=message.id)
             outcomes.append((program, self._outcome(program, message, document, scope, setting)))
         refusals = [
             (program, found.error)

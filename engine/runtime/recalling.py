@@ -1,8 +1,8 @@
 """`memory` while a message is routed: what partners' answers taught of its ordering key, read only when asked for.
 
 Routing is pure CPU work and the store is read asynchronously. So a first run that asks notes the key and finds
-nothing; its plan is thrown away, the store is asked, and the message is routed once more. Routes that do not ask pay
-nothing, and no route does while none of the configuration remembers anything.
+nothing, and the store is asked. Where it knows nothing either the plan stands, else the message is routed once more.
+Routes that do not ask pay nothing, and no route does while none of the configuration remembers anything.
 """
 
 from __future__ import annotations

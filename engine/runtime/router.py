@@ -15,7 +15,7 @@ from engine.codecs import codec
 from engine.errors import Rejected
 from engine.model import Delivery, Message, Result, State
 from engine.runtime.board import Board, Current
-from engine.runtime.complements import learned
+from engine.runtime.complements import read_up
 from engine.runtime.flight import Flight
 from engine.runtime.keeping import kept_message
 from engine.runtime.paper import POISON
@@ -78,7 +78,7 @@ class Router:
         return self._settlement(delivery, routed, began_ms)
 
     async def _recalled(self, program: Program, message: Message, board: Board) -> Routed | None:
-        """Route, once more where the route asks what partners' answers taught."""
+        """Route, once more where the store holds something under the keys that the route asked for."""
         known: dict[str, Mapping[str, str]] = {}
         while True:
             wanted: set[str] = set()
@@ -86,13 +86,11 @@ class Router:
                 with self._flight.routing(message.body.sha256):
                     routed = self._route(program, message, board, (known, wanted))
             except Rejected:
-                if not wanted:
+                if not await read_up(self._archive, wanted, known):
                     raise
             else:
-                if not wanted:
+                if not await read_up(self._archive, wanted, known):
                     return routed
-            for key in wanted:
-                known[key] = await learned(self._archive, key)
 
     async def _message(self, delivery: Delivery) -> Message:
         row = await self._archive.message(delivery.message_id)
