@@ -225,7 +225,7 @@ class Engine:
             channels=self._channels,
             reload=self._reload,
             rollback=self._rollback,
-            inject=Injector(self.reception, lambda: self.loaded, self.clock, self.new_id),
+            inject=Injector(self.reception.intake, lambda: self.loaded, self.clock, self.new_id),
             probe=self._probe,
             replay=Replayer(
                 self.store,

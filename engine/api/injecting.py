@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 from engine.api.views import View
 from engine.clock import Clock
 from engine.config.loaded import Loaded
 from engine.errors import NotFound
-from engine.model import Body, Message, Peer, Verdict
-from engine.runtime.intake import Reception
-
-_CONTENT_TYPES = {
-    ".json": "application/json",
-    ".txt": "text/plain",
-    ".hl7": "text/plain",
-    ".xml": "application/xml",
-}
-_CODECS = {"application/json": "json", "application/cloudevents+json": "json", "text/plain": "text"}
+from engine.model import Fault, Peer, Verdict
+from engine.runtime.standing_in import message_at, reader_at
+from engine.spi import Intake
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """An exchange whose replies are JSON: disposition, id and faults."""
+class Heard:
+    """An exchange with nobody at its other end: it keeps what is wrong, and has no bytes to reply.
+
+    So the store keeps no reply either, and a copy that comes through the channel is answered in the channel's words.
+    """
+
+    def __init__(self) -> None:
+        self.faults: Sequence[Fault] = ()
 
     def reply(self, verdict: Verdict) -> bytes:
-        """Render the verdict."""
-        faults = [{"path": fault.path, "text": fault.text, "code": fault.code} for fault in verdict.faults]
-        return json.dumps(
-            {"disposition": verdict.disposition.word, "id": verdict.message_id, "faults": faults}
-        ).encode()
+        """Keep the faults of the verdict."""
+        self.faults = verdict.faults
+        return b""
 
 
 class Injector:
-    """Puts content in at the first door of a route."""
+    """Puts content in at the first door of a route; `intake_of` gives the intake of a listener."""
 
     def __init__(
-        self, reception: Reception, loaded: Callable[[], Loaded], clock: Clock, new_id: Callable[[], str]
+        self,
+        intake_of: Callable[[str], Intake],
+        loaded: Callable[[], Loaded],
+        clock: Clock,
+        new_id: Callable[[], str],
     ) -> None:
-        self._reception = reception
+        self._intake_of = intake_of
         self._loaded = loaded
         self._clock = clock
         self._new_id = new_id
 
     async def __call__(self, route: str, content: bytes, content_type: str, file: str, actor: str) -> View:
-        """Return what became of it, as its sender would have been told.
+        """Return what became of it, as its sender would have been told; `file` is what its content is called, or "".
 
         Raises:
-            NotFound: there is no such route.
+            NotFound: there is no such route, or it has no door.
             Transient: the store cannot take it now.
         """
         found = self._loaded().route(route)
@@ -60,25 +58,19 @@ class Injector:
             raise NotFound(f"the route {route!r} has no door: only other routes hand on to it")
         door = found.config.doors[0]
         listener = self._loaded().app.listen[door.listener]
-        content_type = content_type or _CONTENT_TYPES.get(PurePath(file).suffix, "application/json")
-        message = Message(
+        message = message_at(
+            listener,
+            door,
+            content,
+            reader=reader_at(listener, door, file, content_type),
             id=self._new_id(),
-            listener=door.listener,
-            body=Body.of(content, content_type),
-            codec=listener.codec or _CODECS.get(content_type, "json"),
-            received_ms=self._clock.now_ms(),
-            selector=door.selector,
-            partner=listener.partner,
-            peer=Peer(f"inject by {actor}"),
+            now_ms=self._clock.now_ms(),
+            file=PurePath(file).name,
             content_type=content_type,
-            meta={"file": PurePath(file).name} if file else {},
+            peer=Peer(f"inject by {actor}"),
         )
-        intake = self._reception.intake(door.listener)
+        intake, heard = self._intake_of(door.listener), Heard()
         with intake.admit(message.partner, len(content), door.selector):
-            receipt = await intake(message, Plain())
-        view: View = {"disposition": receipt.disposition.word, "id": receipt.message_id}
-        try:
-            view["faults"] = json.loads(receipt.reply).get("faults", [])
-        except ValueError:
-            view["faults"] = []  # a duplicate of what came through the channel: its reply is the channel's
-        return view
+            receipt = await intake(message, heard)
+        faults = [{"path": fault.path, "text": fault.text, "code": fault.code} for fault in heard.faults]
+        return {"disposition": receipt.disposition.word, "id": receipt.message_id, "faults": faults}

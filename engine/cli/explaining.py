@@ -11,24 +11,20 @@ from engine.cli.changes import Picture
 from engine.cli.watching import Note, Watch, watched
 from engine.clock import Clock
 from engine.codecs import codec
-from engine.config.formats import DEFAULT_CODEC, HL7, said_codec
 from engine.config.loaded import Loaded
-from engine.config.models import ListenerConfig
 from engine.config.route import Door
-from engine.errors import MalformedMessage, NotFound, Rejected
+from engine.errors import NotFound, Rejected
 from engine.ids import IdSource
-from engine.model import Body, Fault, Message, Peer
+from engine.model import Fault, Message, Peer
 from engine.runtime.accept import kind_of, unmatched
 from engine.runtime.assembling import assemble
 from engine.runtime.opening import opening
 from engine.runtime.paper import Parts
 from engine.runtime.program import Program, Rejection, Routed, Setting
+from engine.runtime.standing_in import message_at, reader_at
 from engine.runtime.structure import Structures
 from engine.spi import Document, Scope
 from engine.steps.validate import STRUCTURES, VALIDATED
-
-_BY_SUFFIX = {".hl7": HL7, ".er7": HL7, ".txt": "text"}
-"""What a file is where its listener lets each message say it."""
 
 
 @dataclass(slots=True)
@@ -83,14 +79,21 @@ class Rehearsal:
 
     def reader(self, door: Door, file: Path) -> str:
         """Return the codec that reads a file's messages at a door."""
-        listener = self.loaded.app.listen[door.listener]
-        said = listener.codec_at(door.selector) or said_codec(listener)
-        return said or _BY_SUFFIX.get(file.suffix.lower(), DEFAULT_CODEC)
+        return reader_at(self.loaded.app.listen[door.listener], door, file.name)
 
     def explain(self, route: str, door: Door, content: bytes, reader: str, file: str) -> Explained:
         """Return what a message becomes; never raises for what is in it."""
         listener = self.loaded.app.listen[door.listener]
-        message = self._message(door, listener, content, reader, file)
+        message = message_at(
+            listener,
+            door,
+            content,
+            reader=reader,
+            id=self._ids.next(),
+            now_ms=self.clock.now_ms(),
+            file=file,
+            peer=Peer("explain"),
+        )
         found = Explained(codec=reader)
         try:
             document = codec(reader).decode(message)
@@ -125,38 +128,6 @@ class Rehearsal:
     def _scope(self, message: Message, document: Document) -> Scope:
         now_ms = self.clock.now_ms()
         return opening(message, document, self._assembled.board, now_ms=now_ms, new_id=self._ids.next)
-
-    def _message(
-        self, door: Door, listener: ListenerConfig, content: bytes, reader: str, file: str
-    ) -> Message:
-        """Return the message as its channel would hand it in."""
-        charset = getattr(listener, "charset", None)
-        media_type = codec(reader).content_type + (f"; charset={charset}" if charset else "")
-        message = Message(
-            id=self._ids.next(),
-            listener=door.listener,
-            body=Body.of(content, media_type),
-            codec=reader,
-            received_ms=self.clock.now_ms(),
-            selector=door.selector,
-            partner=listener.partner,
-            peer=Peer("explain"),
-            content_type=media_type,
-            meta={"file": file},
-        )
-        return _introduced(message) if reader == HL7 else message
-
-
-def _introduced(message: Message) -> Message:
-    """Return an HL7 message with what its channel reads in MSH; as it is where there is none."""
-    from engine.codecs.hl7v2.header import header
-
-    try:
-        found = header(message.body.read())
-    except MalformedMessage:
-        return message
-    said = {"application": found.sending_application, "facility": found.sending_facility}
-    return replace(message, control_id=found.control_id, meta={**message.meta, **said})
 
 
 async def _judged(message: Message, document: Document) -> Message:
