@@ -27,7 +27,7 @@ def conditions(header: Header, acks: Acks) -> tuple[str, str] | None:
     """
     if acks == "original":
         return None
-    accept, application = header.fields[14], header.fields[15]
+    accept, application = header.accept_acknowledgement, header.application_acknowledgement
     if not accept and not application and acks == "auto":
         return None
     if acks == "enhanced" and not accept:
@@ -67,7 +67,7 @@ def awaits_application(header: Header, acks: Acks) -> bool:
     asked = conditions(header, acks)
     if asked is None:
         return False
-    return asked[1] in _GOOD or (acks == "enhanced" and not header.fields[15])
+    return asked[1] in _GOOD or (acks == "enhanced" and not header.application_acknowledgement)
 
 
 def answered_when_good(header: Header, acks: Acks) -> bool:

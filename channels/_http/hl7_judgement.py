@@ -12,15 +12,16 @@ from channels._hl7.modes import Acks, awaits_application
 from channels._http.client import Response
 from channels._http.judgement import evidence, judge
 from engine.codecs.hl7v2.answers import read_ack
-from engine.codecs.hl7v2.header import header
+from engine.codecs.hl7v2.header import Header
 from engine.errors import MalformedMessage, Transient
 from engine.model import Reply
 
 
-def judge_acknowledgement(response: Response, sent: bytes, *, acks: Acks, now_ms: int) -> Reply:
+def judge_acknowledgement(response: Response, sent: Header, *, acks: Acks, now_ms: int) -> Reply:
     """Return the evidence of AA or CA, a CA `awaiting` where an application acknowledgement follows it.
 
-    An answer without an acknowledgement is judged by its status, but 2xx alone says nothing: the outcome is unknown.
+    `sent` is the header of the message that is answered. An answer without an acknowledgement is judged by its status,
+    but 2xx alone says nothing: the outcome is unknown.
 
     Raises:
         Transient: AE and CE, ERR-3 206 and 207; `sent` where MSA-2 names another message, or there is no MSA.
@@ -33,11 +34,10 @@ def judge_acknowledgement(response: Response, sent: bytes, *, acks: Acks, now_ms
         reply = judge(response, now_ms=now_ms)
         text = "the partner answered without an acknowledgement"
         raise Transient(text, sent=True, code="garbage", reply=reply) from None
-    told = header(sent)
     reply = replace(evidence(response), code=ack.code)
-    if ack.control_id != told.control_id:
+    if ack.control_id != sent.control_id:
         raise Transient("the answer acknowledges another message", sent=True, code="other_id", reply=reply)
     failure = refusal(ack, reply)
     if failure is not None:
         raise failure
-    return replace(reply, awaiting=ack.code == "CA" and awaits_application(told, acks))
+    return replace(reply, awaiting=ack.code == "CA" and awaits_application(sent, acks))

@@ -19,6 +19,7 @@ from channels._http.pool import Pool
 from channels._http.probing import probed_by_options
 from channels._http.requesting import destination_of, is_field, request_head, trace_lines
 from channels.webhook.endpoint import WebhookEndpoint
+from engine.codecs.hl7v2.header import header
 from engine.errors import Rejected
 from engine.model import Attempt, Body, Reply
 from engine.security.signing import sign
@@ -60,14 +61,17 @@ class WebhookOutbound(Outbound):
         body = attempt.body.data
         if body is None:
             body = await _read(attempt.body)
+        told = (
+            header(body) if self.config.acknowledged == "hl7" else None
+        )  # nothing leaves that cannot be answered
         head = self._head + self._lines(attempt, body)
         response = await self._pool.exchange(
             head, body, seconds=until - loop.time(), reply_seconds=self._reply_seconds
         )
-        if self.config.acknowledged == "hl7":
-            now_ms = self.context.clock.now_ms()
-            return judge_acknowledgement(response, body, acks=self.config.acks, now_ms=now_ms)
-        return judge(response, now_ms=self.context.clock.now_ms())
+        now_ms = self.context.clock.now_ms()
+        if told is None:
+            return judge(response, now_ms=now_ms)
+        return judge_acknowledgement(response, told, acks=self.config.acks, now_ms=now_ms)
 
     def _lines(self, attempt: Attempt, body: bytes) -> bytes:
         """Return the header lines of one attempt, and the empty line after them."""

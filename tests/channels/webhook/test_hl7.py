@@ -126,3 +126,12 @@ async def test_a_code_that_table_0008_lacks_is_no_answer(tmp_path: Path) -> None
 async def test_a_status_without_an_acknowledgement_is_judged_by_itself(tmp_path: Path) -> None:
     assert isinstance(await failed(tmp_path, 404, b"<html>"), Permanent)
     assert isinstance(await failed(tmp_path, 422, b"{}"), Rejected)
+
+
+async def test_what_is_no_hl7_is_rejected_before_it_is_sent(tmp_path: Path) -> None:
+    async with answering(response(200, f"Content-Type: {ER7}\r\n", ack("AA"))) as server:
+        config = endpoint(server.url, acknowledged="hl7")
+        async with WebhookOutbound(config, channel_context(tmp_path)) as channel:
+            with pytest.raises(Rejected, match="MSH"):
+                await channel.send(attempt(b'{"id": "1"}', content_type="application/json"))
+        assert not server.requests
