@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.crash.campaign import HTTP, MLLP, UNFINISHED, Campaign, Plan, Transport
 from tests.crash.checker import check, read_sent, read_tried
+from tests.crash.forking import Forks
 
 TRANSPORTS = {"http": HTTP, "mllp": MLLP}
 
@@ -21,7 +22,11 @@ def main() -> int:
         return _check_again(options.check, options.kills, TRANSPORTS[options.over])
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="passerelle-crash-") as folder:
         plan = Plan(options.kills, options.accepted, seed=options.seed)
-        outcome = asyncio.run(Campaign(Path(folder), plan, TRANSPORTS[options.over]).run())
+        forks = Forks()
+        try:
+            outcome = asyncio.run(Campaign(Path(folder), forks, plan, TRANSPORTS[options.over]).run())
+        finally:
+            forks.close()
     print(outcome)
     enough = min(outcome.unacknowledged) >= 1 and min(outcome.unfinished) >= UNFINISHED
     return 0 if outcome.report.sound and outcome.report.pending == 0 and enough else 1

@@ -29,6 +29,7 @@ from tests.channels.dicom.archive import Archive, archive
 from tests.channels.dicom.instances import EXPLICIT, SECONDARY_CAPTURE, part10
 from tests.crash.checker import StoreJournal, read_store
 from tests.crash.child import Child, await_ready
+from tests.crash.forking import Forks
 from tests.peers.ports import free_port
 
 MODALITIES = 3
@@ -113,7 +114,7 @@ class Department:
         return await dial(config, channel_context(self.folder), proposals)
 
 
-async def campaign(folder: Path, *, kills: int, between: int, seed: int) -> Outcome:
+async def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int) -> Outcome:
     """Kill the engine again and again while it sends; each time `between` instances reached the archive before."""
     port = free_port()
     (folder / "routes").mkdir()
@@ -121,7 +122,7 @@ async def campaign(folder: Path, *, kills: int, between: int, seed: int) -> Outc
     async with archive() as pacs:
         pacs.script.seconds = 0.03
         (folder / "config.yaml").write_text(_CONFIG.format(port=port, archive=pacs.port))
-        child = Child(folder / "config.yaml")
+        child = forks.child(folder / "config.yaml")
         department = Department(port, folder / "modality", random.Random(seed))
         try:
             caught = await _under_fire(child, department, pacs, kills, between)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash.checker import Report, StoreJournal, check, read_sent, read_store, read_tried
-from tests.crash.child import Child, ChildFailed, await_ready
+from tests.crash.child import ChildFailed, await_ready
+from tests.crash.forking import Forks
 from tests.crash.mllp import MllpReceiver, MllpSender, read_by_control_id, write_mllp_project
 from tests.crash.project import Ports, write_project
 from tests.crash.receiver import Receiver, listening
@@ -63,20 +64,20 @@ class Outcome:
         return (
             f"{self.report}\nat the kills: at least {min(self.unacknowledged)} unacknowledged and "
             f"{min(self.unfinished)} unfinished; receiver failed {self.failed_share:.0%}; "
-            f"ready again after {ready[len(ready) // 2]:.2f} s (median), {ready[-1]:.2f} s (longest)"
+            f"ready again, imports apart, after {ready[len(ready) // 2]:.2f} s (median), {ready[-1]:.2f} s (longest)"
         )
 
 
 class Campaign:
     """Runs a plan in a folder."""
 
-    def __init__(self, folder: Path, plan: Plan, transport: Transport = HTTP) -> None:
+    def __init__(self, folder: Path, forks: Forks, plan: Plan, transport: Transport = HTTP) -> None:
         self.plan = plan
         self.transport = transport
         self.rng = random.Random(plan.seed)
         ports = Ports(free_port(), free_port())
         self.ports = ports
-        self.child = Child(transport.write(folder, ports))
+        self.child = forks.child(transport.write(folder, ports))
         self.sent, self.tried = folder / "sender.journal", folder / "receiver.journal"
         self.sender = transport.sender(
             ports.engine,

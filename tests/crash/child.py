@@ -1,4 +1,7 @@
-"""The engine as a child process: started as a user starts it, killed without warning, asked when it is stopped."""
+"""The engine as a child process: started as a user starts it, killed without warning, asked when it is stopped.
+
+Where it is started a hundred times, `tests/crash/forking.py` has a child that costs no import.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -20,6 +23,19 @@ READY = '"action": "ready"'
 
 class ChildFailed(Exception):
     """The engine did not start, or did not end as it should; the text quotes its log."""
+
+
+class Process(Protocol):
+    """What of `subprocess.Popen` is asked of whatever runs the engine."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def send_signal(self, sig: int, /) -> None: ...
 
 
 class Child:
@@ -34,7 +50,7 @@ class Child:
         self.kills = 0
         self._command = list(command or (sys.executable, "-m", "engine"))
         self._environ = dict(environ or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._mark = 0
 
     @property
@@ -44,10 +60,13 @@ class Child:
     def start(self, environ: Mapping[str, str] | None = None) -> None:
         """Start the engine; `ready` waits for it."""
         self._mark = self.log.stat().st_size if self.log.exists() else 0
+        self._process = self._begun({**self._environ, **(environ or {})})
+
+    def _begun(self, environ: Mapping[str, str]) -> Process:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [*self._command, "run", "--config", str(self.config)],
-                env={**os.environ, **self._environ, **(environ or {})},
+                env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -69,7 +88,7 @@ class Child:
             return log.read().decode()
 
     @property
-    def running(self) -> subprocess.Popen[bytes]:
+    def running(self) -> Process:
         if self._process is None:
             raise ChildFailed("the engine was not started")
         return self._process

@@ -1,8 +1,10 @@
-"""A process that has imported the product once, with its fault points marked, and forks a child per command.
+"""A process that has imported the product once, and forks a child per command.
 
-Importing takes seconds, a fork milliseconds; the child then runs the command line's own `main`. Commands are JSON
-objects, one a line, on standard input: `{"argv": [...], "environ": {...}, "log": "path"}`. Answers are JSON objects on
-standard output: `{"pid": n}` for each command, in order, and `{"pid": n, "status": n}` for each child that ended.
+Importing takes seconds, a fork milliseconds; the child then runs the command line's own `main`. With the argument
+`marked` the product has its fault points marked. Commands are JSON objects, one a line, on standard input:
+`{"argv": [...], "environ": {...}, "log": "path", "errors": "path"}`; without `errors` they go to `log`. Answers are
+JSON objects on standard output: `{"pid": n}` for each command, in order, and `{"pid": n, "status": n}` for each child
+that ended.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ _WAKE_READ, _WAKE_WRITE = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
 def main() -> None:
     """Serve until standard input is closed; then end what still runs."""
-    install()
+    if sys.argv[1:] == ["marked"]:
+        install()
     for name, _ in modules():
         if not name.endswith("__main__"):
             importlib.import_module(name)
@@ -88,9 +91,12 @@ def _become(command: dict[str, Any]) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setpgid(0, 0)
-    log = os.open(Path(command["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log, errors = (
+        os.open(Path(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for path in (command["log"], command.get("errors", command["log"]))
+    )
     nowhere = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nowhere, 0), (log, 1), (log, 2)):
+    for source, target in ((nowhere, 0), (log, 1), (errors, 2)):
         os.dup2(source, target)
     os.environ.update(command["environ"])
     arm_from_environment()

@@ -89,6 +89,7 @@ async def nursery(environ: Mapping[str, str] | None = None) -> AsyncIterator[Nur
         sys.executable,
         "-m",
         "tests.crash.nursery",
+        "marked",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=Path(__file__).parents[2],

@@ -29,6 +29,7 @@ from engine.store.protocol import Query, Store
 from engine.store.sqlite.store import open_sqlite
 from tests.channels.dicom.modality import SECONDARY_CAPTURE, instance
 from tests.crash.child import Child, await_ready
+from tests.crash.forking import Forks
 from tests.peers.ports import free_port
 
 MODALITIES = 3
@@ -168,13 +169,13 @@ class Modality(threading.Thread):
             self._socket.close()
 
 
-def campaign(folder: Path, *, kills: int, between: int, seed: int) -> Verdict:
+def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int) -> Verdict:
     """Kill the engine again and again while modalities store; each time `between` instances were stored before."""
     port = free_port()
     (folder / "routes").mkdir()
     (folder / "routes" / "studies.yaml").write_text(_ROUTE)
     (folder / "config.yaml").write_text(_CONFIG.format(port=port, quiet=_QUIET_SECONDS))
-    child = Child(folder / "config.yaml")
+    child = forks.child(folder / "config.yaml")
     archive = Archive()
     chance = random.Random(seed)
     modalities = [Modality(port, archive, seed + number) for number in range(MODALITIES)]

@@ -21,6 +21,7 @@ from engine.spi import Narrow
 from engine.store.protocol import Query
 from engine.store.sqlite.store import open_sqlite
 from tests.crash.child import Child, await_ready
+from tests.crash.forking import Forks
 from tests.peers.ports import free_port
 
 _CONFIG = """\
@@ -60,13 +61,13 @@ class Verdict:
     waiting: int
 
 
-def campaign(folder: Path, *, kills: int, between: int, seed: int) -> Verdict:
+def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int) -> Verdict:
     """Kill the engine again and again while orders come."""
     port, dice, told = free_port(), random.Random(seed), Told()
     (folder / "routes").mkdir()
     (folder / "routes" / "orders.yaml").write_text(_ROUTE)
     (folder / "config.yaml").write_text(_CONFIG.format(port=port))
-    child = Child(folder / "config.yaml")
+    child = forks.child(folder / "config.yaml")
     child.start()
     try:
         await_ready(child)

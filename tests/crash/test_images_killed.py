@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.forking import Forks
 from tests.crash.radiology import Verdict, campaign
 
 
@@ -17,10 +18,10 @@ def _judge(verdict: Verdict, kills: int) -> None:
     assert verdict.again >= 1, "a sender had to come again"
 
 
-def test_nothing_that_got_success_is_lost_by_four_kills(tmp_path: Path) -> None:
-    _judge(campaign(tmp_path, kills=4, between=20, seed=1), 4)
+def test_nothing_that_got_success_is_lost_by_four_kills(tmp_path: Path, forks: Forks) -> None:
+    _judge(campaign(tmp_path, forks, kills=4, between=20, seed=1), 4)
 
 
 @pytest.mark.soak
-def test_nothing_that_got_success_is_lost_by_fifty_kills(tmp_path: Path) -> None:
-    _judge(campaign(tmp_path, kills=50, between=25, seed=2), 50)
+def test_nothing_that_got_success_is_lost_by_fifty_kills(tmp_path: Path, forks: Forks) -> None:
+    _judge(campaign(tmp_path, forks, kills=50, between=25, seed=2), 50)

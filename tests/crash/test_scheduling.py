@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.crash.forking import Forks
 from tests.crash.scheduling import campaign
 
 
-def test_no_kill_changes_what_a_worklist_says(tmp_path: Path) -> None:
-    verdict = campaign(tmp_path, kills=2, between=8, seed=3)
+def test_no_kill_changes_what_a_worklist_says(tmp_path: Path, forks: Forks) -> None:
+    verdict = campaign(tmp_path, forks, kills=2, between=8, seed=3)
 
     assert verdict.wrong == []
     assert verdict.live == verdict.anew

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.archiving import Outcome, campaign
+from tests.crash.forking import Forks
 
 
 def _judge(outcome: Outcome, kills: int) -> None:
@@ -17,10 +18,10 @@ def _judge(outcome: Outcome, kills: int) -> None:
     assert outcome.unknown >= 1, "a kill left an outcome unknown"
 
 
-async def test_nothing_that_was_accepted_is_lost_by_three_kills(tmp_path: Path) -> None:
-    _judge(await campaign(tmp_path, kills=3, between=15, seed=1), 3)
+async def test_nothing_that_was_accepted_is_lost_by_three_kills(tmp_path: Path, forks: Forks) -> None:
+    _judge(await campaign(tmp_path, forks, kills=3, between=15, seed=1), 3)
 
 
 @pytest.mark.soak
-async def test_nothing_that_was_accepted_is_lost_by_a_hundred_kills(tmp_path: Path) -> None:
-    _judge(await campaign(tmp_path, kills=100, between=30, seed=2), 100)
+async def test_nothing_that_was_accepted_is_lost_by_a_hundred_kills(tmp_path: Path, forks: Forks) -> None:
+    _judge(await campaign(tmp_path, forks, kills=100, between=30, seed=2), 100)
