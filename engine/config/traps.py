@@ -185,10 +185,26 @@ def _explain_flow(mark: Mark, begin: Mark) -> Problem:
         if place.column <= mark.column:
             return place.problem('"${" breaks inside {} and []', help=f"quote it: {quoted(found[0])}")
     if not line[mark.column - 1 :].strip() or (mark.line > begin.line and _character(mark) == ":"):
-        return begin.problem(f'this "{_character(begin)}" is never closed')
+        opening = begin if _character(begin) else _opening(mark.source)
+        return opening.problem(f'this "{_character(opening)}" is never closed')
     return mark.problem(
         "this breaks inside {} and []", help="quote text that holds brackets, braces or quotes"
     )
+
+
+def _opening(source: SourceFile) -> Mark:
+    """Return the last bracket that is open at the end of a file, which the parser does not name where it reads on."""
+    closed = 0
+    for number in range(len(source.lines), 0, -1):
+        line = source.line(number)
+        for column in range(len(line), 0, -1):
+            character = line[column - 1]
+            closed += character in "]}"
+            if character in "[{":
+                if not closed:
+                    return Mark(source, number, column, 1)
+                closed -= 1
+    return Mark(source, len(source.lines), 1, 1)
 
 
 def _explain_block(mark: Mark, begin: Mark, told: str) -> Problem:

@@ -28,10 +28,14 @@ class HostPort(click.ParamType):  # type: ignore[type-arg]  # generic in its stu
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, int]:
-        host, _, port = str(value).rpartition(":")
-        if not port.isdecimal() or not 0 <= int(port) < 1 << 16:
-            self.fail(f"{value!r} is no address: write HOST:PORT", param, ctx)
-        return host.strip("[]") or LOOPBACK, int(port)
+        from engine.config.places import read_address
+
+        text = str(value)
+        try:
+            found = read_address(f"{LOOPBACK}:{text.removeprefix(':')}" if ":" not in text[1:] else text)
+        except ValueError:
+            self.fail(f"{value!r} is no address: write HOST:PORT, an IPv6 address in brackets", param, ctx)
+        return found.host, found.port
 
 
 def tls_options(function: Callable[..., Any]) -> Callable[..., Any]:
