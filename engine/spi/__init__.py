@@ -10,7 +10,7 @@ from __future__ import annotations
 from engine.spi.channels import ChannelContext, ChannelType, Counters, Inbound, Outbound, SmallState
 from engine.spi.documents import Codec, CompiledPath, Document, Getter, LargeCodec
 from engine.spi.exchanges import Admission, Announcing, Conversation, Exchange, Intake
-from engine.spi.imaging import Access, Images, Narrow, NoImages, Performed, Told, Worklists
+from engine.spi.imaging import Access, Images, Narrow, NoImages, Page, Performed, Told, Worklists
 from engine.spi.routing import Asked, Carried, Decoded, Losses, Mapper, Scope, Step, TwoWay
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Narrow",
     "NoImages",
     "Outbound",
+    "Page",
     "Performed",
     "Scope",
     "SmallState",

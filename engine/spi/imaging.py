@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,14 +88,19 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
-    """What narrows a search for steps: a range of days (YYYYMMDD, "" is open), and exact texts ("" asks for nothing).
+    """What narrows a search for steps: ranges of days (YYYYMMDD) and of times (HHMMSS or the beginning of it), of which
+    "" is an open end, and exact texts ("" asks for nothing).
 
     Of the texts of a tuple one has to fit. `name` is a name as it is compared (without case and accents), with `*` and
-    `?`. `hidden` adds steps that are not to be performed any more.
+    `?`. `hidden` adds steps that are not to be performed any more. `wanted` judges, in a thread, what `attributes` say
+    of a step: by tag, those of its scheduled procedure step by two tags (`00400100.00400009`), in the JSON model; it is
+    not asked about what lacks one of the texts `holding`.
     """
 
     first_day: str = ""
     last_day: str = ""
+    first_moment: str = ""
+    last_moment: str = ""
     modalities: tuple[str, ...] = ()
     stations: tuple[str, ...] = ()
     patient: str = ""
@@ -103,6 +108,17 @@ class Narrow:
     study: str = ""
     name: str = ""
     hidden: bool = False
+    attributes: tuple[str, ...] = ()
+    wanted: Callable[[Mapping[str, Any]], bool] | None = None
+    holding: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Steps, each a JSON text in the DICOM JSON model, and where the next page begins, "" where there is none."""
+
+    steps: Sequence[str]
+    following: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +140,11 @@ class Worklists(Protocol):
             Rejected: it says nothing to a worklist.
         """
 
-    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[str]:
+    async def steps(self, worklist: str, narrow: Narrow, *, limit: int) -> Sequence[str]:
         """Return steps by day and time, each a JSON text in the DICOM JSON model; all that fit, and perhaps more."""
+
+    async def page(self, worklist: str, narrow: Narrow, *, limit: int, after: str = "") -> Page:
+        """Return the same in pages: a step that stays where it is comes once, whatever happens to others meanwhile."""
 
     async def performed(self, worklist: str, uid: str) -> Performed | None:
         """Return what is performed under a UID, None where nothing is."""

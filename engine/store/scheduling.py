@@ -90,7 +90,10 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A step that follows from a story. `visible` ones are answered; `day` is YYYYMMDD and `moment` HHMMSS, local."""
+    """A step that follows from a story. `visible` ones are answered; `day` is YYYYMMDD and `moment` HHMMSS, local.
+
+    `place` is given by the store: where the step stands among the others.
+    """
 
     number: int
     state: str
@@ -104,6 +107,7 @@ class StepRow:
     study: str
     name: str
     content: str
+    place: str = ""
 
 
 Derive = Callable[[Story], Sequence[StepRow]]
@@ -151,8 +155,13 @@ class Worklists(Protocol):
     async def performed(self, worklist: str, uid: str) -> tuple[int, str] | None:
         """Return revision and content of what is performed under a UID, None where nothing is."""
 
-    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[StepRow]:
-        """Return steps by day, moment and order; their patient, accession and study stand in the content alone."""
+    async def steps(
+        self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0, after: str = ""
+    ) -> Sequence[StepRow]:
+        """Return steps by day, moment and order, those behind a place where one is given.
+
+        Their patient, accession and study stand in the content alone.
+        """
 
 
 class Rebuilding(Protocol):

@@ -16,7 +16,7 @@ from tests.store.making import CHAIN, EMR, NOW, acceptance, duty, message, settl
 EVERYTHING = Narrow(hidden=True)
 
 
-def said(order: str, at: int, *, known: tuple[str, ...] = (), patient: str = "P1", **facts: str) -> Said:
+def said(order: str, at: int, *, known: tuple[str, ...] = (), patient: str = "P1", **facts: Any) -> Said:
     """Return what one event says of one order."""
     content = json.dumps({"order": order, "patient": patient, **facts}, sort_keys=True)
     digest = hashlib.sha256(f"{at} {content}".encode()).digest()
@@ -90,6 +90,35 @@ class WorklistContract:
         assert await found(Narrow(study="study O2")) == ["O2"]
         assert await found(Narrow(stations=("AE2",))) == []
         assert await store.worklists.steps("mr", Narrow(), limit=10) == []
+
+    async def test_what_no_column_says_is_judged_by_who_asks(self, store: Store) -> None:
+        for number in range(1, 4):
+            code = {"vr": "SH", "Value": [f"C{number}"]}
+            item = {"00400009": {"vr": "SH", "Value": [f"S{number}"]}}
+            told: Any = {"00401001": code, "00400100": {"vr": "SQ", "Value": [item]}}
+            one = said(f"O{number}", number, day=f"2026110{number}", **told)
+            await store.worklists.say("ct", [one], derive)
+        judged: list[Any] = []
+
+        def wanted(found: Any) -> bool:
+            judged.append(found)
+            return bool(found["00401001"]["Value"] != ["C1"])
+
+        asked = Narrow(attributes=("00401001", "00400100.00400009", "00081030"), wanted=wanted)
+        [second] = await store.worklists.steps("ct", asked, limit=1)
+        [third] = await store.worklists.steps("ct", asked, limit=9, after=second.place)
+        held = Narrow(attributes=("00401001",), wanted=lambda found: True, holding=('"S3"', '"C3"'))
+
+        assert [json.loads(row.content)["order"] for row in (second, third)] == ["O2", "O3"]
+        assert judged[0] == {
+            "00401001": {"vr": "SH", "Value": ["C1"]},
+            "00400100.00400009": {"vr": "SH", "Value": ["S1"]},
+            "00081030": None,
+        }
+        assert [row.day for row in await store.worklists.steps("ct", asked, limit=9, offset=1)] == [
+            "20261103"
+        ]
+        assert [row.day for row in await store.worklists.steps("ct", held, limit=9)] == ["20261103"]
 
     @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
     async def test_what_is_said_in_any_order_gives_the_same_steps(

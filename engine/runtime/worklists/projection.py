@@ -15,7 +15,7 @@ from engine.runtime.worklists.attributes import steps_of, zone_of
 from engine.runtime.worklists.facts import APPOINTMENT_KINDS, ORDER_KINDS, order_facts
 from engine.runtime.worklists.people import ids_of, patient_facts
 from engine.runtime.worklists.performing import performed_of, performing
-from engine.spi import Narrow, Performed, Told
+from engine.spi import Narrow, Page, Performed, Told
 from engine.store.protocol import Store
 from engine.store.scheduling import Said, SaidOfPatient
 
@@ -61,9 +61,13 @@ class StoredWorklists:
         saids = _of_orders(kind, data, told.house, *place)
         return await self._store.worklists.say(worklist, saids, steps_of, building=building)
 
-    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[str]:
-        rows = await self._store.worklists.steps(worklist, narrow, limit=limit, offset=offset)
+    async def steps(self, worklist: str, narrow: Narrow, *, limit: int) -> Sequence[str]:
+        rows = await self._store.worklists.steps(worklist, narrow, limit=limit)
         return [row.content for row in rows]
+
+    async def page(self, worklist: str, narrow: Narrow, *, limit: int, after: str = "") -> Page:
+        rows = await self._store.worklists.steps(worklist, narrow, limit=limit, after=after)
+        return Page([row.content for row in rows], rows[-1].place if len(rows) == limit else "")
 
     async def performed(self, worklist: str, uid: str) -> Performed | None:
         found = await self._store.worklists.performed(worklist, uid)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import islice
+from typing import Any
+
+from pydantic_core import from_json
 
 from engine.audit.vocabulary import Action
 from engine.store.scheduling import Derive, Narrow, Performing, Said, SaidOfPatient, StepRow, Story, Turn
 from engine.store.sqlite.core import Core
+from engine.store.sqlite.cursor import Runs
 from engine.store.sqlite.digests import Digests
+from engine.store.sqlite.rows import Row
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
 
@@ -64,7 +70,9 @@ class SqliteWorklists:
         rows = core.look(lambda: core.cursor.execute(_SQL["performed"], bindings).fetchall())
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[StepRow]:
+    async def steps(
+        self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0, after: str = ""
+    ) -> Sequence[StepRow]:
         core = self._core
         found = core.names.find("worklist", worklist)
         rows = core.look(lambda: core.cursor.execute(_SQL["standing"], (found,)).fetchall())
@@ -72,26 +80,36 @@ class SqliteWorklists:
         if not asked:
             return []
         digests = core.digests
+        place = _place(after)
         bindings = {
             "worklist": asked[0],
             "visible": 0 if narrow.hidden else 1,
-            "first": narrow.first_day,
+            "first": max(narrow.first_day, place["after_day"] or ""),
             "last": narrow.last_day or _ANY,
+            "first_moment": narrow.first_moment,
+            "last_moment": narrow.last_moment + _ANY,
+            **place,
             "modalities": _list(narrow.modalities),
             "stations": _list(narrow.stations),
             "patient": _key(digests, "patient", narrow.patient) if narrow.patient else None,
             "accession": _key(digests, "accession", narrow.accession) if narrow.accession else None,
             "study": digests.uid(narrow.study) if narrow.study else None,
             "name": narrow.name.replace("[", "[[]") or None,
-            "limit": limit,
-            "offset": offset,
+            "holding": _list(narrow.holding),
+            "attributes": _paths(narrow.attributes) if narrow.wanted is not None else None,
+            "limit": limit if narrow.wanted is None else -1,
+            "offset": offset if narrow.wanted is None else 0,
         }
         way = next((name for name in ("accession", "study", "patient") if bindings[name] is not None), "day")
-        rows = await core.look_aside(lambda search: search.execute(_BY[way], bindings).fetchall())
-        return [
-            StepRow(number, state, bool(visible), day, moment, modality, station, "", "", "", "", content)
-            for number, state, visible, day, moment, modality, station, content in rows
-        ]
+
+        def read(search: Runs) -> list[Row]:
+            found = search.execute(_BY[way], bindings)
+            if narrow.wanted is None:
+                return found.fetchall()
+            wanted = narrow.wanted
+            return list(islice((row for row in found if wanted(from_json(row[-1]))), offset, offset + limit))
+
+        return [_step(row) for row in await core.look_aside(read)]
 
 
 # --------------------------------------------------------------------------- inside the transaction
@@ -247,3 +265,30 @@ def _hexed(found: Iterable[bytes]) -> str:
 
 def _list(texts: tuple[str, ...]) -> str | None:
     return json.dumps(texts) if texts else None
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def _step(row: Row) -> StepRow:
+    number, state, visible, day, moment, modality, station, content, owner, _ = row
+    place = f"{day} {moment} {owner.hex()} {number}"
+    return StepRow(
+        number, state, bool(visible), day, moment, modality, station, "", "", "", "", content, place
+    )
+
+
+def _place(after: str) -> dict[str, Any]:
+    """Return the bindings of a place among the steps, as `_step` writes it; "" is before all of them."""
+    day, moment, owner, number = after.split(" ") if after else (None, None, "", 0)
+    return {
+        "after_day": day,
+        "after_moment": moment,
+        "after_owner": bytes.fromhex(owner),
+        "after_number": int(number),
+    }
+
+
+def _paths(attributes: tuple[str, ...]) -> str:
+    """Return where attributes stand in a step's content; a sequence has one item here."""
+    return json.dumps({tag: '$."' + tag.replace(".", '".Value[0]."') + '"' for tag in attributes})

@@ -116,11 +116,13 @@ SELECT p.revision, p.content FROM worklists AS w CROSS JOIN worklist_performed A
 WHERE w.name = ?1 AND w.standing = 1 AND p.worklist = w.id AND p.uid = ?2
 
 -- fragment: step
-s.number, s.state, s.visible, s.day, s.moment, s.modality, s.station, s.content
+s.number, s.state, s.visible, s.day, s.moment, s.modality, s.station, s.content, s.owner,
+CASE WHEN :attributes IS NOT NULL THEN
+  (SELECT json_group_object(a.key, json_extract(s.content, a.value)) FROM json_each(:attributes) AS a) END
 
 -- fragment: narrowed
 s.worklist = :worklist AND s.visible >= :visible
-AND s.day >= :first AND s.day <= :last
+AND s.day >= :first AND s.day <= :last AND s.moment >= :first_moment AND s.moment <= :last_moment
 AND (:modalities IS NULL OR s.modality IN (SELECT value FROM json_each(:modalities)))
 AND (:stations IS NULL OR s.station IN (SELECT value FROM json_each(:stations))
   OR instr(s.station, char(92)) > 0)
@@ -128,9 +130,12 @@ AND (:patient IS NULL OR s.patient = :patient)
 AND (:accession IS NULL OR s.accession = :accession)
 AND (:study IS NULL OR s.study = :study)
 AND (:name IS NULL OR s.name GLOB :name)
+AND (:holding IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(:holding) AS h WHERE instr(s.content, h.value) = 0))
+AND (:after_day IS NULL OR (s.day, s.moment, s.owner, s.number) > (:after_day, :after_moment, :after_owner, :after_number))
 
 -- name: steps-by-day
--- Along the days, which is the order of the answers: nothing is sorted.
+-- Along the days, which is the order of the answers: nothing is sorted. What is asked for beyond the columns is judged
+-- by who reads, of whom each row gives only the attributes in question.
 SELECT {step} FROM worklist_steps AS s INDEXED BY worklist_steps_day WHERE {narrowed}
 ORDER BY s.day, s.moment, s.owner, s.number LIMIT :limit OFFSET :offset
 

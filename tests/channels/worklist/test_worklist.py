@@ -13,7 +13,7 @@ import pytest
 
 from channels.worklist import WorklistEndpoint, WorklistOutbound
 from engine.errors import CommitUnknown, Permanent, Rejected, StoreUnavailable
-from engine.spi import ChannelContext, Narrow, Performed, Told
+from engine.spi import ChannelContext, Narrow, Page, Performed, Told
 from engine.testing.channels import Arrival, Behaviour, OutboundContract, Partner, channel_context
 
 
@@ -53,10 +53,13 @@ class Scripted(Partner):
             self._taken.append(told)
         return not known
 
-    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[str]:
+    async def steps(self, worklist: str, narrow: Narrow, *, limit: int) -> Sequence[str]:
         if self._behaviour is Behaviour.ABSENT:
             raise StoreUnavailable("the store is away")
         return []
+
+    async def page(self, worklist: str, narrow: Narrow, *, limit: int, after: str = "") -> Page:
+        raise AssertionError("an endpoint answers no queries")
 
     async def performed(self, worklist: str, uid: str) -> Performed | None:
         return None
