@@ -24,6 +24,9 @@ REQUESTOR: Final = frozenset({ASSOCIATE_AC, ASSOCIATE_RJ, DATA, RELEASE_RQ, RELE
 UNRECOGNIZED, UNEXPECTED, UNEXPECTED_PARAMETER, INVALID = 1, 2, 5, 6
 """Reasons of the service provider's A-ABORT (PS3.8 table 9-26)."""
 
+Pdu = bytes | bytearray | memoryview
+"""A whole PDU."""
+
 _FIXED: Final = 4
 _ASSOCIATE_BYTES: Final = 256 * 1024
 _ITEMS_AT: Final = 74
@@ -75,7 +78,7 @@ def length_of(head: bytes | bytearray, bounds: Bounds) -> int:
     return int(length)
 
 
-def check(pdu: bytes | bytearray) -> None:
+def check(pdu: Pdu) -> None:
     """Raise BrokenPdu where what a whole PDU holds is longer than it, too much, or out of place."""
     kind = pdu[0]
     if kind == DATA:
@@ -84,12 +87,22 @@ def check(pdu: bytes | bytearray) -> None:
         _check_association(pdu)
 
 
+def values_of(pdu: Pdu) -> Iterator[tuple[int, int, memoryview]]:
+    """Give context, control and fragment of each value of a P-DATA-TF that was checked (PS3.8 9.3.5.1, annex E.2)."""
+    whole = memoryview(pdu)
+    at = HEAD
+    while at < len(whole):
+        length, context_id, control = unpack_from(">LBB", whole, at)
+        yield context_id, control, whole[at + 6 : at + 4 + length]
+        at += 4 + length
+
+
 def abort_pdu(reason: int) -> bytes:
     """Return the service provider's A-ABORT (PS3.8 9.3.8)."""
     return bytes((ABORT, 0, 0, 0, 0, 4, 0, 0, 2, reason))
 
 
-def _check_values(pdu: bytes | bytearray) -> None:
+def _check_values(pdu: Pdu) -> None:
     """Walk the presentation data values; each has a length, an odd context id and a control byte (PS3.8 9.3.5.1)."""
     at, end, values = HEAD, len(pdu), 0
     while at < end:
@@ -108,7 +121,7 @@ def _check_values(pdu: bytes | bytearray) -> None:
         raise BrokenPdu("a P-DATA-TF without a value")
 
 
-def _check_association(pdu: bytes | bytearray) -> None:
+def _check_association(pdu: Pdu) -> None:
     if len(pdu) < _ITEMS_AT:
         raise BrokenPdu("an association request that ends before its items")
     contexts = 0
@@ -131,7 +144,7 @@ def _check_association(pdu: bytes | bytearray) -> None:
             raise BrokenPdu("an item of an unknown type", reason=UNEXPECTED_PARAMETER)
 
 
-def _check_context(pdu: bytes | bytearray, start: int, stop: int) -> None:
+def _check_context(pdu: Pdu, start: int, stop: int) -> None:
     if stop - start < 4 or not pdu[start] & 1:
         raise BrokenPdu("a presentation context without an odd id", reason=UNEXPECTED_PARAMETER)
     abstract = transfer = 0
@@ -147,7 +160,7 @@ def _check_context(pdu: bytes | bytearray, start: int, stop: int) -> None:
         raise BrokenPdu("a presentation context without syntaxes", reason=UNEXPECTED_PARAMETER)
 
 
-def _check_user(pdu: bytes | bytearray, start: int, stop: int) -> None:
+def _check_user(pdu: Pdu, start: int, stop: int) -> None:
     for negotiations, (kind, first, last) in enumerate(_items(pdu, start, stop), start=1):
         if negotiations > _NEGOTIATIONS:
             raise BrokenPdu(f"more than {_NEGOTIATIONS} items of user information", event="many_items")
@@ -164,7 +177,7 @@ def _check_uid(start: int, stop: int) -> None:
         raise BrokenPdu("a UID that is empty or longer than 64 characters")
 
 
-def _items(pdu: bytes | bytearray, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _items(pdu: Pdu, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Give type, start and stop of each item between two offsets (PS3.8 9.3.2)."""
     while at < end:
         if end - at < 4:

@@ -6,13 +6,12 @@ Source: DICOM PS3.8 annex E (fragments), PS3.7 9.3 and 10.3 (messages).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from struct import unpack_from
 from typing import Final, Protocol
 
 from channels._dicom.commands import C_STORE_RQ, COMMAND_BYTES, Command, read_command
-from channels._dicom.guard import HEAD, UNEXPECTED, BrokenPdu
+from channels._dicom.guard import UNEXPECTED, BrokenPdu, Pdu, values_of
 from channels._dicom.proposing import Accepted
 
 ANSWER_BYTES: Final = 4 * 2**20
@@ -22,7 +21,7 @@ ANSWER_BYTES: Final = 4 * 2**20
 class Sink(Protocol):
     """Where an instance goes that the peer stores on our association."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: memoryview, /) -> object:
         """Take a piece of the data set; what cannot be kept is drained, and `finish` tells."""
 
     def finish(self) -> int:
@@ -70,10 +69,10 @@ class Hearing:
         """Whether its command is here, and its data set on its way."""
         return self._command is not None
 
-    def take(self, pdu: bytes | bytearray) -> Heard | None:
+    def take(self, pdu: Pdu) -> Heard | None:
         """Take a P-DATA-TF; return the message where it is complete."""
         heard: Heard | None = None
-        for context_id, control, fragment in _values(pdu):
+        for context_id, control, fragment in values_of(pdu):
             if heard is not None:
                 raise BrokenPdu("two messages in one PDU", reason=UNEXPECTED)
             heard = self._value(context_id, control, fragment)
@@ -84,7 +83,7 @@ class Hearing:
         if self._sink is not None:
             self._sink.discard()
 
-    def _value(self, context_id: int, control: int, fragment: bytes) -> Heard | None:
+    def _value(self, context_id: int, control: int, fragment: memoryview) -> Heard | None:
         if context_id not in self._accepted or self._context_id not in (0, context_id):
             raise BrokenPdu("a message in a context that was not agreed on", reason=UNEXPECTED)
         self._context_id = context_id
@@ -119,12 +118,3 @@ class Hearing:
         if self._sub_operations is None:
             raise BrokenPdu("an instance that nobody asked for", reason=UNEXPECTED)
         return self._sub_operations.begin(command, self._accepted[self._context_id].syntax)
-
-
-def _values(pdu: bytes | bytearray) -> Iterator[tuple[int, int, bytes]]:
-    """Give context, control and fragment of each value; the guard has judged their lengths."""
-    at = HEAD
-    while at < len(pdu):
-        length, context_id, control = unpack_from(">LBB", pdu, at)
-        yield context_id, control, bytes(pdu[at + 6 : at + 4 + length])
-        at += 4 + length

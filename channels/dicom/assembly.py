@@ -25,7 +25,7 @@ from channels._dicom.commands import (
     Command,
     read_command,
 )
-from channels._dicom.guard import UNEXPECTED, BrokenPdu
+from channels._dicom.guard import UNEXPECTED, BrokenPdu, Pdu, values_of
 from channels.dicom.requests import DATA_BYTES
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ _PAUSE: Final = 0.002
 class Arriving(Protocol):
     """A data set that is being received; what it cannot keep it drains, and tells when it is asked for."""
 
-    def write(self, data: bytes) -> None:
-        """Take a piece of the data set; BrokenPdu where there is no end to it."""
+    def write(self, data: memoryview) -> None:
+        """Take a piece of the data set, valid for this call only; BrokenPdu where there is no end to it."""
 
     def discard(self) -> None:
         """Give up; harmless afterwards."""
@@ -64,7 +64,7 @@ class Gathered:
         """What came."""
         return bytes(self._bytes)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: memoryview) -> None:
         self._bytes += data
         if len(self._bytes) > DATA_BYTES:
             raise BrokenPdu(f"a data set of more than {DATA_BYTES} bytes", event="long_data_set")
@@ -148,13 +148,17 @@ class Assembly(DIMSEServiceProvider):
             if instance is not None:
                 instance.discard()
 
-    def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take the values of one PDU, in the reading thread."""
+    def take(self, pdu: Pdu) -> None:
+        """Take the values of one P-DATA-TF, in the reading thread; nothing of it is kept but by a copy."""
         try:
-            for context_id, value in primitive.presentation_data_value_list:
-                self._take(context_id, value)
+            for context_id, control, fragment in values_of(pdu):
+                self._take(context_id, control, fragment)
         except BrokenPdu as error:
             self._acceptor.break_off(error)
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Refuse what pynetdicom read: the values of an open association come to `take`."""
+        self._acceptor.break_off(BrokenPdu("values where no association is open", reason=UNEXPECTED))
 
     def _send_in_pieces(self, data: bytes, kind: int, piece: int, context_id: int) -> None:
         for at in range(0, len(data), piece):
@@ -169,8 +173,7 @@ class Assembly(DIMSEServiceProvider):
                 sleep(_PAUSE)  # pynetdicom's queue takes everything and tells nobody when it is read
             self.dul.send_pdu(values)
 
-    def _take(self, context_id: int, value: bytes) -> None:
-        control, fragment = value[0], value[1:]
+    def _take(self, context_id: int, control: int, fragment: memoryview) -> None:
         if self.busy:
             raise BrokenPdu("a message before the answer to the one before", reason=UNEXPECTED)
         if self._bytes or self._command is not None:
@@ -188,7 +191,7 @@ class Assembly(DIMSEServiceProvider):
             if control & _LAST:
                 self._complete()
 
-    def _take_command(self, fragment: bytes, *, last: bool) -> None:
+    def _take_command(self, fragment: memoryview, *, last: bool) -> None:
         if self._command is not None:
             raise BrokenPdu("a command where its data set should be", reason=UNEXPECTED)
         self._bytes += fragment

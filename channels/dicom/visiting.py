@@ -249,7 +249,7 @@ class Arrival:
             self._spool.discard()
             self._spool = None
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: memoryview) -> None:
         self._size += len(data)
         largest = self._visit.house.largest
         if self._size > 2 * largest:

@@ -145,7 +145,7 @@ class Brought:
         head = file_meta(command.sop_class, command.sop_instance, syntax)
         self._spool = Spool(bringing.new_path(), head)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: memoryview) -> None:
         if self._spool is None:
             return
         try:
