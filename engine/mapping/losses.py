@@ -21,7 +21,8 @@ class _Recommended:
     subcomponent: str = "&"
 
 
-_MARKS: Final = _Recommended()
+MARKS: Final = _Recommended()
+"""What divides an outline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class LossReport:
 def mapped_of(outline: str) -> tuple[str, ...]:
     """Return the paths of an outline's leaves that are mapped."""
     texts: Sequence[str] = outline.split("\r")
-    return tuple(path for path, _, raw, _ in leaves(texts, texts, _MARKS) if raw == "m")
+    return tuple(path for path, _, raw, _ in leaves(texts, texts, MARKS) if raw == "m")
 
 
 def told(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ Complement = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What `get` found. `report` is made when it is asked for, from the source as it is then."""
+    """What `get` found. `report` is made when it is asked for, and the source must be then as it was."""
 
     data: dict[str, Any]
     complement: Complement
@@ -40,6 +40,10 @@ class Side:
     def get(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement]:
         """Return event data and complement of a source."""
         raise NotImplementedError
+
+    def read(self, root: Any, zone: str) -> tuple[dict[str, Any], Complement, Callable[[], LossReport]]:
+        """Return what `get` does, and what makes the report of the same source."""
+        return *self.get(root, zone), lambda: self.report(root)
 
     def put(
         self, data: dict[str, Any], complement: Complement | None, zone: str, fresh: Callable[[], str] | None
@@ -71,12 +75,11 @@ class TwoWayMapper:
         """
         if side == "event":
             return Decoded(source, {}, LossReport)
-        chosen = self._side(side)
-        data, complement = chosen.get(source, zone)
+        data, complement, report = self._side(side).read(source, zone)
         computing = self.definition.computing.get(side)
         if computing is None:
-            return Decoded(data, complement, lambda: chosen.report(source))
-        return Decoded(data, complement, lambda: apart(chosen.report(source), computing.computes))
+            return Decoded(data, complement, report)
+        return Decoded(data, complement, lambda: apart(report(), computing.computes))
 
     def put(
         self,

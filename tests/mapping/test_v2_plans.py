@@ -13,14 +13,15 @@ import pytest
 
 from engine.codecs.hl7v2.reading import parse
 from engine.codecs.hl7v2.writing import write
-from engine.errors import Rejected
+from engine.errors import PasserelleError, Rejected
 from engine.mapping.losses import told
 from engine.mapping.two_way import TwoWayMapper
 from engine.mapping.v2 import plans as v2_plans
 from engine.mapping.v2 import reading as v2_reading
 from engine.mapping.v2 import reporting as v2_reporting
 from engine.mapping.v2 import side as v2_side
-from tests.mapping.trips import ROOT, shipped
+from tests.mapping.test_corpus import TYPES
+from tests.mapping.trips import ROOT, corpus, shipped
 from tests.mapping.visits import MESSAGE, VISITS
 
 SHIPPED = ("appointment", "patient-encounter", "laboratory-result", "order", "medication", "invoice")
@@ -52,7 +53,6 @@ def generally(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr(v2_side, "scanned", lambda texts: None)
         patch.setattr(v2_side, "written", lambda *given: None)
-        patch.setattr(v2_reporting, "outline_of", lambda *given: None)
         yield
 
 
@@ -119,11 +119,48 @@ def test_an_outline_says_what_the_list_of_leaves_says(name: str, monkeypatch: py
     mapper: Any = shipped(name)
     for message in [each for golden in goldens(name)[:4] for each in spoilt(golden)]:
         root = parse(message)
-        found = [mapper.get("v2", root).report for _ in range(2)]
+        found = [mapper.get("v2", root).report for _ in range(4)]
         with generally(monkeypatch):
             wanted = mapper.get("v2", root).report.as_json()
-        assert [report.as_json() for report in found] == [wanted] * 2
-        assert told(found[0].as_stored()) == wanted
+        assert [report.as_json() for report in found] == [wanted] * 4
+        assert told(found[-1].as_stored()) == wanted
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_report_of_the_corpus_says_what_the_list_of_leaves_says(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapper: Any = shipped(name)
+    for _, body in corpus(*TYPES[name]):
+        try:
+            root = parse(body)
+        except PasserelleError:
+            continue
+        found = [mapper.get("v2", root).report for _ in range(3)]
+        with generally(monkeypatch):
+            wanted = mapper.get("v2", root).report.as_json()
+        assert [report.as_json() for report in found] == [wanted] * 3
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_report_needs_no_second_reading(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapper: Any = shipped(name)
+    [largest] = sorted(goldens(name), key=len)[-1:]
+    root = parse(largest)
+    wanted = [mapper.get("v2", root).report for _ in range(3)][-1]
+    decoded = mapper.get("v2", root)
+    monkeypatch.setattr(v2_reading.Reading, "read", refuse)
+    monkeypatch.setattr(v2_reporting, "leaves", refuse)
+    assert decoded.report == wanted
+
+
+def test_each_message_of_one_outline_has_the_warnings_of_its_own_values() -> None:
+    said = ("later", "20270101", "later")
+    roots = [parse(MESSAGE.replace("EVN||202601140930", f"EVN||2026||||{one}").encode()) for one in said]
+    first, second, third = (VISITS.get("v2", root).report for root in roots)
+    assert first.outline == second.outline
+    assert first.warnings == third.warnings == (("EVN-6", "not of type ts"),)
+    assert second.warnings == (("EVN-6", "says something else than PV1-44"),)
 
 
 def test_an_outline_holds_no_value() -> None:
@@ -133,12 +170,13 @@ def test_an_outline_holds_no_value() -> None:
     assert "mapped" not in stored
 
 
+def refuse(*given: object, **said: object) -> None:
+    """Stand for what nobody should call."""
+    raise AssertionError("a general function was needed")
+
+
 def unplanned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every use of a general function fail."""
-
-    def refuse(*given: object) -> None:
-        raise AssertionError("a general function was needed")
-
     monkeypatch.setattr(v2_reading.Reading, "_general", refuse)
     monkeypatch.setattr(v2_side, "walk", refuse)
 

@@ -1,8 +1,9 @@
 """Generates the function that reads the segments of one shape: nothing is looked for that is not there.
 
-`plan(v, x, n, s, w)` puts what the values `v` say into the event object `x` and returns what is left of the segment.
-`n` is the number of the item as text, `s` the alternates that earlier segments of the group gave. It returns None, and
-may have changed `x`, where only the general functions can tell.
+`plan(v, x, n, s, w)` puts what the values `v` say into the event object `x` and returns what is left of the segment,
+and its outline: `m` for each leaf that the event has, `o` for each other. `n` is the number of the item as text, `s`
+the alternates that earlier segments of the group gave. It returns None, and may have changed `x`, where only the
+general functions can tell.
 """
 
 from __future__ import annotations
@@ -14,11 +15,18 @@ from engine.mapping.leaves import OpenCodes, V2Leaf
 from engine.mapping.rules import Path
 from engine.mapping.v2.cells import ABSENT, NOTHING, Wire, take
 from engine.mapping.v2.facts import Fact, Node, Unplannable
-from engine.mapping.v2.shapes import HOLE, Cell, Layout
+from engine.mapping.v2.shapes import HOLE, READ, UNREAD, Cell, Layout
 from engine.mapping.writing_code import Code, Expression, joined, shown
 
-Plan = Callable[..., str | None]
-Kept = dict[int, str]
+
+class Kept:
+    """Which pieces of a segment stay where they are: all by their texts, and those that the event does not have."""
+
+    __slots__ = ("missed", "raws")
+
+    def __init__(self) -> None:
+        self.raws: dict[int, str] = {}
+        self.missed: list[int] = []
 
 
 def odd(
@@ -26,23 +34,31 @@ def odd(
 ) -> Kept | None:
     """Read a value that is not spelled as it would be written; it stays where it is unless it is its default."""
     cells = [raw]
-    take(into, key, cells, 0, kind, wire, False)
-    return kept if cells[0] != raw else keep(kept, at, raw)
+    read: dict[str, Any] = {}
+    take(read, key, cells, 0, kind, wire, False)
+    into.update(read)
+    return kept if cells[0] != raw else keep(kept, at, raw, missed=not read)
 
 
-def keep(kept: Kept | None, at: int, raw: str) -> Kept:
+def keep(kept: Kept | None, at: int, raw: str, *, missed: bool) -> Kept:
     """Note that a value stays where it is, the piece `at` of its segment: it gets no hole."""
-    if kept is None:
-        return {at: raw}
-    kept[at] = raw
+    kept = kept or Kept()
+    kept.raws[at] = raw
+    if missed:
+        kept.missed.append(at)
     return kept
 
 
-def patched(pieces: list[str], kept: Kept) -> str:
-    """Return what is left of a segment that keeps more than others of its shape."""
-    for at, raw in kept.items():
+def patched(pieces: list[str], outline: Sequence[str], kept: Kept) -> tuple[str, str]:
+    """Return what is left of a segment that keeps more than others of its shape, and its outline."""
+    for at, raw in kept.raws.items():
         pieces[at] = raw
-    return "".join(pieces)
+    if not kept.missed:
+        return "".join(pieces), "".join(outline)
+    told = list(outline)
+    for at in kept.missed:
+        told[at] = UNREAD
+    return "".join(pieces), "".join(told)
 
 
 def plan_names() -> dict[str, Any]:
@@ -57,17 +73,13 @@ def taking_plan(
     number: Cell | None,
     owned: Callable[[Path], bool],
     code: Code,
-    *,
-    forced: bool,
 ) -> str:
     """Add the function to `code` and return its name; `owned` says of an object whether only this segment fills it.
-
-    With `forced`, keys become holes, too.
 
     Raises:
         Unplannable: an alternate does not stand for itself.
     """
-    return _Taking(top, segment, layout, number, owned, code, forced).emit()
+    return _Taking(top, segment, layout, number, owned, code).emit()
 
 
 class _Taking:
@@ -79,7 +91,6 @@ class _Taking:
         number: Cell | None,
         owned: Callable[[Path], bool],
         code: Code,
-        forced: bool,
     ) -> None:
         self._top = top
         self._segment = segment
@@ -87,8 +98,8 @@ class _Taking:
         self._number = number
         self._is_owned = owned
         self._code = code
-        self._forced = forced
         self._holes: set[int] = set()
+        self._read: set[int] = set()
         self._kept = False
 
     def emit(self) -> str:
@@ -101,8 +112,10 @@ class _Taking:
             self._fill(self._top, "x")
             self._numbered()
             if self._kept:
-                code.line(f"if z is not None: return patched([{', '.join(map(shown, self._pieces()))}], z)")
-            code.line(f"return {joined(self._pieces())}")
+                pieces = ", ".join(map(shown, self._pieces()))
+                outline = code.constant(tuple(self._outline()))
+                code.line(f"if z is not None: return patched([{pieces}], {outline}, z)")
+            code.line(self._returned())
         return name
 
     def _numbered(self) -> None:
@@ -110,11 +123,13 @@ class _Taking:
         cell = self._number
         if cell is None or cell.at in self._holes:
             return
+        missed = cell.at not in self._read
         with self._code.block(f"if a{cell.at} != n:"):
-            self._code.line(f"if z is None: return {joined(self._pieces())}")
-            self._code.line(f"z[{self._piece(cell)}] = a{cell.at}")
+            self._code.line(f"if z is None: {self._returned()}")
+            self._code.line(f"keep(z, {self._piece(cell)}, a{cell.at}, missed={missed})")
             self._kept = True
         self._holes.add(cell.at)
+        self._read.add(cell.at)
 
     def _claims(self) -> None:
         found: dict[int, bool] = {}
@@ -222,7 +237,8 @@ class _Taking:
     # ------------------------------------------------------------- leaves
 
     def _text(self, fact: Fact) -> str:
-        if self._forced or not fact.pinned:
+        self._read.add(fact.cell.at)
+        if not fact.pinned:
             self._holes.add(fact.cell.at)
         return "None" if fact.nothing else f"a{fact.cell.at}"
 
@@ -265,7 +281,7 @@ class _Taking:
         return value
 
     def _keep_if(self, test: str, cell: Cell) -> None:
-        self._code.line(f"if {test}: z = keep(z, {self._piece(cell)}, a{cell.at})")
+        self._code.line(f"if {test}: z = keep(z, {self._piece(cell)}, a{cell.at}, missed=True)")
         self._kept = True
 
     def _somewhere(self, node: Node, owner: str, key: str) -> None:
@@ -312,6 +328,21 @@ class _Taking:
             else:
                 found.append(HOLE if mark.at in self._holes else Expression(f"a{mark.at}"))
         return found
+
+    def _outline(self) -> list[str]:
+        """Return the same pieces as the outline has them."""
+        found: list[str] = []
+        for mark in self._layout.marks:
+            if isinstance(mark, str):
+                found.append(mark)
+            elif mark.at == 0:
+                found.append(self._segment)
+            else:
+                found.append(READ if mark.at in self._read else UNREAD)
+        return found
+
+    def _returned(self) -> str:
+        return f"return {joined(self._pieces())}, {''.join(self._outline())!r}"
 
     def _piece(self, cell: Cell) -> int:
         return self._layout.marks.index(cell)

@@ -19,7 +19,8 @@ from engine.mapping.v2.shapes import Cell, Layout, layout_of
 from engine.mapping.v2.structure import Context
 from engine.mapping.writing_code import Code
 
-Plan = Callable[..., str | None]
+Plan = Callable[..., Any]
+"""What a plan returns hangs on the direction; None where only the general functions can tell."""
 MOST: Final = 2_000
 """Shapes that a mapper remembers in each direction; then it begins anew."""
 _MOST_VARIANTS: Final = 64
@@ -188,13 +189,13 @@ class Plans:
         if len(places) == 1:
             (place,) = places
 
-            def by_one(v: list[str], x: Any, n: str, s: Any, w: Any) -> str | None:
+            def by_one(v: list[str], x: Any, n: str, s: Any, w: Any) -> Any:
                 plan = plans.get((value_at(place, v, x),))
                 return None if plan is None else plan(v, x, n, s, w)
 
             return by_one
 
-        def by_several(v: list[str], x: Any, n: str, s: Any, w: Any) -> str | None:
+        def by_several(v: list[str], x: Any, n: str, s: Any, w: Any) -> Any:
             plan = plans.get(tuple([value_at(place, v, x) for place in places]))
             return None if plan is None else plan(v, x, n, s, w)
 

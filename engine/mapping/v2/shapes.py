@@ -16,6 +16,9 @@ _HEADS: Final = ("MSH|^~\\&|", "MSH|^~\\&#|")
 """How a message begins that has plans; others are read and written by the general functions."""
 HOLE: Final = "\x1f"
 """The hole of a message that has no control character."""
+READ: Final = "m"
+UNREAD: Final = "o"
+"""What stands in an outline for a leaf that the event has, and for any other."""
 _HOLE_BYTE: Final = 1
 _ODD_BYTE: Final = 2
 _NULL_BYTE: Final = 3
@@ -27,7 +30,12 @@ _BLANK: Final = 32
 _MARKS: Final = {ord(mark): ord(mark) for mark in "|^~&"} | {13: 0}
 _VALUES: Final = bytes(_MARKS.get(code, _BLANK) for code in range(256))
 """What each byte is in a shape: dividers stay, an end is 0, all else is a blank, so that `split` joins it."""
-_TOLD: Final = bytes({_BLANK: ord("o"), _HOLE_BYTE: ord("m")}.get(code, code) for code in range(256))
+_TOLD: Final = bytes(
+    {_BLANK: ord(UNREAD), _HOLE_BYTE: ord(READ), _ODD_BYTE: ord(UNREAD), _NULL_BYTE: ord(UNREAD)}.get(
+        code, code
+    )
+    for code in range(256)
+)
 _HOLES: Final = bytes((_MARKS | {31: _HOLE_BYTE}).get(code, _BLANK) for code in range(256))
 _VALUES_APART: Final = bytes(ord("|") if code in _MARKS else code for code in range(256))
 """One divider instead of all: bytes are translated since text with accents is thirty times slower."""
@@ -94,20 +102,22 @@ def scanned_rest(texts: Sequence[str]) -> Scan | None:
     return _scan(head, f"MSH{text[len(head) :]}\r".encode("utf-8", "surrogatepass"), _HOLES, _HOLES_APART)
 
 
-def outline_of(texts: Sequence[str], rest: Sequence[str], hole: str) -> list[str] | None:
-    """Return the segments of a message with `m` for each leaf that became a hole and `o` for each that stayed.
+def outlines_of(rest: Sequence[str]) -> list[str]:
+    """Return the outlines of some segments, none a header, in which the leaves that the event has are holes."""
+    data = "".join([f"{text}\r" for text in rest]).encode("utf-8", "surrogatepass")
+    scan = _scan("", data, _HOLES, _HOLES_APART)
+    return [text[:3] + _told(shape) for text, shape in zip(rest, scan.shapes, strict=True)]
 
-    None for a message in other delimiters, or with another hole.
-    """
-    scan = scanned_rest(rest) if hole == HOLE else None
-    if scan is None:
-        return None
-    told: list[str] = []
-    for text, shape in zip(texts, scan.shapes, strict=True):
-        _, mark, fields = shape.translate(_TOLD).decode("ascii").partition("|")
-        name = text[:3] if text[3:4] in ("|", "") else "?"
-        told.append((name if told else scan.head) + mark + fields)
-    return told
+
+def outline_at(scan: Scan, at: int, text: str) -> str:
+    """Return the outline of a segment by its shape; the header's begins with MSH-1 and MSH-2."""
+    name = text[:3] if text[3:4] in ("|", "") else "?"
+    return (name if at else scan.head) + _told(scan.shapes[at])
+
+
+def _told(shape: bytes) -> str:
+    _, mark, fields = shape.translate(_TOLD).decode("ascii").partition("|")
+    return mark + fields
 
 
 def _scan(head: str, data: bytes, marking: bytes, dividing: bytes) -> Scan:

@@ -11,7 +11,7 @@ from engine.mapping.leaves import Marks
 from engine.mapping.rules import Definition
 from engine.mapping.v2.cells import wire_of
 from engine.mapping.v2.emitting import V2Program
-from engine.mapping.v2.reading import ForcingPlans, Reading, TakingPlans
+from engine.mapping.v2.reading import Reading, TakingPlans
 from engine.mapping.v2.shapes import HOLE, scanned
 from engine.mapping.v2.structure import flattened, walk
 from engine.mapping.v2.writing import GivingPlans, written
@@ -65,43 +65,44 @@ class V2Side:
         self._codec = codec
         self.program = V2Program(definition.name, definition.scope, definition.order)
         self._taking = TakingPlans(definition.name, self.program)
-        self._forcing = ForcingPlans(definition.name, self.program)
         self._giving = GivingPlans(definition.name, self.program)
 
     def get(self, root: Any) -> tuple[dict[str, Any], Complement]:
         """Return data and complement of a message; one whose delimiters are letters or digits is all complement."""
-        return self.read(self._codec.take_apart(root), force=False)
+        data, complement, _ = self.read(self._codec.take_apart(root))
+        return data, complement
 
-    def read(self, parts: V2Parts, *, force: bool) -> tuple[dict[str, Any], Complement]:
-        """Read a message; `force` makes a hole of all that the event has, for the loss report."""
-        data, texts, hole = self._read(parts, force=force)
+    def read(self, parts: V2Parts) -> tuple[dict[str, Any], Complement, Callable[[], str | None]]:
+        """Return data and complement of a message, and what gives its outline, as `Reading.outline` does."""
+        data: dict[str, Any] = {}
+        texts, hole, outline = parts.texts, free_hole("".join(parts.texts)), _unknown
+        if parts.marks.regular:
+            reading = self._reading(parts, hole)
+            reading.read(data)
+            texts, outline = reading.rest, reading.outline
         text = parts.end.join(texts) if parts.ends is None else "".join(map(str.__add__, texts, parts.ends))
         complement: Complement = {
             "mapper": self._name, "version": self._version, "side": "v2", "codec": parts.codec,
             "charset": parts.charset, "declared": parts.declared, "hole": hole, "lead": parts.lead,
             "rest": parts.lead + text,
         }  # fmt: skip
-        return data, complement
+        return data, complement, outline
 
     def forced(self, parts: V2Parts) -> tuple[list[str], str]:
         """Return the segments with a hole for all that the event has, and the hole."""
-        _, texts, hole = self._read(parts, force=True)
-        return texts, hole
+        texts, hole = parts.texts, free_hole("".join(parts.texts))
+        if not parts.marks.regular:
+            return texts, hole
+        wire = wire_of(parts.marks, hole, simple=False, force=True)
+        reading = Reading(self.program, self._taking, texts, None, wire)
+        reading.read({})
+        return reading.rest, hole
 
-    def _read(self, parts: V2Parts, *, force: bool) -> tuple[dict[str, Any], list[str], str]:
+    def _reading(self, parts: V2Parts, hole: str) -> Reading:
         texts, marks = parts.texts, parts.marks
-        text = "".join(texts)
-        hole = free_hole(text)
-        data: dict[str, Any] = {}
-        if not marks.regular:
-            return data, texts, hole
         scan = scanned(texts) if hole == HOLE else None
-        simple = not force and (is_simple(text, marks, parts.end) if scan is None else not scan.odd)
-        wire = wire_of(marks, hole, simple=simple, force=force)
-        plans = self._forcing if force else self._taking
-        reading = Reading(self.program, plans, texts, scan, wire)
-        reading.read(data)
-        return data, reading.rest, hole
+        simple = is_simple("".join(texts), marks, parts.end) if scan is None else not scan.odd
+        return Reading(self.program, self._taking, texts, scan, wire_of(marks, hole, simple=simple))
 
     def put(
         self, data: dict[str, Any], complement: Complement | None, fresh: Callable[[], str] | None
@@ -143,6 +144,11 @@ class V2Side:
         if ends is not None:
             ends = _ends(before, after, ends, parts.end, len(texts) - blank)
         return self._codec.put_together(replaced(parts, made + texts[blank:], ends))
+
+
+def _unknown() -> str | None:
+    """Tell no outline: of a message of which nothing is read."""
+    return None
 
 
 def replaced(parts: V2Parts, texts: list[str], ends: list[str] | None = None) -> Any:

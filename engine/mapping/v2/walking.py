@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from engine.mapping.rules import HEADERS
 
 Key = tuple[str, int, int, int]
 """Segment, field, component, subcomponent."""
+
+
+_PATH: Final = re.compile(r"[^[-]+(?:\[(?P<segment>\d+)\])?-\d+(?:\[(?P<repetition>\d+)\])?.*")
 
 
 class Dividers(Protocol):
@@ -22,6 +27,36 @@ class Dividers(Protocol):
     def repetition(self) -> str: ...
     @property
     def subcomponent(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a leaf stands in the messages of one outline: the numbers of its segment, field, ..., from 0."""
+
+    path: str
+    key: Key
+    segment: int
+    field: int
+    repetition: int
+
+    def raw(self, texts: Sequence[str], marks: Dividers) -> str:
+        """Return the leaf's text in such a message."""
+        _, _, component, subcomponent = self.key
+        field = texts[self.segment].split(marks.field)[self.field]
+        parts = field.split(marks.repetition)[self.repetition].split(marks.component)
+        return parts[component - 1].split(marks.subcomponent)[subcomponent - 1]
+
+
+def spot_of(path: str, key: Key, texts: Sequence[str]) -> Spot:
+    """Return where the leaf of a path that `leaves` gave stands; its segment has a name of three characters."""
+    name, number, _, _ = key
+    found = _PATH.fullmatch(path)
+    assert found is not None, "it was made there"
+    of_that_name = [at for at, text in enumerate(texts) if text[:3] == name and text[3:4] in ("|", "")]
+    segment = of_that_name[int(found["segment"] or 1) - 1]
+    return Spot(
+        path, key, segment, number - 1 if name in HEADERS else number, int(found["repetition"] or 1) - 1
+    )
 
 
 def leaves(
