@@ -1,5 +1,6 @@
 """Fixtures that every room's tests may use: development certificates, and one broker for the whole run."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,11 @@ from tests.peers.rabbitmq import RabbitMQ, running_rabbitmq
 # that a change is judged by itself: `make soak` is what looks for examples that nobody has seen.
 settings.register_profile("passerelle", deadline=None, derandomize=True)
 settings.load_profile("passerelle")
+
+# Whoever makes a TLS context reads the machine's 140 authorities, 70 ms each time, twice in every process that imports
+# aiohttp. Tests trust none of them: what a test trusts, it names. Set before the first import that makes one.
+os.environ["SSL_CERT_FILE"] = os.devnull
+os.environ["SSL_CERT_DIR"] = os.devnull
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background so, and every child inherits it: Ctrl-C could not be tried.

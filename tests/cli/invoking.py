@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60
 """Seconds that another process is given; a test that waits so long has failed."""
 
+KEPT = ("PATH", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What another process has of this one's environment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -62,7 +65,7 @@ def shell_in(folder: Path, capture: pytest.CaptureFixture[str], monkeypatch: pyt
 
 def environment(**more: str) -> dict[str, str]:
     """Return the environment of another process: English, and this repository's code."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **more}
 
 
