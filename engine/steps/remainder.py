@@ -17,6 +17,22 @@ _PLAIN = ("",)
 """Path of the only leaf of a list whose items are values."""
 
 
+class Places(dict[str, "Place"]):
+    """The keys of an object; a format has a place for all that stands below those that are `whole`."""
+
+    __slots__ = ("whole",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole: frozenset[str] = frozenset()
+
+    def seal(self) -> None:
+        """Find what of all below has a place in the format: it is asked of every message."""
+        for each in self.values():
+            each.seal()
+        self.whole = frozenset(key for key, each in self.items() if each.whole)
+
+
 @dataclass(slots=True)
 class Place:
     """A key of an event: a leaf that has a place in a format or not, an object, or a list of either."""
@@ -24,28 +40,26 @@ class Place:
     has: bool = False
     many: bool = False
     key: Path | None = None
-    inner: dict[str, Place] = field(default_factory=dict)
+    inner: Places = field(default_factory=Places)
     told: bool = False
     whole: bool = False
 
     def seal(self) -> None:
-        """Find whether anything below has a place in the format, and whether all has: it is asked of every message."""
-        for each in self.inner.values():
-            each.seal()
+        """Find whether anything below has a place in the format, and whether all has."""
+        self.inner.seal()
         self.told = self.has or any(each.told for each in self.inner.values())
         self.whole = all(each.whole for each in self.inner.values()) if self.inner else self.has
 
 
-def places_of(scope: Scope, side: str) -> dict[str, Place]:
+def places_of(scope: Scope, side: str) -> Places:
     """Return what a scope of a mapper holds, by its keys, and what of it has a place in `side`."""
     found = _places(scope, side)
-    for place in found.values():
-        place.seal()
+    found.seal()
     return found
 
 
-def _places(scope: Scope, side: str) -> dict[str, Place]:
-    found: dict[str, Place] = {}
+def _places(scope: Scope, side: str) -> Places:
+    found = Places()
     for leaf in scope.leaves:
         at = _at(found, leaf.path)
         at.has = at.has or bool(getattr(leaf, side))
@@ -60,21 +74,20 @@ def _places(scope: Scope, side: str) -> dict[str, Place]:
     return found
 
 
-def remainder(data: Mapping[str, Any], places: Mapping[str, Place]) -> dict[str, Any]:
+def remainder(data: Mapping[str, Any], places: Places) -> dict[str, Any]:
     """Return the part of an event that a format has no place for; items of lists stay where they are."""
     found: dict[str, Any] = {}
-    for key, value in data.items():
-        place = places.get(key)
+    whole = places.whole
+    for key in [key for key in data if key not in whole]:
+        place, value = places.get(key), data[key]
         if place is None or not place.told:
             found[key] = value
-        elif place.whole:
-            continue
         elif isinstance(value, dict):
             if rest := remainder(value, place.inner):
                 found[key] = rest
         elif isinstance(value, list) and place.inner:
-            items = [remainder(item, place.inner) if isinstance(item, dict) else {} for item in value]
-            if any(items):
+            items = _left_of(value, place.inner)
+            if items is not None:
                 found[key] = [
                     {"key": _value(item, place.key), "rest": rest}
                     for item, rest in zip(value, items, strict=True)
@@ -82,9 +95,16 @@ def remainder(data: Mapping[str, Any], places: Mapping[str, Place]) -> dict[str,
     return found
 
 
-def laid_under(
-    back: Mapping[str, Any], rest: Mapping[str, Any], places: Mapping[str, Place]
-) -> dict[str, Any]:
+def _left_of(items: list[Any], places: Places) -> list[dict[str, Any]] | None:
+    """Return what is left of each item, None where nothing is of any."""
+    whole = places.whole
+    if all(whole.issuperset(item) for item in items if isinstance(item, dict)):
+        return None
+    found = [remainder(item, places) if isinstance(item, dict) else {} for item in items]
+    return found if any(found) else None
+
+
+def laid_under(back: Mapping[str, Any], rest: Mapping[str, Any], places: Places) -> dict[str, Any]:
     """Return an event that came back, with what its format had no place for; neither argument is changed."""
     made = dict(back)
     for key, value in rest.items():
@@ -120,14 +140,14 @@ def _value(item: Any, path: Path | None) -> Any:
     return item if path and isinstance(item, str | int) else None
 
 
-def _at(found: dict[str, Place], path: Path) -> Place:
+def _at(found: Places, path: Path) -> Place:
     here = found.setdefault(path[0], Place())
     for step in path[1:]:
         here = here.inner.setdefault(step, Place())
     return here
 
 
-def _join(found: dict[str, Place], name: str, place: Place) -> None:
+def _join(found: Places, name: str, place: Place) -> None:
     """Put a place beside one of the same name: rules of several conditions share a path."""
     known = found.setdefault(name, place)
     if known is place:

@@ -18,7 +18,7 @@ from engine.mapping.computing import Computing
 from engine.model import Fault
 from engine.spi import Asked, Carried, Decoded, Document, Losses, Scope, TwoWay
 from engine.steps.contract import Compiled, House
-from engine.steps.remainder import Place, laid_under, remainder
+from engine.steps.remainder import Places, laid_under, remainder
 from engine.steps.travelling import without_complements
 
 Side = Literal["v2", "event", "fhir", "json", "dicom"]
@@ -72,7 +72,7 @@ class TwoWayMap:
     strict: bool = False
     verify: Verify = "off"
     found: Found | None = None
-    places: Mapping[str, Mapping[str, Place]] = field(default_factory=dict)
+    places: Mapping[str, Places] = field(default_factory=dict)
     computing: Computing | None = None
     subject: Callable[[Mapping[str, Any]], str] = _no_subject
 

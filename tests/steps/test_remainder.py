@@ -9,7 +9,7 @@ import pytest
 
 from engine.config.two_way import two_way
 from engine.mapping.two_way import TwoWayMapper
-from engine.steps.remainder import Place, laid_under, places_of, remainder
+from engine.steps.remainder import Places, laid_under, places_of, remainder
 
 MAPPER = r"""
 mapper: visit
@@ -54,7 +54,7 @@ SAID = {
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
+def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     folder = tmp_path_factory.mktemp("project")
     (folder / "mappings").mkdir()
     (folder / "mappings" / "visit.yaml").write_text(MAPPER)
@@ -63,22 +63,22 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
     return places_of(mapper.definition.scope, "fhir")
 
 
-def back(places: dict[str, Place], **patient: Any) -> dict[str, Any]:
+def back(places: Places, **patient: Any) -> dict[str, Any]:
     """Return the event that comes back where FHIR says something else of the patient."""
     said = {"patient": {**SAID["patient"], **patient}}
     return laid_under(said, remainder(EVENT, places), places)
 
 
-def test_what_comes_back_unchanged_is_the_event_that_it_was(places: dict[str, Place]) -> None:
+def test_what_comes_back_unchanged_is_the_event_that_it_was(places: Places) -> None:
     assert back(places) == EVENT
 
 
-def test_a_leaf_that_the_format_says_otherwise_is_changed(places: dict[str, Place]) -> None:
+def test_a_leaf_that_the_format_says_otherwise_is_changed(places: Places) -> None:
     changed = back(places, family="Gagnon")["patient"]
     assert (changed["family"], changed["village"]) == ("Gagnon", "Wendake")
 
 
-def test_a_leaf_that_the_format_says_no_more_is_gone(places: dict[str, Place]) -> None:
+def test_a_leaf_that_the_format_says_no_more_is_gone(places: Places) -> None:
     said = {"patient": {"identifiers": SAID["patient"]["identifiers"]}}
     made = laid_under(said, remainder(EVENT, places), places)["patient"]
     assert "family" not in made
@@ -86,7 +86,7 @@ def test_a_leaf_that_the_format_says_no_more_is_gone(places: dict[str, Place]) -
     assert made["village"] == "Wendake"
 
 
-def test_what_belongs_to_an_item_follows_it_by_its_key(places: dict[str, Place]) -> None:
+def test_what_belongs_to_an_item_follows_it_by_its_key(places: Places) -> None:
     made = back(places, identifiers=[{"value": "3"}, {"value": "new"}, {"value": "1"}])["patient"]
     assert made["identifiers"] == [
         {"value": "3", "check": "c"},
@@ -95,16 +95,16 @@ def test_what_belongs_to_an_item_follows_it_by_its_key(places: dict[str, Place])
     ]
 
 
-def test_without_a_key_nothing_is_laid_under_an_item_that_may_be_another(places: dict[str, Place]) -> None:
+def test_without_a_key_nothing_is_laid_under_an_item_that_may_be_another(places: Places) -> None:
     made = back(places, phones=[{"number": "556"}])["patient"]
     assert made["phones"] == [{"number": "556"}]
 
 
-def test_where_the_format_has_a_place_for_all_nothing_is_kept(places: dict[str, Place]) -> None:
+def test_where_the_format_has_a_place_for_all_nothing_is_kept(places: Places) -> None:
     assert remainder(SAID, places) == {}
 
 
-def test_neither_what_came_back_nor_what_was_kept_is_changed(places: dict[str, Place]) -> None:
+def test_neither_what_came_back_nor_what_was_kept_is_changed(places: Places) -> None:
     rest = remainder(EVENT, places)
     before = repr((SAID, rest))
     laid_under(SAID, rest, places)
