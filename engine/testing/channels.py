@@ -5,6 +5,7 @@ See docs/howto/add-a-channel.md: one file below `channels`, one test class that 
 
 from __future__ import annotations
 
+from engine.testing.changes import Changes
 from engine.testing.context import CountedInMemory, StateInMemory, channel_context
 from engine.testing.inbound import Answer, Crash, InboundContract, Sender
 from engine.testing.intake import RecordingIntake
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "Arrival",
     "Behaviour",
+    "Changes",
     "CountedInMemory",
     "Crash",
     "InboundContract",

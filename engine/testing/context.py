@@ -12,18 +12,29 @@ from engine.clock import Clock, SystemClock
 from engine.ids import IdSource
 from engine.model import Certificate
 from engine.spi import ChannelContext, Counters, SmallState
+from engine.testing.changes import Changes
 
 
 class CountedInMemory:
     """Counters that a test can read: `totals` by name and sorted labels, `observed` as a list of values."""
 
     def __init__(self) -> None:
+        self._changes = Changes()
         self.totals: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
         self.observed: dict[str, list[float]] = {}
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         key = (name, tuple(sorted(labels.items())))
         self.totals[key] = self.totals.get(key, 0) + amount
+        self._changes.tell()
+
+    def total(self, name: str, **labels: str) -> float:
+        """Return what a counter stands at, 0 where nothing was counted."""
+        return self.totals.get((name, tuple(sorted(labels.items()))), 0)
+
+    async def until(self, name: str, at_least: float = 1, *, seconds: float = 30, **labels: str) -> None:
+        """Return once a counter stands so high; TimeoutError where it does not within `seconds`."""
+        await self._changes.until(lambda: self.total(name, **labels) >= at_least, seconds=seconds)
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         self.observed.setdefault(name, []).append(value)

@@ -18,7 +18,7 @@ from channels._dicom.commands import N_EVENT_REPORT_RQ, Command, read_command, r
 from channels._dicom.endpoint import DicomEndpoint
 from engine.config.models import HostPort
 from engine.ids import ALPHABET
-from engine.testing.channels import Arrival, Behaviour, NetworkPartner
+from engine.testing.channels import Arrival, Behaviour, Changes, NetworkPartner
 from tests.channels.dicom.pdus import ABORT, DATA, RELEASE_RP, item, pdu, value
 
 ASSOCIATE_RQ, RELEASE_RQ = 1, 5
@@ -111,6 +111,9 @@ class Archive(NetworkPartner):
     server: asyncio.Server | None = None
     server_tls: ssl.SSLContext | None = None
     open_ones: set[Connection] = field(default_factory=set)
+    changes: Changes = field(default_factory=Changes)
+    """Tells of connections that come and go, and of reports that were answered."""
+
     config: DicomEndpoint = field(init=False)
     secrets: Sequence[str] = ()
     loggers: Sequence[str] = ()
@@ -129,10 +132,7 @@ class Archive(NetworkPartner):
             self.server = None
         for each in tuple(self.open_ones):
             each.cut()
-        for _ in range(1000):
-            if not self.open_ones:
-                return
-            await asyncio.sleep(0.002)
+        await self.until_left()
 
     # ------------------------------------------------------------- as a partner of the contract suite
 
@@ -156,9 +156,11 @@ class Archive(NetworkPartner):
 
     async def until_answered(self, count: int) -> None:
         """Return once so many of its reports were answered."""
-        async with asyncio.timeout(5):
-            while len(self.answers) < count:  # noqa: ASYNC110  a list tells nobody that it grew
-                await asyncio.sleep(0.002)
+        await self.changes.until(lambda: len(self.answers) >= count, seconds=5)
+
+    async def until_left(self) -> None:
+        """Return once nobody is connected."""
+        await self.changes.until(lambda: not self.open_ones, seconds=5)
 
     def opened(self) -> int:
         return self.accepted_count
@@ -184,9 +186,11 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self.archive.accepted_count += 1
         self.archive.open_ones.add(self)
+        self.archive.changes.tell()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.archive.open_ones.discard(self)
+        self.archive.changes.tell()
 
     def cut(self) -> None:
         """Close without a word."""
@@ -280,6 +284,7 @@ class Connection(asyncio.Protocol):
             self._store(command, data, context_id)
         elif command.field == N_EVENT_REPORT_RQ | 0x8000:
             self.archive.answers.append(command.number(0x0900) or 0)
+            self.archive.changes.tell()
         else:
             assert self.archive.script.asked(self, command, data, context_id), "nobody knows this request"
 

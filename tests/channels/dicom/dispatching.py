@@ -32,7 +32,11 @@ class WayOut:
 
     def events(self, event: str) -> float:
         """Return how often it counted something."""
-        return self.counted.totals.get(("channel_events", (("channel", "pacs.store"), ("event", event))), 0)
+        return self.counted.total("channel_events", channel="pacs.store", event=event)
+
+    async def until(self, event: str) -> None:
+        """Return once it counted something."""
+        await self.counted.until("channel_events", channel="pacs.store", event=event)
 
 
 def attempt_of(body: Body, *, timeout: float = 30.0, message_id: str = MESSAGE_ID) -> Attempt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -50,13 +49,11 @@ class Door:
 
     def events(self, event: str) -> float:
         """Return how often the listener counted something."""
-        return self.counted.totals.get(("channel_events", (("channel", "images"), ("event", event))), 0)
+        return self.counted.total("channel_events", channel="images", event=event)
 
     async def until(self, event: str, times: int = 1) -> None:
         """Return once the listener counted something so often; TimeoutError when it does not."""
-        async with asyncio.timeout(LIMIT):
-            while self.events(event) < times:  # noqa: ASYNC110  counters tell nobody that they moved
-                await asyncio.sleep(0.002)
+        await self.counted.until("channel_events", times, seconds=LIMIT, channel="images", event=event)
 
     def spooled(self) -> list[Path]:
         """Return the files that lie in the listener's folder."""

@@ -224,9 +224,7 @@ async def test_after_a_restart_the_report_goes_out(tmp_path: Path) -> None:
             async with calling(tmp_path, door) as modality:
                 await asked(modality, request(HELD))
                 modality.abort()
-            async with asyncio.timeout(5):
-                while not peer.accepted_count:  # noqa: ASYNC110  a count tells nobody that it changed
-                    await asyncio.sleep(0.005)
+            await peer.changes.until(lambda: peer.accepted_count > 0)
             assert len(pending(door)) == 1
         peer.script.reject = None
         async with listening(**REPORTED, given=leading_to(peer, tmp_path), at=tmp_path) as door:

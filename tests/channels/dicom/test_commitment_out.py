@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from struct import pack
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -100,8 +101,7 @@ def failing(reason: int) -> Judge:
 async def until_confirmed(out: WayOut, waiting: Waiting) -> Confirmation:
     async with asyncio.timeout(5):
         await waiting.came.wait()
-        while not out.events("confirmation"):  # noqa: ASYNC110  counters tell nobody that they moved
-            await asyncio.sleep(0.002)
+        await out.until("confirmation")
     [confirmation] = waiting.heard
     return confirmation
 
@@ -129,7 +129,9 @@ async def test_a_report_on_the_same_association_confirms(tmp_path: Path, report_
     assert 0x0002 not in command.elements and 0x1000 not in command.elements
 
 
-async def test_a_report_after_the_attempts_own_time_is_heard(tmp_path: Path) -> None:
+async def test_a_report_after_the_attempts_own_time_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waiting, provider = Waiting(), Provider(all_committed)
     provider.keeps_silent = True
     async with (
@@ -137,8 +139,8 @@ async def test_a_report_after_the_attempts_own_time_is_heard(tmp_path: Path) -> 
         way_out(tmp_path, peer.config, confirm=waiting.confirm) as out,
     ):
         peer.script.asked = provider
-        await out.send(part10("2.25.1"), timeout=0.5)
-        await asyncio.sleep(0.6)  # it is the time of the attempt that this is about
+        await out.send(part10("2.25.1"), timeout=5.0)
+        monkeypatch.setattr("channels._dicom.upper.monotonic", lambda: monotonic() + 6.0)
         [(_, transaction, references)] = provider.asked
         [connection] = peer.open_ones
         context_id = next(each for each, (of, _) in connection.contexts.items() if of == COMMITMENT)

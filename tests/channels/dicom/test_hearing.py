@@ -31,7 +31,7 @@ class Kept:
         assert (command.field, syntax) == (C_STORE_RQ, "1.2.840.10008.1.2")
         return self
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: memoryview, /) -> object:
         self.data += data
         return None
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from struct import pack
 
 import pytest
 
+from channels._dicom.receiving import Spool
 from engine.model import INLINE_LIMIT
+from engine.testing.channels import Changes
 from tests.channels.dicom.pdus import (
     ABORT,
     ASSOCIATE_RJ,
@@ -51,6 +54,17 @@ async def stores_well(door: Door, uid: str = "2.25.4711") -> bool:
     return told == 0 and kind == RELEASE_RP
 
 
+async def answers_an_echo(door: Door) -> bool:
+    """Say whether somebody else is answered."""
+    peer = await Peer.at(door.port)
+    await peer.agree(BOTH)
+    asked = value(command(0x30, sop_class=VERIFICATION, data=False), command=True, last=True, number=3)
+    await peer.send(pdu(DATA, asked))
+    status = await peer.status()
+    peer.close()
+    return status == 0
+
+
 @pytest.mark.parametrize("kind", [1, DATA, 5])
 async def test_a_header_of_4_gib_adds_less_than_5_mib(kind: int) -> None:
     async with listening() as door:
@@ -91,16 +105,12 @@ async def test_a_sender_that_trickles_is_cut_and_others_are_served() -> None:
         peer = await Peer.at(door.port)
         await peer.agree()
 
-        async def trickle() -> None:
+        ended = asyncio.create_task(peer.ended())
+        with suppress(ConnectionError):  # it was cut
             for byte in store(bytes(100)):
                 await peer.send(bytes([byte]))
-                await asyncio.sleep(0.02)  # the pace of a trickle is what this is about
-
-        dripping = asyncio.create_task(trickle())
-        assert await stores_well(door)
-        assert ABORT in await peer.ended()
-        dripping.cancel()
-        await asyncio.gather(dripping, return_exceptions=True)
+                assert await stores_well(door)
+        assert ABORT in await ended
         assert door.events("slow_pdu") == 1
         peer.close()
 
@@ -144,20 +154,28 @@ async def test_a_request_broken_at_every_byte_is_harmless() -> None:
         assert await stores_well(door)
 
 
-async def test_a_large_instance_that_is_broken_off_leaves_no_file() -> None:
+async def test_a_large_instance_that_is_broken_off_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = Changes()
+
+    class Told(Spool):
+        def write(self, data: bytes | memoryview) -> None:
+            super().write(data)
+            changes.tell()
+
+        def discard(self) -> None:
+            super().discard()
+            changes.tell()
+
+    monkeypatch.setattr("channels.dicom.visiting.Spool", Told)
     async with listening() as door:
         peer = await Peer.at(door.port)
         await peer.agree()
         await peer.send(pdu(DATA, value(command(), command=True, last=True)))
         piece = pdu(DATA, value(bytes(64 * 1024), command=False, last=False))
         await peer.send(piece * 4)
-        async with asyncio.timeout(5):
-            while not door.spooled():  # noqa: ASYNC110  a folder tells nobody that a file appeared
-                await asyncio.sleep(0.005)
+        await changes.until(lambda: len(door.spooled()) == 1)
         peer.close()
-        async with asyncio.timeout(5):
-            while door.spooled():  # noqa: ASYNC110  the same
-                await asyncio.sleep(0.005)
+        await changes.until(lambda: not door.spooled())
         assert door.intake.messages == []
 
 
@@ -253,7 +271,7 @@ async def test_a_sender_that_does_not_wait_for_answers_is_held_up() -> None:
         await peer.agree()
         await peer.send(store(bytes(10), uid="2.25.1") + store(bytes(10), uid="2.25.2"))
         await intake.until(1)
-        await asyncio.sleep(0.1)  # nothing else tells that nothing comes
+        assert await answers_an_echo(door), "whoever serves others meanwhile had the time to read on"
         assert len(intake.messages) == 1
         intake.open_gate()
         assert [await peer.status(), await peer.status()] == [0, 0]
@@ -288,10 +306,5 @@ async def test_one_address_does_not_take_all_associations() -> None:
 
 async def test_an_echo_is_answered() -> None:
     async with listening() as door:
-        peer = await Peer.at(door.port)
-        await peer.agree(BOTH)
-        asked = value(command(0x30, sop_class=VERIFICATION, data=False), command=True, last=True, number=3)
-        await peer.send(pdu(DATA, asked))
-        assert await peer.status() == 0
+        assert await answers_an_echo(door)
         assert door.intake.messages == []
-        peer.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from channels.dicom_query.endpoint import DicomQueryEndpoint
 from channels.dicom_query.outbound import DicomQueryOutbound
 from engine.config.models import HostPort
 from engine.errors import NotFound
-from engine.model import Attempt, Body, Reply
+from engine.model import Attempt, Body, Certificate, Reply
 from engine.spi import Access, ChannelContext
 from engine.testing.channels import CountedInMemory, RecordingIntake, channel_context
 from tests.channels.dicom.serving import ReadingIntake
@@ -55,19 +56,25 @@ def attempt(body: bytes, *, timeout: float = 30.0) -> Attempt:
     )
 
 
-def endpoint(port: int, *, ae_title: str = "ARCHIVE", **config: Any) -> DicomQueryEndpoint:
+def endpoint(
+    port: int, *, ae_title: str = "ARCHIVE", host: str = "127.0.0.1", **config: Any
+) -> DicomQueryEndpoint:
     """Return an endpoint's model."""
-    address = HostPort("127.0.0.1", port)
+    address = HostPort(host, port)
     return DicomQueryEndpoint.model_validate({"dicom_query": address, "ae_title": ae_title, **config})
 
 
 @asynccontextmanager
 async def asking(
-    folder: Path, config: DicomQueryEndpoint, intake: ReadingIntake | None = None
+    folder: Path,
+    config: DicomQueryEndpoint,
+    intake: ReadingIntake | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Way]:
     """Open an endpoint; what it brings goes to a scripted intake."""
     counted, script = CountedInMemory(), intake or ReadingIntake()
-    context = channel_context(folder, name="radiology.archive", counters=counted)
+    context = channel_context(folder, name="radiology.archive", counters=counted, tls=tls)
     context = dataclasses.replace(context, intake=lambda listener: script)
     async with DicomQueryOutbound(config, context) as channel:
         yield Way(channel, script, counted)
@@ -75,14 +82,30 @@ async def asking(
 
 @dataclass(frozen=True, slots=True)
 class Relaying:
-    """A listener that relays queries: where, and what it journalled."""
+    """A listener that relays queries: where, what it journalled, and what it counted."""
 
     port: int
     accesses: list[Access]
+    counted: CountedInMemory
+
+    async def until(self, event: str) -> None:
+        """Return once the listener counted something."""
+        await self.counted.until("channel_events", channel="door", event=event)
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """Both sides of a relay over TLS: that of its callers, whom their certificates name, and that of its archive."""
+
+    door: ssl.SSLContext
+    identify: Callable[[Certificate], str | None]
+    archive: ssl.SSLContext | None = None
 
 
 @asynccontextmanager
-async def relaying(folder: Path, config: Any, **listener: Any) -> AsyncIterator[Relaying]:
+async def relaying(
+    folder: Path, config: Any, *, secured: Secured | None = None, **listener: Any
+) -> AsyncIterator[Relaying]:
     """Serve a listener that answers queries from the archive of an endpoint's model; cancelled on leaving."""
     accesses: list[Access] = []
 
@@ -92,14 +115,23 @@ async def relaying(folder: Path, config: Any, **listener: Any) -> AsyncIterator[
     def reach(name: str) -> tuple[Any, ChannelContext]:
         if config is None:
             raise NotFound(f"there is no endpoint {name} any more")
-        return config, channel_context(folder, name=name)
+        return config, channel_context(folder, name=name, tls=secured.archive if secured else None)
 
-    context = dataclasses.replace(channel_context(folder, name="door"), reach=reach, accessed=accessed)
-    written = {"dicom": HostPort("127.0.0.1", 0), "relay": "radiology.archive", **listener}
+    counted = CountedInMemory()
+    context = channel_context(
+        folder,
+        name="door",
+        counters=counted,
+        tls=secured.door if secured else None,
+        identify=secured.identify if secured else lambda certificate: None,
+    )
+    context = dataclasses.replace(context, reach=reach, accessed=accessed)
+    tls = "server" if secured else None
+    written = {"dicom": HostPort("127.0.0.1", 0), "relay": "radiology.archive", "tls": tls, **listener}
     channel = DicomInbound(DicomListener.model_validate(written), context)
     async with anyio.create_task_group() as group:
         address = await group.start(channel.serve, RecordingIntake())
-        yield Relaying(int(address.rpartition(":")[2]), accesses)
+        yield Relaying(int(address.rpartition(":")[2]), accesses, counted)
         group.cancel_scope.cancel()
 
 

@@ -71,9 +71,7 @@ async def test_a_relay_breaks_off_an_archive_that_does_not_stop(
         peer.script.asked = endless
         said = await findscu(door.port, "QueryRetrieveLevel=STUDY", "StudyInstanceUID", cancel=3)
         assert "Find Response: 3" in said
-        async with asyncio.timeout(5):
-            while peer.live():  # noqa: ASYNC110  a connection tells nobody that it closed
-                await asyncio.sleep(0.01)
+        await peer.until_left()
 
 
 def test_a_match_is_written_in_the_syntax_of_who_asks() -> None:
