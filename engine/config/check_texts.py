@@ -176,7 +176,7 @@ class _Texts:
         path = find_schema(self._loaded.root, use.text)
         if path is None:
             told = f'there is no schema "{use.text}"'
-            self._problems.append(mark.problem(told, help=hint(use.text, self._events)))
+            self._problems.append(mark.problem(told, help=hint(use.text, [*self._events, STRUCTURES])))
             return
         from engine.codecs.json.schema import Schema, SchemaInvalid  # heavy, and most routes have none
 
