@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.warm.calling import Warm
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 180
@@ -23,7 +24,14 @@ LIMIT = 180
 
 _TREE = ("engine", "channels", "routes", "mappings", "tests", "config.yaml", "pyproject.toml")
 
-_PLAIN = ("-p", "no:cacheprovider", "-p", "no:xdist")
+_PLAIN = ("-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin", "-p", "_hypothesis_pytestplugin")
+
+IMPORTED = (
+    "_pytest.main", "_pytest.python", "_pytest.junitxml", "_pytest.assertion.rewrite", "_pytest.pastebin",
+    "aiohttp.web", "apsw", "cryptography.x509.verification", "email.policy", "jsonschema_rs", "prometheus_client",
+    "pydantic.types", "yaml",
+)  # fmt: skip
+"""What every named test would import, and no mutant changes. No plugin of pytest's: it rewrites them as it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,7 @@ def copy_tree(to: Path) -> Path:
     return to
 
 
-def run_tests(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run_tests(warm: Warm, tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run tests in a tree by a Python of their own, and nothing of ours in its environment.
 
     They have a temporary folder of their own: two runs that tidy the common one up at once get in each other's way.
@@ -103,15 +111,12 @@ def run_tests(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[s
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))
     }
     with tempfile.TemporaryDirectory(prefix="passerelle-mutant-") as folder:
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-rA", *_PLAIN, f"--basetemp={folder}/t", *tests],
+        return warm.run(
+            "pytest", "-q", "-rA", *_PLAIN, f"--basetemp={folder}/t", *tests,
             cwd=tree,
-            env={**environment, "PYTHONPATH": str(tree)},
-            capture_output=True,
-            text=True,
+            environ={**environment, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             timeout=LIMIT * (1 + len(tests) // 10),
-            check=False,
-        )
+        )  # fmt: skip
 
 
 def _hunks(diff: str) -> Iterator[Hunk]:
