@@ -79,7 +79,10 @@ def check_across(mapper: TwoWayMapper, source: Any, equal: Equal, *, zone: str =
 
 
 def merged(stored: Any, said: Any) -> Any:
-    """Return an event with what FHIR said laid over what was stored: objects key by key, lists of one length too."""
+    """Return an event with what FHIR said laid over what was stored: objects key by key, lists item by item.
+
+    Items of which FHIR can say nothing did not come back: they stay where the others agree with what was stored.
+    """
     if isinstance(stored, dict) and isinstance(said, dict):
         return {
             key: merged(stored[key], said[key])
@@ -89,7 +92,19 @@ def merged(stored: Any, said: Any) -> Any:
         }
     if isinstance(stored, list) and isinstance(said, list) and len(stored) == len(said):
         return [merged(one, other) for one, other in zip(stored, said, strict=True)]
+    if isinstance(stored, list) and isinstance(said, list) and len(stored) > len(said):
+        return _filled(stored, said)
     return said
+
+
+def _filled(stored: list[Any], said: list[Any]) -> list[Any]:
+    """Return a list with the items that were not said where they stood, or what was said where that is another list."""
+    found: list[Any] = []
+    waiting = list(said)
+    for one in stored:
+        mine = bool(waiting) and not _unlike(waiting[0], one, "")
+        found.append(merged(one, waiting.pop(0)) if mine else one)
+    return said if waiting else found
 
 
 def _unlike(said: Any, stored: Any, path: str) -> str:
@@ -105,7 +120,8 @@ def _unlike(said: Any, stored: Any, path: str) -> str:
         if len(said) > len(stored):
             return f"{path}[{len(stored)}]".lstrip(".")
         if len(said) < len(stored):  # items that FHIR cannot say are not there: the others are in their order
-            return ""
+            found = _filled(stored, said)
+            return "" if found is not said else f"{path}[]".lstrip(".")
         for at, (one, other) in enumerate(zip(said, stored, strict=True)):
             if wrong := _unlike(one, other, f"{path}[{at}]"):
                 return wrong

@@ -13,6 +13,7 @@ import pytest
 from engine.cli.map.inventing import events, smallest, within
 from engine.cli.map.trying import Trial, outcome
 from engine.config.two_way import two_way
+from engine.mapping.rules import Definition, Leaf, Many, Scope, Table
 from engine.mapping.two_way import Decoded, TwoWayMapper
 
 MAPPER = """\
@@ -76,7 +77,7 @@ def test_a_rule_with_a_condition_follows_it(mapper: TwoWayMapper) -> None:
 
 def test_items_that_a_key_tells_apart_have_keys_of_their_own(mapper: TwoWayMapper) -> None:
     for event in some(mapper):
-        keys = [item["value"] for item in event.get("identifiers", ())]
+        keys = [item["value"] for item in event.get("identifiers") or ()]
         assert len(keys) == len(set(keys))
 
 
@@ -92,6 +93,28 @@ def test_what_a_side_has_no_place_for_is_not_asked_of_it(mapper: TwoWayMapper) -
     mapper.definition.scope.leaves[2].v2 = ()
     event = {"note": "x", "sex": "male", "contacts": [{"family": "y"}]}
     assert within(mapper.definition, event, "v2") == {"sex": "male", "contacts": [{"family": "y"}]}
+
+
+def test_a_table_without_rows_leaves_a_leaf_to_its_default() -> None:
+    closed, open_ = Table("closed", {}), Table("open", {}, open=True)
+    scope = Scope(
+        [Leaf(("never",), "text", None, table=closed), Leaf(("any",), "text", None, table=open_)],
+        [Many(("names",), True, Scope([Leaf(("",), "text", None, table=open_)]), None, plain=True)],
+    )
+    made = list(islice(events(Definition("visit", "1", scope, {}), seed=1), 100))
+    assert {key for event in made for key in event} == {"any", "names"}
+
+
+def test_a_list_is_null_where_it_has_repetitions(mapper: TwoWayMapper) -> None:
+    made = [event for event in some(mapper, count=3_000) if None in event.values()]
+    assert any(event.get("identifiers", ()) is None for event in made)
+    assert not any(event.get("contacts", ()) is None for event in made)
+
+
+def test_a_list_without_a_place_is_not_asked_of_a_side(mapper: TwoWayMapper) -> None:
+    event = {"identifiers": None, "contacts": None}
+    assert within(mapper.definition, event, "v2") == {"identifiers": None}
+    assert within(mapper.definition, event, "fhir") == {}
 
 
 # --------------------------------------------------------------------------- small ones

@@ -68,11 +68,17 @@ def events(draw: st.DrawFn, definition: Definition) -> Event:
     event: Event = {}
     for above, leaf in draw(chosen):
         item = event
+        null = False
         for many in above:
             _allow(draw, many.when, item, _scope_of(definition, above, many))
+            null = many.many and many.place is not None and draw(st.integers(0, 9)) == 0
+            if null:
+                put_value(item, many.path, None)
+                break
             item = _item(draw, item, many)
-        _allow(draw, leaf.when, item, above[-1].scope if above else definition.scope)
-        put_value(item, leaf.path, draw(values(leaf)))
+        if not null:
+            _allow(draw, leaf.when, item, above[-1].scope if above else definition.scope)
+            put_value(item, leaf.path, draw(values(leaf)))
     _settled(definition.scope, event)
     return event
 

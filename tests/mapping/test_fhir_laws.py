@@ -18,7 +18,6 @@ from engine.cli.map.inventing import within
 from engine.codecs.fhir import structural_faults
 from engine.codecs.hl7v2.writing import write
 from engine.mapping.laws import check_across, check_create, check_getput, check_putget
-from engine.mapping.rules import Scope
 from engine.mapping.two_way import TwoWayMapper
 from tests.mapping.made_events import events
 from tests.mapping.test_laws import SHIPPED, mapper_named
@@ -31,35 +30,8 @@ FEW = settings(
 MANY = settings(FEW, derandomize=False, max_examples=int(os.environ.get("PASSERELLE_LAW_EVENTS", "10000")))
 
 
-def sayable(scope: Scope, event: Any) -> Any:
-    """Return an event without the lists of plain values that FHIR has no place for."""
-    for many in scope.lists:
-        found: Any = event
-        above: Any = event
-        for key in many.path:
-            found, above = found.get(key) if isinstance(found, dict) else None, found
-        if isinstance(found, list) and many.plain and many.fhir is None:
-            del above[many.path[-1]]
-        for item in found if isinstance(found, list) and not many.plain else ():
-            sayable(many.scope, item)
-        if isinstance(found, dict):
-            sayable(many.scope, found)
-    return event
-
-
-def without_empty(node: Any) -> Any:
-    """Return an event without objects and lists in which nothing is."""
-    if isinstance(node, dict):
-        kept = {key: without_empty(value) for key, value in node.items()}
-        return {key: value for key, value in kept.items() if value not in ({}, [])}
-    if isinstance(node, list):
-        return [one for one in map(without_empty, node) if one != {}]
-    return node
-
-
 def drawn(mapper: TwoWayMapper, data: st.DataObject) -> Any:
-    made = within(mapper.definition, data.draw(events(mapper.definition)), "fhir")
-    return without_empty(sayable(mapper.definition.scope, made))
+    return within(mapper.definition, data.draw(events(mapper.definition)), "fhir")
 
 
 def same(one: Any, other: Any) -> bool:
@@ -93,9 +65,7 @@ def test_the_laws_hold_for_very_many_events(name: str) -> None:
 
 def comes_back(name: str, data: st.DataObject) -> None:
     mapper = mapper_named(name)
-    event = within(
-        mapper.definition, drawn(mapper, data), "v2"
-    )  # an item of which FHIR says nothing is not merged
+    event = within(mapper.definition, data.draw(events(mapper.definition)), "v2")
     root = mapper.put("v2", event)
     assert check_across(mapper, root, lambda one, other: write(one) == write(other), zone=ZONE) is None
 

@@ -10,7 +10,9 @@ import pytest
 
 from engine.codecs.fhir import structural_faults
 from engine.errors import Rejected
+from engine.mapping.laws import merged
 from tests.mapping.admissions import ADMISSIONS, EVENT
+from tests.mapping.visits import mapper_of
 
 ZONE = "America/Toronto"
 
@@ -160,3 +162,32 @@ def test_the_event_goes_through_all_three_and_back() -> None:
     event = ADMISSIONS.get("v2", message).data
     assert event == EVENT
     assert ADMISSIONS.get("fhir", made(event), zone=ZONE).data == event
+
+
+WITHOUT_PLACE = mapper_of("""
+mapper: numbers
+version: 1.0.0
+v2: {messages: [ADT^A01]}
+fhir: {bundle: collection, slots: {Patient: {type: Patient}}}
+rules:
+  - event: numbers[]
+    v2: PID-3
+    fhir: Patient.identifier
+    rules: [{event: value, v2: .1, fhir: value}, {event: check, v2: .2}]
+""")
+
+
+def test_an_item_that_fhir_has_no_place_for_is_no_empty_object() -> None:
+    told: dict[str, Any] = {"numbers": [{"check": "1"}, {"value": "7"}, {"check": "2"}]}
+    bundle = WITHOUT_PLACE.put("fhir", told)
+    assert structural_faults(bundle) == ()
+    said = WITHOUT_PLACE.get("fhir", bundle).data
+    assert said == {"numbers": [{"value": "7"}]}
+    assert merged(told, said) == told
+    assert structural_faults(WITHOUT_PLACE.put("fhir", {"numbers": [{"check": "1"}]})) == ()
+
+
+def test_items_that_were_left_out_or_changed_are_not_put_back() -> None:
+    stored = [{"a": "1"}, {"a": "2", "b": "3"}, {"a": "4"}]
+    assert merged(stored, [{"a": "2"}, {"a": "5"}]) == [{"a": "2"}, {"a": "5"}]
+    assert merged(stored, [{"a": "2"}]) == stored

@@ -17,7 +17,10 @@ _LETTERS: Final = "abcXYZ019 .,'-/^~&|\\#éÉñ"
 """What texts are made of: delimiters and escapes above all."""
 _LONGEST: Final = 8
 _MOST_ITEMS: Final = 3
-_PRESENT: Final = 0.6
+_PRESENT: Final = (0.02, 0.02, 0.02, 0.05, 0.05, 0.1, 0.2, 0.6)
+"""Chances of a rule to say something: one is taken for each event, so that most are small and a few nearly full."""
+_LISTED: Final = 0.1
+"""The least chance of a list, which is there only where one of its rules says something."""
 PRESENT: Final = "present"
 """As a code of a condition: any value."""
 _NULL: Final = 0.03
@@ -32,7 +35,7 @@ def events(definition: Definition, seed: int) -> Iterator[Event]:
     """Yield events without end; each has what the rules can say, and is not empty."""
     random = Random(seed)  # noqa: S311  chance that can be repeated, not secrecy
     while True:
-        made = _object(definition.scope, random)
+        made = _object(definition.scope, random, random.choice(_PRESENT))
         if made:
             yield made
 
@@ -55,26 +58,43 @@ def smallest(event: Event, fails: Callable[[Event], bool]) -> Event:
 
 def within(definition: Definition, event: Event, side: str) -> Event:
     """Return what of an event the rules of one side can say: others have no place there."""
-    return _within(definition.scope, event, side)
+    return _within(definition, definition.scope, event, side, ())
 
 
 # --------------------------------------------------------------------------- making
 
 
-def _object(scope: Scope, random: Random, *, null: bool = True) -> Event:
+def _object(scope: Scope, random: Random, present: float, *, null: bool = True) -> Event:
     made: Event = {}
     for leaf in scope.leaves:
-        if _holds(leaf.when, made) and random.random() < _PRESENT:
+        if _can_be_said(leaf) and _holds(leaf.when, made) and random.random() < present:
             _put(made, leaf.path, _value(leaf, random, null=null))
     for many in scope.lists:
-        if _holds(many.when, made) and random.random() < _PRESENT:
-            found = _items(many, random, null=null) if many.many else _object(many.scope, random, null=null)
+        if _holds(many.when, made) and random.random() < max(present, _LISTED):
+            if null and _may_be_null(many) and random.random() < _NULL:
+                _put(made, many.path, None)
+                continue
+            found = (
+                _items(many, random, present, null=null)
+                if many.many
+                else _object(many.scope, random, present, null=null)
+            )
             if found:
                 _put(made, many.path, found)
     return made
 
 
-def _within(scope: Scope, event: Event, side: str) -> Event:
+def _can_be_said(leaf: Leaf) -> bool:
+    """Say whether an event can have it: a closed table without rows leaves it to its default."""
+    return leaf.table is None or leaf.table.open or bool(leaf.table.rows)
+
+
+def _may_be_null(many: Many) -> bool:
+    """Say whether a list can be null: HL7 says it of repetitions, never of segments."""
+    return many.many and many.place is not None
+
+
+def _within(definition: Definition, scope: Scope, event: Event, side: str, full: Path) -> Event:
     made: Event = {}
     for leaf in scope.leaves:
         placed = getattr(leaf, side) or (side == "fhir" and leaf.present)
@@ -87,18 +107,29 @@ def _within(scope: Scope, event: Event, side: str) -> Event:
         ):
             _put(made, leaf.path, value)
     for many in scope.lists:
-        found = _at(event, many.path, _NOTHING)
+        found, path = _at(event, many.path, _NOTHING), full + many.path
         if isinstance(found, list):
             if many.plain:
-                items = found if getattr(many.scope.leaves[0], side) else []
+                items = found if _is_placed(definition, many, side, path) else []
             else:
-                items = [_within(many.scope, each, side) for each in found]
+                items = [_within(definition, many.scope, each, side, path) for each in found]
             found = [each for each in items if each != {}]
         elif isinstance(found, dict):
-            found = _within(many.scope, found, side)
+            found = _within(definition, many.scope, found, side, path)
+        elif found is None and not (_may_be_null(many) and _is_placed(definition, many, side, path)):
+            continue
         if found is not _NOTHING and found not in ([], {}):
             _put(made, many.path, found)
     return made
+
+
+def _is_placed(definition: Definition, many: Many, side: str, full: Path) -> bool:
+    """Say whether a side has a place for a list."""
+    if side == "v2":
+        return many.place is not None or bool(many.anchors)
+    if side == "fhir" and any(slot.each == full for slot in definition.slots.values()):
+        return True
+    return getattr(many, side) is not None
 
 
 def _unsayable(leaf: Leaf, value: Any, side: str) -> bool:
@@ -117,7 +148,7 @@ def _holds(when: When | None, made: Event) -> bool:
     )
 
 
-def _items(many: Many, random: Random, *, null: bool) -> list[Any]:
+def _items(many: Many, random: Random, present: float, *, null: bool) -> list[Any]:
     """Return items without null where they are repetitions: a field that is null as a whole is no list of nulls."""
     made: list[Any] = []
     keys: set[Any] = set()
@@ -125,7 +156,7 @@ def _items(many: Many, random: Random, *, null: bool) -> list[Any]:
         if many.plain:
             made.append(_value(many.scope.leaves[0], random, null=False))
             continue
-        item = _object(many.scope, random, null=null and many.place is None)
+        item = _object(many.scope, random, present, null=null and many.place is None)
         if many.key is not None:
             key = _at(item, many.key)
             if key is None or key in keys:
@@ -140,7 +171,7 @@ def _value(leaf: Leaf, random: Random, *, null: bool = True) -> Any:
     if null and leaf.when is None and random.random() < _NULL:
         return None
     if leaf.table is not None:
-        return random.choice(sorted(leaf.table.rows))
+        return random.choice(sorted(leaf.table.rows)) if leaf.table.rows else _text(random)
     return _MADE.get(leaf.kind, _text)(random)
 
 

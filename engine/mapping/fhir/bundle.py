@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.mapping.fhir.checking import Required
-from engine.mapping.fhir.plan import BUNDLE, ManyPlan, ScopePlan
+from engine.mapping.fhir.nodes import BUNDLE, ManyPlan, ScopePlan
 from engine.mapping.fhir.pointing import Look, pointer
 from engine.mapping.fhir.values import MARK, json_at, meets
 from engine.mapping.rules import FhirPath, Selector, Slot

@@ -13,7 +13,7 @@ from typing import Any, Final
 from engine.mapping.fhir.bundle import contain, entry_of, marked_slots
 from engine.mapping.fhir.emitting import Emitter, Made
 from engine.mapping.fhir.linking import OWN, linking
-from engine.mapping.fhir.plan import BUNDLE, Cell, Claim, Listed, ManyPlan, Node, ScopePlan
+from engine.mapping.fhir.nodes import BUNDLE, Cell, Claim, Listed, ManyPlan, Node, ScopePlan
 from engine.mapping.fhir.references import Refer, referrer
 from engine.mapping.fhir.shapes import MOST_NOTED, Asked, NotMade, Shape, Shapes, asked
 from engine.mapping.fhir.values import Turn, holds_now, value_at
@@ -122,6 +122,8 @@ class ItemMaker:
             else:
                 function, objects = shapes.find(value)
                 function(here, objects, env, run)
+            if not here:
+                raise NotMade
             made.append(here)
         return made
 
@@ -362,7 +364,7 @@ def _asked(nodes: Sequence[Node], lists: Sequence[ManyPlan]) -> Asked:
     paths = _paths(nodes, lists)
     for node in _all(nodes):
         for cell in _cells(node):
-            whens.append(cell.when)
+            whens += [] if cell.null else [cell.when]
             paths += [cell.yields_to] if cell.yields_to else []
         whens += [many.when for many in (*node.plains.values(), *_manys(node))]
         for one in node.presences:

@@ -15,7 +15,7 @@ from engine.mapping.fhir import writing as fhir_writing
 from engine.mapping.fhir.emitting_leaves import LeafCode, usual
 from engine.mapping.fhir.giving import marked
 from engine.mapping.fhir.linking import OWN, Link
-from engine.mapping.fhir.plan import Cell, Claim, Listed, ManyPlan, Node
+from engine.mapping.fhir.nodes import Cell, Claim, Listed, ManyPlan, Node
 from engine.mapping.fhir.references import referrer
 from engine.mapping.fhir.referring import point
 from engine.mapping.fhir.rendering import rendered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.mapping.fhir.plan import Cell
+from engine.mapping.fhir.nodes import Cell
 from engine.mapping.fhir.values import default_of
 from engine.mapping.fhir.writing import codes, quick_day, quick_moment, quick_value
 from engine.mapping.writing_code import Code

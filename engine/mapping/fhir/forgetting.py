@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.mapping.fhir.bundle import Instances, Resources
-from engine.mapping.fhir.plan import Node, ScopePlan
+from engine.mapping.fhir.nodes import Node, ScopePlan
 from engine.mapping.fhir.taking import classified
 from engine.mapping.fhir.values import Turn
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.mapping.fhir.bundle import Instances, Resources
 from engine.mapping.fhir.forgetting import forget
 from engine.mapping.fhir.making import FILLER, complete, is_absence, put_absence, put_json
-from engine.mapping.fhir.plan import BUNDLE, Claim, Listed, ManyPlan, Node, ScopePlan
+from engine.mapping.fhir.nodes import BUNDLE, Claim, Listed, ManyPlan, Node, ScopePlan
 from engine.mapping.fhir.primitives import give_plain, give_presence, give_primitives
 from engine.mapping.fhir.referring import refer, refer_from, refer_one, unlink
 from engine.mapping.fhir.taking import class_of, classified, take_scope
@@ -365,8 +365,9 @@ def _give_items(
         give_scope(many.plan, target, instances, value, resources, turn if at >= 0 else _new(turn))
         if at < 0:
             complete(many.plan.own, target, value, turn)
-        marked(listed, number, claim, target)
-        made.append(target)
+        if target:  # of what FHIR has no place for, nothing is left to be written
+            marked(listed, number, claim, target)
+            made.append(target)
     _put_back(items, old, made)
     return bool(values)
 

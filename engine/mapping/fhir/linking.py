@@ -8,7 +8,7 @@ from typing import Final
 
 from engine.mapping.fhir.bundle import EACH
 from engine.mapping.fhir.checking import Required
-from engine.mapping.fhir.plan import ScopePlan
+from engine.mapping.fhir.nodes import ScopePlan
 from engine.mapping.rules import FhirPath, Slot
 
 OWN: Final = ""

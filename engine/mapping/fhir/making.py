@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.mapping.fhir.checking import Required
 from engine.mapping.fhir.leaves import DATA_ABSENT
-from engine.mapping.fhir.plan import Cell, Node
+from engine.mapping.fhir.nodes import Cell, Node
 from engine.mapping.fhir.values import Turn, default_of, give_default, json_at, meets, value_at
 from engine.mapping.rules import FhirPath, Selector
 from engine.mapping.v2.cells import ABSENT

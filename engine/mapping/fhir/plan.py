@@ -1,142 +1,25 @@
-"""The rules of a FHIR side as a tree of JSON objects and lists: what reading and writing walk over.
-
-A scope of the event has places in several objects: the item's own, and those of its slots (resources). Objects of
-the event that are groups of segments on the v2 side are only prefixes here.
-"""
+"""Plans a FHIR side: its rules as a tree of JSON objects and lists, which reading and writing walk over."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 from engine.mapping.fhir.checking import Judge, Required
 from engine.mapping.fhir.leaves import FhirLeaf, fhir_leaf_type
+from engine.mapping.fhir.nodes import (
+    BUNDLE,
+    EXTENSION,
+    Cell,
+    Claim,
+    Listed,
+    ManyPlan,
+    Node,
+    Presence,
+    ScopePlan,
+)
 from engine.mapping.rules import Definition, FhirPath, Leaf, Many, Path, Scope, Selector, Slot, When
-
-BUNDLE: Final = "Bundle"
-
-
-@dataclass(slots=True, eq=False)
-class Cell:
-    """One primitive and the event leaf that it holds; `rank` is its place among the leaf's alternates."""
-
-    name: str
-    leaf: Leaf
-    path: Path
-    kind: FhirLeaf
-    when: When | None
-    rank: int = 0
-    alternates: int = 1
-    also: bool = False
-    pinned: bool = False
-    yields_to: Path = ()
-    depth: int = 0
-    shared: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Presence:
-    """A leaf whose code is told by which element of a choice is there."""
-
-    leaf: Leaf
-    path: Path
-    when: When | None
-    depth: int
-
-
-@dataclass(slots=True, eq=False)
-class Claim:
-    """What takes items of a JSON list: those that meet `selector`, all others without one."""
-
-    selector: Selector | None
-    node: Node
-    many: ManyPlan | None = None
-    mark: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class Listed:
-    """A JSON list of objects: by index, or by claims."""
-
-    indexed: dict[int, Node] = field(default_factory=dict)
-    claims: list[Claim] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A JSON object; `constants` are written with it when it is made, paths below it."""
-
-    path: tuple[str, ...] = ()
-    cells: list[Cell] = field(default_factory=list)
-    objects: dict[str, Node] = field(default_factory=dict)
-    lists: dict[str, Listed] = field(default_factory=dict)
-    primitives: dict[str, dict[int, Cell]] = field(default_factory=dict)
-    plains: dict[str, ManyPlan] = field(default_factory=dict)
-    presences: list[Presence] = field(default_factory=list)
-    constants: list[tuple[FhirPath, Any]] = field(default_factory=list)
-    defaults: list[tuple[FhirPath, Cell]] = field(default_factory=list)
-    prefix: Path = ()
-    required: list[Required] = field(default_factory=list)
-
-    def settle(self) -> list[Path]:
-        """Find the event path that all leaves below have in common: without it, nothing is to be written here."""
-        paths = [cell.path for cell in self.cells] + [one.path for one in self.presences]
-        paths += [cell.path for found in self.primitives.values() for cell in found.values()]
-        paths += [many.path for many in self.plains.values()]
-        for node in self.objects.values():
-            paths += node.settle()
-        for listed in self.lists.values():
-            for node in listed.indexed.values():
-                paths += node.settle()
-            for claim in listed.claims:
-                paths += claim.node.settle() if claim.many is None else [claim.many.path]
-        self.prefix = _shared(paths)
-        return [self.prefix] if paths else []
-
-    def deepest(self) -> int:
-        """Return how many passes reading takes: leaves that conditions ask first."""
-        depths = [cell.depth for cell in self.cells]
-        depths += [cell.depth for found in self.primitives.values() for cell in found.values()]
-        depths += [one.depth for one in self.presences]
-        depths += [node.deepest() for node in self.objects.values()]
-        for listed in self.lists.values():
-            depths += [node.deepest() for node in listed.indexed.values()]
-            for claim in listed.claims:
-                depths.append(claim.node.deepest() if claim.many is None else claim.many.depth)
-        depths += [plain.depth for plain in self.plains.values()]
-        return max(depths, default=0)
-
-
-@dataclass(slots=True, eq=False)
-class ManyPlan:
-    """A list of the event: its items lie in a JSON list, or are resources of `slot`."""
-
-    path: Path
-    plan: ScopePlan
-    key: Path | None
-    when: When | None
-    slot: Slot | None = None
-    depth: int = 0
-    name: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class ScopePlan:
-    """The FHIR side of one event object: its own place, its slots, its lists of resources.
-
-    `referring` says what R4 must have in an item that a reference makes, by the referring slot and its path.
-    """
-
-    full: Path
-    own: Node
-    nodes: dict[str, Node] = field(default_factory=dict)
-    slots: list[Slot] = field(default_factory=list)
-    resources: list[ManyPlan] = field(default_factory=list)
-    inner: list[ManyPlan] = field(default_factory=list)
-    passes: int = 1
-    referring: Mapping[tuple[str, FhirPath], tuple[Required, ...]] = field(default_factory=dict)
 
 
 def fhir_plan(definition: Definition, side: str, judge: Judge) -> ScopePlan:
@@ -349,6 +232,8 @@ class _Planner:
         )
         plan.inner.append(made)
         if not own or place is None:
+            if slot is not None and (owner := self._owner(plan, slot)) is not None:
+                self._null(owner, many, made, made.depth + 1)
             made.plan = self.scope(many.scope, full, None, slot)
             plan.resources.append(made)
             return
@@ -364,6 +249,7 @@ class _Planner:
         names = (*owner.path, name)
         if self._side == "fhir":
             self._judge.step(names, listed=True)
+        self._null(owner, many, made, made.depth)
         if many.plain:
             made.plan = ScopePlan(full, Node(names))
             leaf = many.scope.leaves[0]
@@ -376,6 +262,28 @@ class _Planner:
         if selector is not None:
             self._select(made.plan.own, selector)
         owner.lists.setdefault(name, Listed()).claims.append(claim)
+
+    def _owner(self, plan: ScopePlan, slot: Slot) -> Node | None:
+        """Return the resource that refers to the resources of a list, None where none of this event object does."""
+        referrers = [
+            one.name for one in self._slots.values() if any(name == slot.name for _, name, _ in one.refs)
+        ]
+        names = [slot.link[0], *referrers] if slot.link else referrers
+        return next((plan.nodes[str(name)] for name in names if name in plan.nodes), None)
+
+    def _null(self, owner: Node, many: Many, made: ManyPlan, depth: int) -> None:
+        """Have an extension say that a list is null, which HL7 says of repetitions."""
+        if many.anchors or self._side != "fhir" or owner.path == (BUNDLE,):
+            return
+        url = NULL_LIST + ".".join(made.path)
+        node = _claimed(owner.lists.setdefault(EXTENSION, Listed()), Selector(((("url",), url),)), ()).node
+        node.constants.append((("url",), url))
+        leaf = Leaf(made.path, "text", many.mark)
+        is_null = When(((made.path, frozenset({None})),))
+        cell = Cell(
+            "valueCode", leaf, made.path, fhir_leaf_type(leaf, "code"), is_null, depth=depth, null=True
+        )
+        node.cells.append(cell)
 
     def _typed(self, names: Sequence[str], path: FhirPath, text: str) -> Any:
         """Return a constant as its element has it: a text, a number, true."""
@@ -391,15 +299,8 @@ class _Planner:
         return Decimal(text) if kind == "decimal" else text
 
 
-def _shared(paths: Sequence[Path]) -> Path:
-    if not paths:
-        return ()
-    length = min(map(len, paths))
-    while any(path[:length] != paths[0][:length] for path in paths):
-        length -= 1
-    return paths[0][:length]
-
-
+NULL_LIST: Final = "urn:passerelle:fhir:list:"
+"""Followed by the path of a list in its event object: the extension that says that it is null."""
 _NO_KIND: Final = FhirLeaf(lambda raw: raw, lambda value, offset: value)
 _LATER: Final = ScopePlan((), Node())
 

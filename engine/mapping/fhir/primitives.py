@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.mapping.fhir.leaves import NO_RAW
 from engine.mapping.fhir.making import FILLER
-from engine.mapping.fhir.plan import Cell, ManyPlan
+from engine.mapping.fhir.nodes import Cell, ManyPlan
 from engine.mapping.fhir.taking import NULL_CODE, inferred, presence_url, primitive_at, said_presence
 from engine.mapping.fhir.values import Turn, holds_now, items_of, offset_of, printed, read, value_at
 from engine.mapping.leaves import MISS

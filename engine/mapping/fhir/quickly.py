@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.mapping.fhir.leaves import EVENT_VALUE
-from engine.mapping.fhir.plan import Cell
+from engine.mapping.fhir.nodes import Cell
 from engine.mapping.fhir.values import is_canonical, offset_in, offset_of, printed, put_value, read, value_at
 from engine.mapping.leaves import MISS, BadValue
 from engine.mapping.rules import Path

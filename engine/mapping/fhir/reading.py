@@ -13,7 +13,7 @@ from typing import Any, Final
 from engine.mapping.fhir import taking as fhir_taking
 from engine.mapping.fhir.bundle import Instances, Resources
 from engine.mapping.fhir.emitting_leaves import usual
-from engine.mapping.fhir.plan import Cell, Listed, ManyPlan, Node, ScopePlan
+from engine.mapping.fhir.nodes import Cell, Listed, ManyPlan, Node, ScopePlan
 from engine.mapping.fhir.quickly import fresh, quick_raw, quick_said
 from engine.mapping.fhir.sorting import sorter
 from engine.mapping.fhir.values import Turn, holds_now, put_value, take_cell
@@ -228,7 +228,7 @@ class _Writer:
             for name, inner in node.objects.items():
                 if name in keys and self._depth in depths(inner):
                     self._inner(name, code.constant(self._reader.node(inner, self._depth)))
-            for name, listed in node.lists.items():
+            for name, listed in node.listed():
                 if name in keys and self._depth in list_depths(listed):
                     read = code.constant(ListReader(self._reader, listed, self._depth))
                     code.line(f"c = here.get({name!r})")  # what stands beside a primitive may be gone by now
@@ -286,6 +286,8 @@ class _Writer:
         self._code.names["NO"] = _NOTHING
         if PRESENT_CODE in values:
             return f"{found} is not None"
+        if values == {None}:  # what is asked may be a list
+            return f"{found} is None"
         return f"{found} in {self._code.constant(values)}"
 
     def _cell(self, cell: Cell) -> None:

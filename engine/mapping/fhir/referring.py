@@ -8,7 +8,7 @@ from typing import Any
 from engine.mapping.fhir.bundle import EACH, Instances, Resources
 from engine.mapping.fhir.checking import Required
 from engine.mapping.fhir.making import drop_absence, is_absence, put_absence, put_json
-from engine.mapping.fhir.plan import ScopePlan
+from engine.mapping.fhir.nodes import ScopePlan
 from engine.mapping.fhir.values import json_at
 from engine.mapping.rules import FhirPath, Slot
 from engine.mapping.v2.cells import ABSENT

@@ -20,7 +20,8 @@ from engine.mapping.fhir.checking import Judge
 from engine.mapping.fhir.composing import Composer
 from engine.mapping.fhir.giving import give_scope
 from engine.mapping.fhir.making import complete
-from engine.mapping.fhir.plan import BUNDLE, ScopePlan, fhir_plan
+from engine.mapping.fhir.nodes import BUNDLE, ScopePlan
+from engine.mapping.fhir.plan import fhir_plan
 from engine.mapping.fhir.reading import Reader
 from engine.mapping.fhir.shapes import NotMade
 from engine.mapping.fhir.taking import take_scope

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from engine.mapping.fhir.giving import even, has_values
 from engine.mapping.fhir.making import put_constants, put_default, require
-from engine.mapping.fhir.plan import Cell, Claim, Listed, ManyPlan, Node
+from engine.mapping.fhir.nodes import Cell, Claim, Listed, ManyPlan, Node
 from engine.mapping.fhir.shapes import ANOTHER, ODD, NotMade, Shape
 from engine.mapping.fhir.taking import NULL_CODE, class_of, inferred, presence_url
 from engine.mapping.fhir.values import json_at, put_value
@@ -134,6 +134,7 @@ class Sketch:
         self._lists(node, tree)
         for name, many in node.plains.items():
             if self.holds(many.when) and self._shape.has(many.path):
+                self._pen.after(tree, f"if not {self._pen.value(many.path)}: raise NotMade")
                 self._later(tree, name, f"give_plain({self._pen.constant(many)}, @, {name!r}, x, turn)")
         for presence in node.presences:
             if self.holds(presence.when):
@@ -157,7 +158,12 @@ class Sketch:
     def _cells(self, node: Node, tree: dict[str, Any]) -> dict[str, Hole]:
         holes: dict[str, Hole] = {}
         for cell in node.cells:
-            if (cell.rank and not cell.also) or not self._shape.has(cell.path) or not self.holds(cell.when):
+            if (
+                cell.null
+                or (cell.rank and not cell.also)
+                or not self._shape.has(cell.path)
+                or not self.holds(cell.when)
+            ):
                 continue
             if cell.shared or cell.name in tree:
                 raise NotMade

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.mapping.fhir.plan import Listed
+from engine.mapping.fhir.nodes import Listed
 from engine.mapping.fhir.pointing import NOT_THERE, conditions, is_plain
 from engine.mapping.fhir.taking import class_of
 from engine.mapping.fhir.values import MARK

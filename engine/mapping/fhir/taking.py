@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine.mapping.fhir.bundle import Resources
 from engine.mapping.fhir.leaves import NO_RAW
-from engine.mapping.fhir.plan import Cell, Listed, ManyPlan, Node, ScopePlan
+from engine.mapping.fhir.nodes import Cell, Listed, ManyPlan, Node, ScopePlan
 from engine.mapping.fhir.values import (
     MARK,
     HoleTaken,
@@ -79,7 +79,7 @@ def take_node(
     for name, inner in node.objects.items():
         if name in here:
             take_node(inner, here[name], item, instances, depth, resources, turn)
-    for name, listed in node.lists.items():
+    for name, listed in node.listed():
         if isinstance(here.get(name), list):
             _take_list(listed, here[name], item, instances, depth, resources, turn)
     for name, many in node.plains.items():

@@ -9,7 +9,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from engine.mapping.fhir.leaves import DATA_ABSENT, EVENT_VALUE, NO_RAW, event_value, said_value
-from engine.mapping.fhir.plan import Cell
+from engine.mapping.fhir.nodes import Cell
 from engine.mapping.leaves import MISS, BadValue
 from engine.mapping.rules import ABSENT_CODE, Default, FhirPath, Path, Selector, When
 from engine.mapping.v2.cells import ABSENT, same

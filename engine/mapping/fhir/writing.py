@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.mapping.fhir.leaves import DATA_ABSENT, EVENT_VALUE, FhirLeaf
-from engine.mapping.fhir.plan import Cell
+from engine.mapping.fhir.nodes import Cell
 from engine.mapping.fhir.primitives import give_primitives
 from engine.mapping.fhir.values import Turn, give_cell, printed, zone_offset
 from engine.mapping.leaves import BadValue
