@@ -97,7 +97,7 @@ def _places(trace: TracebackType | None) -> list[str]:
 
 
 def configure(*, level: str = "info", plain: bool = False) -> None:
-    """Send the log and Python's warnings to standard error; called by the command line, anew where the level changes."""
+    """Send the log and Python's warnings to standard error; called by the command line, anew for a new level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: is_ours(record) or record.levelno >= logging.WARNING)
     warnings.showwarning = _warned
