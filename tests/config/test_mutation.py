@@ -16,6 +16,7 @@ from engine.config.load import load_configuration
 from engine.config.plugins import Plugins, installed
 from engine.config.two_way import is_two_way
 from engine.errors import ConfigurationError, Problem
+from engine.testing.cases import cases_beside
 from engine.testing.golden import load_cases
 from engine.testing.scene import load_scene
 from tests.config.mutation import Mutant, mutants
@@ -75,16 +76,19 @@ def errors_of(plugins: Plugins, env: str | None = None) -> Sequence[Problem]:
     return []
 
 
-def errors_of_tests() -> Sequence[Problem]:
-    """Return all errors of the tests beside the routes of the project in the working folder."""
+def reader_of_tests(name: str) -> Reader:
+    """Return what reads the tests beside one route of the project in the working folder, which is loaded once."""
     loaded = load_configuration(Path("config.yaml"), environ={"PATH": ""}, now_ms=NOW_MS)
-    found: list[Problem] = []
-    for route in loaded.routes:
+    (route,) = (route for route in loaded.routes if cases_beside(route.path) == Path(name))
+
+    def errors() -> Sequence[Problem]:
         try:
             load_cases(route)
         except ConfigurationError as error:
-            found.extend(error.problems)
-    return found
+            return error.problems
+        return []
+
+    return errors
 
 
 def errors_of_scene() -> Sequence[Problem]:
@@ -99,7 +103,7 @@ def errors_of_scene() -> Sequence[Problem]:
 def shipped_reader(name: str) -> Reader:
     """Return what reads one of the shipped files."""
     if name.endswith(".test.yaml"):
-        return errors_of_tests
+        return reader_of_tests(name)
     if name == "routes/samples/scene.yaml":
         return errors_of_scene
     assert re.fullmatch(r"((routes|partners|env|mappings)/)?[\w-]+\.yaml", name), f"nobody reads {name}"
