@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
-from typing import Final, cast
+from typing import Final
 
 import anyio
 
@@ -15,8 +14,7 @@ from channels._dicom.dialling import attended, destination_of, secured
 from channels._dicom.endpoint import DicomEndpoint
 from channels._dicom.negotiation import VERIFICATION
 from channels._dicom.proposing import Proposal
-from channels._dicom.requesting import Requestor
-from channels._tcp.dial import Stages, probed, reach
+from channels._tcp.dial import Stages, probed, reach, secured_by
 from engine.errors import Permanent
 from engine.spi import ChannelContext
 
@@ -41,7 +39,8 @@ async def _look(
     timeouts = config.timeouts.seconds()
     requestor = await secured(sock, destination, timeouts, until=monotonic() + _SECONDS, limiter=limiter)
     try:
-        found.append(("tls", True, _security(requestor)))
+        agreed = requestor.socket
+        found.append(("tls", True, secured_by(agreed if isinstance(agreed, ssl.SSLSocket) else None)))
         proposals = (Proposal(VERIFICATION, (_IMPLICIT,)),)
         agree = partial(requestor.open, config.calling, config.ae_title, proposals)
         await attended(agree, requestor.cut, limiter)
@@ -53,12 +52,3 @@ async def _look(
         await attended(requestor.release, requestor.cut, limiter)
     finally:
         requestor.close()
-
-
-def _security(requestor: Requestor) -> str:
-    sock = requestor.socket
-    if not isinstance(sock, ssl.SSLSocket):
-        return "none: plaintext"
-    ends = cast(str, (sock.getpeercert() or {}).get("notAfter", ""))
-    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date() if ends else "unknown"
-    return f"{sock.version()}, certificate until {until}"

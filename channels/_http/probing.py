@@ -8,8 +8,7 @@ from typing import Final
 
 from channels._http.client import ClientConnection
 from channels._http.pool import CONNECT_SECONDS
-from channels._http.requesting import security_of
-from channels._tcp.dial import Destination, Stages, probed, reach, wrap
+from channels._tcp.dial import Destination, Stages, probed, reach, secured_by, wrap
 
 _STAGES: Final = ("dns", "tcp", "tls", "http")
 
@@ -27,7 +26,7 @@ async def _look(destination: Destination, head: bytes, found: Stages) -> None:
     sock = await reach(destination, found)
     connection = await wrap(destination, sock, ClientConnection, seconds=CONNECT_SECONDS)
     try:
-        found.append(("tls", True, security_of(connection)))
+        found.append(("tls", True, secured_by(connection.tls)))
         asked = head.replace(b"POST ", b"OPTIONS ", 1) + b"content-length: 0\r\n\r\n"
         response = await connection.exchange(asked, b"", seconds=CONNECT_SECONDS)
         found.append(("http", True, f"answered {response.status} to OPTIONS"))

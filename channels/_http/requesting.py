@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, cast
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from channels._http.client import ClientConnection
 from channels._tcp.dial import Destination
 from channels._tcp.dial import Network as DialledNetwork
 from engine import __version__
@@ -129,12 +127,3 @@ def trace_lines(headers: Mapping[str, str]) -> str:
         return ""
     lines = f"traceparent: {parent}\r\n"
     return lines + f"tracestate: {state}\r\n" if is_field(state) else lines
-
-
-def security_of(connection: ClientConnection) -> str:
-    """Say how a connection is secured, for the remark of a probe."""
-    if connection.tls is None:
-        return "none: plaintext"
-    ends = cast(str, (connection.tls.getpeercert() or {}).get("notAfter", ""))
-    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date() if ends else "unknown"
-    return f"{connection.tls.version()}, certificate until {until}"

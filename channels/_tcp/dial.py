@@ -20,8 +20,9 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from channels._tcp.sockets import harden
 from engine.config.models import is_loopback
@@ -260,3 +261,12 @@ async def reach(destination: Destination, found: Stages) -> socket.socket:
         raise connect_failure(error) from error
     found.append(("tcp", True, f"{addresses[0]}:{destination.port}"))
     return sock
+
+
+def secured_by(tls: ssl.SSLObject | ssl.SSLSocket | None) -> str:
+    """Say how a connection is secured, for the remark of a probe."""
+    if tls is None:
+        return "none: plaintext"
+    ends = cast(str, (tls.getpeercert() or {}).get("notAfter", ""))
+    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date() if ends else "unknown"
+    return f"{tls.version()}, certificate until {until}"

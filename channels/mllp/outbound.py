@@ -9,9 +9,8 @@ import asyncio
 import math
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import anyio
 
@@ -20,7 +19,7 @@ from channels._hl7.heading import heading
 from channels._hl7.judgement import refusal
 from channels._hl7.modes import answered_when_bad, answered_when_good, awaits_application
 from channels._tcp.caller import caller_of
-from channels._tcp.dial import Destination, Stages, probed, reach, wrap
+from channels._tcp.dial import Destination, Stages, probed, reach, secured_by, wrap
 from channels.mllp.acknowledging import Acknowledger
 from channels.mllp.endpoint import MllpEndpoint
 from channels.mllp.link import Answer, Link, Sending
@@ -222,7 +221,7 @@ class MllpOutbound(Outbound):
         """Add what each stage shows; a stage that fails raises."""
         sock = await reach(self._destination, found)
         link = await wrap(self._destination, sock, lambda: Link(self), seconds=_PROBE_SECONDS)
-        found.append(("tls", True, _security(link)))
+        found.append(("tls", True, secured_by(link.tls)))
         link.close()
         await link.closed
 
@@ -247,14 +246,6 @@ def _is_in(content: bytes, charset: str, told: str) -> bool:
         return bool(codecs) and bool(content.decode(codecs[0]))
     except UnicodeDecodeError:
         return False
-
-
-def _security(link: Link) -> str:
-    if link.tls is None:
-        return "none: plaintext"
-    ends = cast(str, (link.tls.getpeercert() or {}).get("notAfter", ""))
-    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date() if ends else "unknown"
-    return f"{link.tls.version()}, certificate until {until}"
 
 
 def _as_server(tls: ssl.SSLContext | None) -> ssl.SSLContext | None:
