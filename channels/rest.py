@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from channels._http.identity import Tokens, prove
+from channels._http.identity import Doorkeeper
 from channels._http.inbound import HttpInbound, usable_id
 from channels._http.listener import HttpListenerConfig
 from channels._http.replies import Answer, problem
@@ -43,19 +43,15 @@ class RestInbound(HttpInbound):
 
     def __init__(self, config: RestListener, context: ChannelContext) -> None:
         super().__init__(config, context)
-        self._tokens = Tokens({partner: token.reveal() for partner, token in config.tokens.items()})
+        self._doorkeeper = Doorkeeper(
+            config.tokens, expected=config.partner, required=config.identity == "required"
+        )
 
     def address(self) -> HostPort:
         return self.config.rest
 
     def authenticate(self, caller: Caller, request: Request) -> Answer | None:
-        return prove(
-            caller,
-            request,
-            self._tokens,
-            expected=self.config.partner,
-            required=self.config.identity == "required",
-        )
+        return self._doorkeeper.prove(caller, request)
 
     def identify(self, request: Request) -> Answer | None:
         key = request.text(b"idempotency-key")

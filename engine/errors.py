@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from engine.model import Fault, Reply
 
@@ -119,6 +120,10 @@ class StoreLocked(PasserelleError):
 
 class StoreCorrupt(PasserelleError):
     """The database is corrupt: intake stops, reading stays possible, an operator is told."""
+
+
+FATAL: Final = (StoreFailed, StoreCorrupt, StoreLocked)
+"""The engine must hear of these whoever meets them: nobody is answered, and the process ends."""
 
 
 class Conflict(PasserelleError):

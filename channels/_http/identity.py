@@ -13,6 +13,7 @@ from typing import Final
 from channels._http.replies import Answer, problem
 from channels._http.request import Request
 from channels._tcp.caller import REFUSED_PLAINTEXT, Caller
+from engine.config.models import Secret
 
 _REFUSALS: Final = {
     "unreadable_certificate": "The certificate cannot be read.",
@@ -50,29 +51,35 @@ class Tokens:
         return found if scheme.lower() == b"bearer" else None
 
 
-def prove(
-    caller: Caller, request: Request, tokens: Tokens, *, expected: str | None, required: bool
-) -> Answer | None:
-    """Set the request's partner by certificate or token, else to who the door is for; or return the refusal.
+class Doorkeeper:
+    """Says who calls at one door, by certificate or token, else that it is whom the door is for.
 
-    `required` says that nobody comes in who is no known partner.
+    `tokens` are the partners' own. `required` says that nobody comes in who is no known partner.
     """
-    proven = caller.partner
-    shown = request.headers.get(b"authorization")
-    if shown is not None and tokens:
-        proven = tokens.partner(shown)
-        if proven is None:
-            return problem(401, "The bearer token is not known.", lines=_WRONG)
-        if {caller.partner or proven, expected or proven} != {proven}:
-            return problem(
-                403, "The bearer token belongs to another partner than the certificate or the door."
-            )
-    elif proven is None and tokens:
-        return problem(401, "A bearer token is required.", lines=_ASK)
-    elif proven is None and required:
-        return problem(403, "The caller is no known partner.")
-    request.partner = proven or expected
-    return None
+
+    def __init__(self, tokens: Mapping[str, Secret], *, expected: str | None, required: bool) -> None:
+        self._tokens = Tokens({partner: token.reveal() for partner, token in tokens.items()})
+        self._expected = expected
+        self._required = required
+
+    def prove(self, caller: Caller, request: Request) -> Answer | None:
+        """Set the request's partner, or return the refusal."""
+        proven = caller.partner
+        shown = request.headers.get(b"authorization")
+        if shown is not None and self._tokens:
+            proven = self._tokens.partner(shown)
+            if proven is None:
+                return problem(401, "The bearer token is not known.", lines=_WRONG)
+            if {caller.partner or proven, self._expected or proven} != {proven}:
+                return problem(
+                    403, "The bearer token belongs to another partner than the certificate or the door."
+                )
+        elif proven is None and self._tokens:
+            return problem(401, "A bearer token is required.", lines=_ASK)
+        elif proven is None and self._required:
+            return problem(403, "The caller is no known partner.")
+        request.partner = proven or self._expected
+        return None
 
 
 def _digest(token: bytes) -> bytes:

@@ -30,13 +30,11 @@ from channels._tcp.server import ConnectionServer, Served, listen
 from channels._tcp.watching import watch
 from engine.config.models import HostPort
 from engine.errors import (
+    FATAL,
     BudgetExceeded,
     CommitUnknown,
     PasserelleError,
     Rejected,
-    StoreCorrupt,
-    StoreFailed,
-    StoreLocked,
     Transient,
     Unmatched,
 )
@@ -278,7 +276,7 @@ class HttpInbound(Inbound):
         except CommitUnknown:
             self._count("commit_unknown")
             return None
-        except (StoreFailed, StoreCorrupt, StoreLocked):
+        except FATAL:
             raise  # the engine must hear of it: nobody is answered, and the process ends
         except PasserelleError as error:
             self.context.logger.error(

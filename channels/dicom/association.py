@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from queue import Queue
 from time import monotonic
-from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from pynetdicom import _config
@@ -33,7 +32,7 @@ from channels._dicom.guard import DATA, Bounds, BrokenPdu, abort_pdu
 from channels._dicom.negotiation import supported
 from channels._dicom.wire import GuardedSocket, cut
 from channels.dicom.assembly import GLANCE, Arriving, Assembly, message_of
-from channels.dicom.requests import PENDING, Line, Request
+from channels.dicom.requests import EventReport, Line, Request, Response
 
 # The library's own lines quote what was sent; what matters is logged by the channel.
 _config.LOG_HANDLER_LEVEL = "none"
@@ -200,31 +199,28 @@ class _Line:
     def cancelled(self) -> bool:
         return self._acceptor.assembly.cancelled or self._acceptor.gone
 
-    def respond(
-        self,
-        status: int,
-        data: bytes = b"",
-        *,
-        comment: str = "",
-        elements: Mapping[int, bytes] = MappingProxyType({}),
-    ) -> None:
+    def respond(self, response: Response) -> None:
         if self.answered:
             raise RuntimeError("a response to a request that has its answer")
-        said = response_to(self._command, status, comment=comment, has_data=bool(data), elements=elements)
+        said = response_to(
+            self._command,
+            response.status,
+            comment=response.comment,
+            has_data=bool(response.data),
+            elements=response.elements,
+        )
         assembly = self._acceptor.assembly
-        assembly.send(said, data, self._context_id)
-        if status not in PENDING:
+        assembly.send(said, response.data, self._context_id)
+        if response.is_last:
             self.answered = True
             assembly.answered()
 
-    def report(
-        self, sop_class: str, sop_instance: str, event_type: int, data: bytes, *, seconds: float
-    ) -> int | None:
+    def report(self, report: EventReport, *, seconds: float) -> int | None:
         if not self.answered:
             raise RuntimeError("a report before the answer to its request")
         self._reports += 1
-        asked = event_report(self._reports, sop_class, sop_instance, event_type)
-        return self._acceptor.assembly.ask(asked, data, self._context_id, self._reports, seconds)
+        asked = event_report(self._reports, report.sop_class, report.sop_instance, report.event_type)
+        return self._acceptor.assembly.ask(asked, report.data, self._context_id, self._reports, seconds)
 
 
 class Negotiation(ACSE):

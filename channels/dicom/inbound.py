@@ -31,10 +31,11 @@ from channels._tcp.sockets import harden
 from channels.dicom.association import Acceptor, Rejection
 from channels.dicom.calling import agreed_partner
 from channels.dicom.listener import DicomListener
-from channels.dicom.services import classes_of, services_of
-from channels.dicom.visiting import FATAL, Arrival, Loop, Visit
+from channels.dicom.services import Draft, classes_of, services_of
+from channels.dicom.visiting import Arrival, Loop, Visit
 from engine.config.models import HostPort
 from engine.errors import (
+    FATAL,
     CommitUnknown,
     PasserelleError,
     Rejected,
@@ -326,20 +327,18 @@ class DicomInbound(Inbound):
         with self._intake.admit(message.partner, message.body.size, message.selector):
             return await self._intake(message, exchange)
 
-    def message(
-        self, visit: Visit, body: Body, *, codec: str, selector: str = "", control_id: str = ""
-    ) -> Message:
+    def message(self, visit: Visit, draft: Draft) -> Message:
         return Message(
             id=self.context.new_id(),
             listener=self.context.name,
-            body=body,
-            codec=codec,
+            body=draft.body,
+            codec=draft.codec,
             received_ms=self.context.clock.now_ms(),
-            selector=selector,
+            selector=draft.selector,
             partner=visit.partner,
-            control_id=control_id,
+            control_id=draft.control_id,
             peer=visit.peer,
-            content_type=body.content_type,
+            content_type=draft.body.content_type,
             meta={
                 "calling_ae": visit.calling,
                 "called_ae": visit.called,
@@ -349,12 +348,8 @@ class DicomInbound(Inbound):
 
     def _message(self, visit: Visit, arrival: Arrival, body: Body) -> Message:
         command = arrival.command
-        message = self.message(
-            visit,
-            body,
-            codec=self._codec,
-            control_id=command.sop_instance if is_uid(command.sop_instance) else "",
-        )
+        named = command.sop_instance if is_uid(command.sop_instance) else ""
+        message = self.message(visit, Draft(body, self._codec, control_id=named))
         more = {
             "transfer_syntax": arrival.transfer_syntax,
             "sop_class": command.sop_class if is_uid(command.sop_class) else "",

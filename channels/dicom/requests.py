@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from channels._dicom.commands import Command
@@ -14,8 +13,6 @@ PENDING: Final = frozenset({0xFF00, 0xFF01})
 
 DATA_BYTES: Final = 4 * 1024 * 1024
 """Largest data set of a request that is no instance, in bytes."""
-
-_NOTHING: Final[Mapping[int, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +28,39 @@ class Request:
     abstract_syntax: str
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is answered: `data` is encoded in the request's transfer syntax, `elements` go into the command set."""
+
+    status: int
+    data: bytes = b""
+    comment: str = ""
+    elements: Mapping[int, bytes] = field(default_factory=dict)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the request has its answer by it: none that is pending is."""
+        return self.status not in PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """What is told of an instance by N-EVENT-REPORT (PS3.7 10.1.1)."""
+
+    sop_class: str
+    sop_instance: str
+    event_type: int
+    data: bytes
+
+
 class Line(Protocol):
     """How one request is answered, from the thread of its association."""
 
     def cancelled(self) -> bool:
         """Tell whether nobody waits for more: a C-CANCEL came, or the association has ended."""
 
-    def respond(
-        self,
-        status: int,
-        data: bytes = b"",
-        *,
-        comment: str = "",
-        elements: Mapping[int, bytes] = _NOTHING,
-    ) -> None:
-        """Send a response; `data` is encoded in the request's transfer syntax, `elements` go into the command set.
+    def respond(self, response: Response) -> None:
+        """Send a response; after the last one the request is answered. What is said to who has gone is lost."""
 
-        After a status that is not pending the request is answered. What is said to a peer that has gone is lost.
-        """
-
-    def report(
-        self, sop_class: str, sop_instance: str, event_type: int, data: bytes, *, seconds: float
-    ) -> int | None:
-        """Send an N-EVENT-REPORT on the request's context once it is answered; its status, None for silence."""
+    def report(self, report: EventReport, *, seconds: float) -> int | None:
+        """Send a report on the request's context once it is answered; its status, None for silence."""

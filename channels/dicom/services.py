@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from channels.dicom.listener import DicomListener
-from channels.dicom.requests import Line, Request
+from channels.dicom.requests import EventReport, Line, Request, Response
 from engine.model import Body, Message, Peer, Receipt
 from engine.spi import ChannelContext, Exchange
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What becomes a message: its body, how it is read, by which door it comes, and what it is called."""
+
+    body: Body
+    codec: str
+    selector: str = ""
+    control_id: str = ""
 
 
 class Caller(Protocol):
@@ -37,7 +48,7 @@ class Caller(Protocol):
     def run(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Await on the engine's event loop; raises what it raises, TimeoutError where the loop is gone."""
 
-    def message(self, body: Body, *, codec: str, selector: str = "", control_id: str = "") -> Message:
+    def message(self, draft: Draft) -> Message:
         """Return a message of this listener, with its id, sender and AE titles."""
 
     async def hand_in(self, message: Message, exchange: Exchange) -> Receipt:
@@ -82,14 +93,15 @@ class Talk:
         elements: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
         """Send a response; see `requests.Line`."""
-        self._line.respond(status, data, comment=comment, elements=elements)
-        self.answered = status not in (0xFF00, 0xFF01)
+        response = Response(status, data, comment, elements)
+        self._line.respond(response)
+        self.answered = response.is_last
 
     def report(
         self, sop_class: str, sop_instance: str, event_type: int, data: bytes, *, seconds: float
     ) -> int | None:
         """Send an N-EVENT-REPORT once the request is answered; see `requests.Line`."""
-        return self._line.report(sop_class, sop_instance, event_type, data, seconds=seconds)
+        return self._line.report(EventReport(sop_class, sop_instance, event_type, data), seconds=seconds)
 
     def run(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Await on the engine's event loop; raises what it raises."""
@@ -97,7 +109,7 @@ class Talk:
 
     def message(self, body: Body, *, codec: str, selector: str = "", control_id: str = "") -> Message:
         """Return a message of this listener, with its id, sender and AE titles."""
-        return self._caller.message(body, codec=codec, selector=selector, control_id=control_id)
+        return self._caller.message(Draft(body, codec, selector, control_id))
 
     async def hand_in(self, message: Message, exchange: Exchange) -> Receipt:
         """Hand a message to the engine, on its loop: durable on return. Raises as `Intake` does."""

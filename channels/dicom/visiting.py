@@ -33,23 +33,18 @@ from channels._tcp.caller import Caller
 from channels.dicom.assembly import Arriving
 from channels.dicom.association import Rejection
 from channels.dicom.requests import Line, Request
-from channels.dicom.services import Service, Talk, service_for
+from channels.dicom.services import Draft, Service, Talk, service_for
 from engine.codecs.dicom.searching import instance_of
 from engine.errors import (
+    FATAL,
     MalformedMessage,
     Rejected,
-    StoreCorrupt,
-    StoreFailed,
-    StoreLocked,
     Transient,
 )
 from engine.model import Body, Fault, Gathering, Instance, Message, Peer, Receipt
 from engine.spi import Admission, Exchange
 
 T = TypeVar("T")
-
-FATAL = (StoreFailed, StoreCorrupt, StoreLocked)
-"""The engine must hear of it: nobody is answered, and the process ends."""
 
 _PATIENCE = 60.0
 """Seconds that a thread waits for the event loop; longer only where the loop is gone."""
@@ -108,9 +103,7 @@ class House(Protocol):
 
     async def intake(self, message: Message, exchange: Exchange) -> Receipt: ...
 
-    def message(
-        self, visit: Visit, body: Body, *, codec: str, selector: str = "", control_id: str = ""
-    ) -> Message: ...
+    def message(self, visit: Visit, draft: Draft) -> Message: ...
 
     def count(self, event: str) -> None: ...
 
@@ -204,9 +197,9 @@ class Visit:
         """Await on the event loop, from a worker thread of anyio's, as `Acceptor.serve` was called in."""
         return anyio.from_thread.run(question)
 
-    def message(self, body: Body, *, codec: str, selector: str = "", control_id: str = "") -> Message:
+    def message(self, draft: Draft) -> Message:
         """Return a message of the listener that this visitor brought."""
-        return self.house.message(self, body, codec=codec, selector=selector, control_id=control_id)
+        return self.house.message(self, draft)
 
     async def hand_in(self, message: Message, exchange: Exchange) -> Receipt:
         """Hand a message to the engine, on its loop."""

@@ -22,7 +22,7 @@ from channels._dicom.proposing import Proposal
 from channels._dicom.querying import EXPLICIT, IMPLICIT
 from channels._dicom.receiving import Spool, file_meta
 from engine.codecs.dicom.searching import instance_of
-from engine.errors import MalformedMessage, PasserelleError, StoreCorrupt, StoreFailed, StoreLocked, Transient
+from engine.errors import FATAL, MalformedMessage, PasserelleError, Transient
 from engine.model import Body, Instance, Message
 from engine.spi import Admission, Intake
 
@@ -94,7 +94,6 @@ _OTHERS: Final = (
 _IN_FLIGHT: Final = 512 * 1024
 """Bytes of memory that one instance takes while it comes, whatever its size."""
 
-_FATAL: Final = (StoreFailed, StoreCorrupt, StoreLocked)
 _STATUSES: Final = Statuses()
 
 
@@ -162,7 +161,7 @@ class Brought:
             status = self._handed_in()
         except (Transient, OSError):
             status = OUT_OF_RESOURCES
-        except _FATAL:
+        except FATAL:
             raise
         except PasserelleError:
             status = PROCESSING_FAILURE

@@ -24,18 +24,15 @@ from channels.dicomweb.incoming import Arrived
 from channels.dicomweb.listener import DicomWebListener
 from channels.dicomweb.storing import DOES_NOT_MATCH, SYNTAX_NOT_SUPPORTED, Outcome
 from engine.errors import (
+    FATAL,
     CommitUnknown,
     PasserelleError,
     Rejected,
-    StoreCorrupt,
-    StoreFailed,
-    StoreLocked,
     Transient,
 )
 from engine.model import Body, Disposition, Fault, Message, Peer, Verdict
 from engine.spi import ChannelContext, Intake
 
-FATAL: Final = (StoreFailed, StoreCorrupt, StoreLocked)
 _REASON: Final = re.compile(r"[0-9A-F]{4}", re.ASCII)
 
 

@@ -13,12 +13,12 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from channels._dicom.receiving import prepare
 from channels._http.connection import Connection
-from channels._http.identity import Tokens, prove, refused
+from channels._http.identity import Doorkeeper, refused
 from channels._http.inbound import HttpInbound
 from channels._http.replies import Answer, busy, problem
 from channels._http.request import Request
 from channels._tcp.caller import Caller
-from channels.dicomweb.handing import FATAL, Delivery, Handing
+from channels.dicomweb.handing import Delivery, Handing
 from channels.dicomweb.incoming import Bounds
 from channels.dicomweb.listener import DicomWebListener
 from channels.dicomweb.multipart import BrokenMultipart, media_type
@@ -27,7 +27,7 @@ from channels.dicomweb.resources import Act, Resource, resource_of
 from channels.dicomweb.storing import answer_of
 from channels.dicomweb.uploading import Upload
 from engine.config.models import HostPort
-from engine.errors import Transient, Unmatched
+from engine.errors import FATAL, Transient, Unmatched
 from engine.model import Gathering
 from engine.spi import ChannelContext, Intake
 
@@ -48,7 +48,7 @@ class DicomWebInbound(HttpInbound):
         group = config.group
         gathering = Gathering(group.by, round(group.quiet.total_seconds() * 1000)) if group else None
         self._bounds = Bounds(limits.body, limits.instances, gathering)
-        self._tokens = Tokens({partner: token.reveal() for partner, token in config.tokens.items()})
+        self._doorkeeper = Doorkeeper(config.tokens, expected=config.partner, required=config.partner is None)
         self._folder = context.var / "dicomweb" / context.name
         self._reading = Reading(config, context)
         self._handing = Handing(config, context, broke=self.broke, count=self._count)
@@ -58,13 +58,7 @@ class DicomWebInbound(HttpInbound):
         return self.config.dicomweb
 
     def authenticate(self, caller: Caller, request: Request) -> Answer | None:
-        return prove(
-            caller,
-            request,
-            self._tokens,
-            expected=self.config.partner,
-            required=self.config.partner is None,
-        )
+        return self._doorkeeper.prove(caller, request)
 
     def identify(self, request: Request) -> Answer | None:
         return None  # each instance is a message of its own, identified by its SOP Instance UID

@@ -29,12 +29,10 @@ from channels.mllp.sequence import Sequences
 from engine.codecs.hl7v2.header import Header, unknown_header
 from engine.config.models import HostPort
 from engine.errors import (
+    FATAL,
     CommitUnknown,
     MalformedMessage,
     PasserelleError,
-    StoreCorrupt,
-    StoreFailed,
-    StoreLocked,
     Transient,
     Unmatched,
 )
@@ -212,7 +210,7 @@ class MllpInbound(Inbound):
         except CommitUnknown:
             self.count("commit_unknown")
             return None
-        except (StoreFailed, StoreCorrupt, StoreLocked):
+        except FATAL:
             raise  # the engine must hear of it: nobody is answered, and the process ends
         except PasserelleError as error:
             self.context.logger.error(
