@@ -83,7 +83,7 @@ def remainder(data: Mapping[str, Any], places: Places) -> dict[str, Any]:
         if place is None or not place.told:
             found[key] = value
         elif isinstance(value, dict):
-            if rest := remainder(value, place.inner):
+            if not place.inner.whole.issuperset(value) and (rest := remainder(value, place.inner)):
                 found[key] = rest
         elif isinstance(value, list) and place.inner:
             items = _left_of(value, place.inner)

@@ -245,12 +245,16 @@ class _Taking:
     def _typed(self, fact: Fact, name: str) -> None:
         code = self._code
         raw = self._text(fact)
-        kind = code.constant(fact.kind)
-        test = "if True" if fact.cell.odd else "else"
-        if not fact.cell.odd:
-            code.line(f"if (u := {self._quick(fact, raw)}) is not None: {name}[{fact.key!r}] = u")
-        code.line(f"{test}: z = odd({name}, {fact.key!r}, {raw}, {kind}, w, z, {self._piece(fact.cell)})")
+        told = f"z = odd({name}, {fact.key!r}, {raw}, {code.constant(fact.kind)}, w, z, {self._piece(fact.cell)})"
         self._kept = True
+        if fact.cell.odd:
+            code.line(told)
+            return
+        if fact.kind.default:
+            code.line(f"if {raw} == {fact.kind.default!r}: pass")
+        test = "elif" if fact.kind.default else "if"
+        code.line(f"{test} (u := {self._quick(fact, raw)}) is not None: {name}[{fact.key!r}] = u")
+        code.line(f"else: {told}")
 
     def _quick(self, fact: Fact, raw: str) -> str:
         """Return the expression that reads a spelling which would be written, None for any other."""

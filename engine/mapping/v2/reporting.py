@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.mapping.leaves import MISS, V2Leaf, read_leaf, v2_leaf_type
@@ -18,10 +18,14 @@ from engine.mapping.v2.walking import Key, Spot, leaves, spot_of
 
 @dataclass(frozen=True, slots=True)
 class _Outlined:
-    """What all messages of one outline have in common: the report, and the leaves that a rule could not read."""
+    """What all messages of one outline have in common: the report, and the leaves that a rule could not read.
+
+    `told` has the reports with the reasons why it could not: those are few, whatever the values are.
+    """
 
     report: LossReport
     doubtful: tuple[Spot, ...]
+    told: dict[tuple[str, ...], LossReport] = field(default_factory=dict)
 
 
 class V2Format(Side):
@@ -96,10 +100,13 @@ class V2Format(Side):
         if not known.doubtful:
             return known.report
         texts, marks = parts.texts, parts.marks
-        warnings = [
-            (spot.path, self._why(spot.raw(texts, marks), spot.key, marks)) for spot in known.doubtful
-        ]
-        return replace(known.report, warnings=tuple(warnings))
+        whys = tuple([self._why(spot.raw(texts, marks), spot.key, marks) for spot in known.doubtful])
+        report = known.told.get(whys)
+        if report is None:
+            paths = (spot.path for spot in known.doubtful)
+            report = replace(known.report, warnings=tuple(zip(paths, whys, strict=True)))
+            known.told[whys] = report
+        return report
 
     def _outlined(self, texts: Sequence[str], outline: str) -> _Outlined:
         """Return the report of all messages of one outline; why a rule could not read a leaf is for each to tell."""
