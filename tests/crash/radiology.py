@@ -10,19 +10,15 @@ import asyncio
 import hashlib
 import json
 import random
-import socket
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from pynetdicom.ae import ApplicationEntity
-from pynetdicom.association import Association
+from pydicom.uid import generate_uid
 
 from engine.clock import SystemClock
 from engine.store.protocol import Query, Store
@@ -30,6 +26,7 @@ from engine.store.sqlite.store import open_sqlite
 from tests.channels.dicom.modality import SECONDARY_CAPTURE, instance
 from tests.crash.child import Child, await_ready
 from tests.crash.forking import Forks
+from tests.crash.lines import Line
 from tests.peers.ports import free_port
 
 MODALITIES = 3
@@ -37,7 +34,6 @@ PER_STUDY = 8
 SMALL, LARGE = 2_000, 300_000
 """Pixels that stay in a row, and pixels that become a file."""
 
-_SECONDS = 10.0
 _QUIET_SECONDS = 1
 _CONFIG = """\
 engine: {{name: crash}}
@@ -91,31 +87,23 @@ class Modality(threading.Thread):
 
     def __init__(self, port: int, archive: Archive, seed: int) -> None:
         super().__init__(name=f"modality-{seed}", daemon=True)  # it insists for ever where the engine is gone
-        self._port = port
         self._archive = archive
         self._random = random.Random(seed)
         self._ended = threading.Event()
-        self._entity = ApplicationEntity("MODALITY")
-        self._entity.acse_timeout = self._entity.dimse_timeout = _SECONDS
-        self._entity.network_timeout = self._entity.connection_timeout = _SECONDS
-        self._socket: socket.socket | None = None
-        self._entity.add_requested_context(SECONDARY_CAPTURE, ExplicitVRLittleEndian)
+        self._line = Line(port, SECONDARY_CAPTURE)
 
     def finish(self) -> None:
         """Begin no further instance."""
         self._ended.set()
 
     def run(self) -> None:
-        line: Association | None = None
         while not self._ended.is_set():
             study, series = str(generate_uid()), str(generate_uid())
             for _ in range(PER_STUDY):
                 if self._ended.is_set():
                     break
-                line = self._insist(line, self._made(study, series))
-        if line is not None:
-            line.abort()
-        self._hang_up()
+                self._insist(self._made(study, series))
+        self._line.close()
 
     def _made(self, study: str, series: str) -> Dataset:
         made = instance(str(generate_uid()), pixels=0)
@@ -124,25 +112,14 @@ class Modality(threading.Thread):
         made.add_new(0x7FE00010, "OB", self._random.randbytes(size))
         return made
 
-    def _insist(self, line: Association | None, made: Dataset) -> Association | None:
-        """Send until success is said; return the association that is still good."""
+    def _insist(self, made: Dataset) -> None:
+        """Send until success is said."""
         archive = self._archive
-        tries = 0
+        tries = 1
         with archive.lock:
             archive.open += 1
-        while True:
+        while self._line.say(lambda line: line.send_c_store(made)) != 0:
             tries += 1
-            if line is None or not line.is_established:
-                line = self._associated()
-            status: Dataset | None = None
-            if line is not None and line.is_established:
-                with suppress(RuntimeError, ValueError):  # it ended meanwhile
-                    status = line.send_c_store(made)
-            if status is not None and status.get("Status") == 0:
-                break
-            if line is not None:
-                line.kill()
-            line = None
             time.sleep(0.02)
         uid = str(made.SOPInstanceUID)
         with archive.lock:
@@ -150,23 +127,6 @@ class Modality(threading.Thread):
             archive.again += tries > 1
             archive.stored[uid] = hashlib.sha256(made[0x7FE00010].value).hexdigest()
             archive.studies[str(made.StudyInstanceUID)].add(uid)
-        return line
-
-    def _associated(self) -> Association | None:
-        """Return an association, None where nobody listens: pynetdicom 3.0.4 leaks its socket then."""
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self._port)):
-                return None
-        self._hang_up()
-        line = self._entity.associate("127.0.0.1", self._port, ae_title="PASSERELLE")
-        held = line.dul.socket
-        self._socket = held.socket if held is not None else None
-        return line
-
-    def _hang_up(self) -> None:
-        """Close what pynetdicom 3.0.4 leaves open where the other end closed first."""
-        if self._socket is not None:
-            self._socket.close()
 
 
 def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int) -> Verdict:
@@ -186,13 +146,13 @@ def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int)
         for modality in modalities:
             modality.start()
         for _ in range(kills):
-            _until(archive, len(archive.stored) + between)
+            until_stored(archive, len(archive.stored) + between)
             time.sleep(chance.uniform(0, 0.05))
             caught += archive.open > 0
             child.kill()
             child.start()
             await_ready(child)
-        _until(archive, len(archive.stored) + between)
+        until_stored(archive, len(archive.stored) + between)
         for modality in modalities:
             modality.finish()
         for modality in modalities:
@@ -211,7 +171,7 @@ def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int)
     )
 
 
-def _until(archive: Archive, stored: int) -> None:
+def until_stored(archive: Archive, stored: int) -> None:
     """Wait in real time: the engine is a process of its own."""
     until = time.monotonic() + 120
     while len(archive.stored) < stored:
@@ -242,11 +202,11 @@ def _told(child: Child, archive: Archive) -> list[str]:
 
 async def _judged(database: Path, archive: Archive) -> tuple[list[str], list[str]]:
     async with open_sqlite(database, clock=SystemClock(), must_exist=True) as store:
-        lost = [uid for uid, pixels in archive.stored.items() if not await _is_there(store, uid, pixels)]
+        lost = [uid for uid, pixels in archive.stored.items() if not await is_there(store, uid, pixels)]
         return lost, await _wrongly_told(store, archive)
 
 
-async def _is_there(store: Store, uid: str, pixels: str) -> bool:
+async def is_there(store: Store, uid: str, pixels: str) -> bool:
     rows = await store.instances.held("instance", [uid], limit=1)
     if not rows or rows[0].body is None:
         return False

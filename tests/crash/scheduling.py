@@ -77,8 +77,8 @@ def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int)
         _drained(child)
         child.stop()
     finally:
-        child.kill()
-    return asyncio.run(_judged(folder, told, kills))
+        child.end()
+    return asyncio.run(_judged(folder, told, child.kills))
 
 
 def _insist(port: int, child: Child, told: Told, dice: random.Random, *, last: bool) -> None:
