@@ -182,7 +182,8 @@ class Instance:
     """What a DICOM instance says of itself: what it is found by as long as the store holds it.
 
     `attributes` are the attributes of its study, its series and itself that people search for, in the DICOM JSON model
-    (PS3.18 F.2). Source: DICOM PS3.3 A.1.2 (information entities).
+    (PS3.18 F.2). `sought` are kinds and texts by which its study is looked up, as `engine.codecs.dicom.searching` makes
+    them. Source: DICOM PS3.3 A.1.2 (information entities).
     """
 
     study: str
@@ -192,6 +193,7 @@ class Instance:
     modality: str
     attributes: Mapping[str, object]
     gathering: Gathering | None = None
+    sought: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class StoredImages:
     async def find(
         self, level: str, match: Mapping[str, str], *, limit: int, offset: int = 0
     ) -> Sequence[Mapping[str, Any]]:
+        from engine.codecs.dicom.looking_up import asked
         from engine.codecs.dicom.matching import matches_json
         from engine.codecs.dicom.searching import LEVELS
 
@@ -83,6 +84,7 @@ class StoredImages:
             study=study,
             wanted=lambda each: matches_json(_shown(each, level, attributes), keys),
             holding=_needles(keys),
+            among=asked(keys),
             limit=limit,
             offset=offset,
         )

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 
 from engine.model import Body, Gathered
 
+Sought = tuple[str, str]
+"""A kind and a text by which a study is looked up (`Instance.sought`)."""
+
 Attributes = Mapping[str, Any]
 """Attributes of an instance, its series and its study, in the DICOM JSON model."""
 
@@ -73,13 +76,15 @@ class Instances(Protocol):
         study: str,
         wanted: Callable[[Held], bool],
         holding: Sequence[bytes] = (),
+        among: Sequence[Sought] = (),
         limit: int,
         offset: int = 0,
     ) -> Sequence[Held]:
         """Return studies, series or instances, newest first; `study` "" looks at all of them.
 
         `wanted` is called in a thread, for each until there are enough, but not for what lacks one of `holding`: bytes
-        of the attributes as JSON, which spare reading them.
+        of the attributes as JSON, which spare reading them. Of what no instance is sought by one of `among` nothing is
+        looked at, where that is given.
         """
 
     async def ripe(self, now_ms: int, limit: int) -> Sequence[GatheringRow]:

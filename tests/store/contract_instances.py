@@ -138,6 +138,27 @@ class InstanceContract:
 
         assert [_name(held.newest.attributes) for held in found] == asked == ["2"]
 
+    async def test_studies_are_looked_up_by_what_their_instances_are_sought_by(self, store: Store) -> None:
+        for number, patient in (("1", "P1"), ("2", "P2"), ("3", "P1"), ("4", "P3")):
+            one = instance(number, study=f"1.{number}", series=f"1.{number}.1")
+            await store.accept(stored(replace(one, sought=(("patient", patient),)), number.encode()))
+        asked: list[str] = []
+
+        def wanted(held: Held) -> bool:
+            asked.append(_name(held.newest.attributes))
+            return True
+
+        keys = [("patient", "P1"), ("patient", "P3"), ("accession", "P2")]
+        found = await store.instances.summaries("study", study="", wanted=wanted, among=keys, limit=10)
+        series = await store.instances.summaries("series", study="", wanted=_all, among=keys[:1], limit=10)
+        nothing = await store.instances.summaries(
+            "study", study="", wanted=_all, among=[("patient", "P9")], limit=10
+        )
+
+        assert [_name(held.newest.attributes) for held in found] == asked == ["4", "3", "1"]
+        assert [_name(held.newest.attributes) for held in series] == ["3", "1"]
+        assert nothing == []
+
     async def test_a_purge_takes_the_index_with_the_content(self, store: Store) -> None:
         await store.accept(stored(instance("1", by="study")))
         await store.accept(stored(instance("2"), b"later", at_ms=NOW + WEEK))

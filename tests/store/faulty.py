@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from engine.errors import CommitUnknown, StoreUnavailable
 from engine.model import Body, Delivery, Gathered
+from engine.store.imaging import Sought
 from engine.store.protocol import (
     NO_KINDS,
     Acceptance,
@@ -247,12 +248,13 @@ class _Instances:
         study: str,
         wanted: Callable[[Held], bool],
         holding: Sequence[bytes] = (),
+        among: Sequence[Sought] = (),
         limit: int,
         offset: int = 0,
     ) -> Sequence[Held]:
         inner = self._between.inner.instances
         return await inner.summaries(
-            level, study=study, wanted=wanted, holding=holding, limit=limit, offset=offset
+            level, study=study, wanted=wanted, holding=holding, among=among, limit=limit, offset=offset
         )
 
     async def ripe(self, now_ms: int, limit: int) -> Sequence[GatheringRow]:
@@ -302,8 +304,11 @@ class _Worklists:
     async def performed(self, worklist: str, uid: str) -> tuple[int, str] | None:
         return await self._between.inner.worklists.performed(worklist, uid)
 
-    async def steps(self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0) -> Sequence[StepRow]:
-        return await self._between.inner.worklists.steps(worklist, narrow, limit=limit, offset=offset)
+    async def steps(
+        self, worklist: str, narrow: Narrow, *, limit: int, offset: int = 0, after: str = ""
+    ) -> Sequence[StepRow]:
+        inner = self._between.inner.worklists
+        return await inner.steps(worklist, narrow, limit=limit, offset=offset, after=after)
 
 
 class _Rebuilding:

@@ -51,6 +51,14 @@ READS = {
     ],
     "instances.of-series": ["SEARCH i USING INDEX instances_series (series=?)"],
     "instances.same": ["instances_uid (instance=?)"],
+    "instances.studies-by-key": [
+        "SEARCH k USING PRIMARY KEY (digest=?)",
+        "SCAN i USING COVERING INDEX instances_unkeyed",
+    ],
+    "instances.keys-forget": [
+        "study_keys_study (study=?)",
+        "instances_study (study=?)",
+    ],
     "instances.ripe": ["gatherings_due (due>? AND due<?)"],
     "instances.gathered": ["instances_study (study=?)", "instances_series (series=?)"],
     "worklist.story": ["SEARCH worklist_said USING PRIMARY KEY (worklist=? AND owner=?)"],

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from engine.codecs.dicom.instances import open_instance
 from engine.codecs.dicom.json_model import to_json
+from engine.codecs.dicom.looking_up import sought_of
 from engine.codecs.dicom.reading import dataset_of
 from engine.codecs.dicom.source import Source
 from engine.model import Gathering, Instance
@@ -115,6 +116,7 @@ def instance_of(
         modality=text_of(attributes, "00080060"),
         attributes=attributes,
         gathering=gathering,
+        sought=sought_of(attributes),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from pydantic_core import from_json
@@ -11,10 +13,11 @@ from pydantic_core import from_json
 from engine.audit.vocabulary import Action
 from engine.errors import Conflict
 from engine.model import Gathered, Gathering, Message
-from engine.store.imaging import GatheringRow, Held, InstanceRow
+from engine.store.imaging import GatheringRow, Held, InstanceRow, Sought
 from engine.store.sqlite.contents import ATTRIBUTES
 from engine.store.sqlite.core import Core
 from engine.store.sqlite.cursor import Runs
+from engine.store.sqlite.digests import Digests
 from engine.store.sqlite.rows import Row
 from engine.store.sqlite.statements import statements
 from engine.store.sqlite.transaction import Transaction
@@ -29,6 +32,9 @@ _SUMMARIES = {
     "instance": (_SQL["each"], _SQL["each-of"]),
 }
 _GATHER = _SQL["gather"]
+
+Leading = Callable[[Runs], list[Row]]
+"""Gives what is summed up: the newest message and the counts of each study, series or instance."""
 
 # --------------------------------------------------------------------------- inside the transaction of a message
 
@@ -50,6 +56,8 @@ def add_instance(tx: Transaction, message: Message, sequence: int, listener: int
             instance.modality,
         ),
     )
+    for kind, text in instance.sought:
+        tx.cursor.execute(_SQL["key"], (_key(tx.digests, kind, text), digests["study"]))
     gathering: Gathering | None = instance.gathering
     if gathering is not None:
         due = message.received_ms + gathering.quiet_ms
@@ -70,6 +78,7 @@ def forget_instance(tx: Transaction, message: int) -> None:
     if not found:
         return
     tx.cursor.execute(_SQL["forget"], (message,))
+    tx.cursor.execute(_SQL["keys-forget"], (found[0][0],))
     for uid in found[0]:
         tx.cursor.execute(_SQL["gathering-forget"], (uid,))
 
@@ -123,6 +132,7 @@ class SqliteInstances:
         study: str,
         wanted: Callable[[Held], bool],
         holding: Sequence[bytes] = (),
+        among: Sequence[Sought] = (),
         limit: int,
         offset: int = 0,
     ) -> Sequence[Held]:
@@ -130,8 +140,14 @@ class SqliteInstances:
         if role is None:
             return []
         every, within = _SUMMARIES[level]
-        digest = self._core.digests.uid(study)
-        leading = (within, (digest,)) if study else (every, ())
+        digests = self._core.digests
+        if study:
+            leading: Leading = partial(_run, statement=within, bindings=(digests.uid(study),))
+        elif among:
+            keys = json.dumps([_key(digests, *each).hex() for each in among])
+            leading = partial(_of_studies, keys=keys, within=within)
+        else:
+            leading = partial(_run, statement=every, bindings=())
         return await self._core.look_aside(
             partial(
                 self._summaries,
@@ -181,7 +197,7 @@ class SqliteInstances:
         self,
         search: Runs,
         *,
-        leading: tuple[str, tuple[object, ...]],
+        leading: Leading,
         role: int,
         wanted: Callable[[Held], bool],
         holding: Sequence[bytes],
@@ -189,7 +205,7 @@ class SqliteInstances:
     ) -> list[Held]:
         found: list[Held] = []
         skip, limit = window
-        for row in search.execute(*leading).fetchall():
+        for row in leading(search):
             held = self._summary(search, row, role, holding)
             if held is None or not wanted(held):
                 continue
@@ -230,6 +246,22 @@ class SqliteInstances:
             from_json(attributes),
             body,
         )
+
+
+def _run(search: Runs, *, statement: str, bindings: tuple[object, ...]) -> list[Row]:
+    return search.execute(statement, bindings).fetchall()
+
+
+def _of_studies(search: Runs, *, keys: str, within: str) -> list[Row]:
+    """Return what there is of the studies that have one of these keys, newest first."""
+    studies = search.execute(_SQL["studies-by-key"], (keys,)).fetchall()
+    rows = [row for study in studies for row in search.execute(within, study).fetchall()]
+    return sorted(rows, key=itemgetter(0), reverse=True)
+
+
+def _key(digests: Digests, kind: str, text: str) -> bytes:
+    """Return what stands for a text that studies are looked up by; 0 is no business key's integer."""
+    return digests.key(0, f"study {kind} {text}")
 
 
 def _end(tx: Transaction, *, gathered: Gathered) -> None:

@@ -10,7 +10,20 @@ m.seq = i.message AND a.id >= m.first_body AND a.id < m.first_body + m.bodies AN
 -- name: add
 -- In the transaction of its message, whose sequence appends. The digests are random, but instances come in hundreds a
 -- second at most.
-INSERT INTO instances (message, study, series, instance, class, modality) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO instances (message, study, series, instance, class, modality, keyed) VALUES (?, ?, ?, ?, ?, ?, 1)
+
+-- name: key
+-- A probe of the primary key for every instance of a study but the first, which adds a row.
+INSERT OR IGNORE INTO study_keys (digest, study) VALUES (?, ?)
+
+-- name: studies-by-key
+-- The primary key; and those of which nobody knows, by an index of nothing else.
+SELECT k.study FROM json_each(?1) AS n CROSS JOIN study_keys AS k WHERE k.digest = unhex(n.value)
+UNION SELECT i.study FROM instances AS i INDEXED BY instances_unkeyed WHERE i.keyed = 0
+
+-- name: keys-forget
+-- With the last instance of the study.
+DELETE FROM study_keys WHERE study = ?1 AND NOT EXISTS (SELECT 1 FROM instances AS i WHERE i.study = ?1)
 
 -- name: same
 -- The file of a stored instance with the same bytes: one probe of the index, whatever the file's size. Read aside; who

@@ -68,7 +68,7 @@ def derived(story: Story, *, template: StepRow) -> list[StepRow]:
         content = content.replace('"CT"', f'"{modality}"').replace('"CT1"', f'"{station}"')
         content = content.replace("700123", f"70{number:0>5}").replace("Tremblay", f"Tremblay{number}")
         row = replace(template, number=at + 1, day=date, moment=moment, modality=modality, station=station)
-        found = {
+        found: dict[str, Any] = {
             "patient": f"70{number:0>5}",
             "accession": f"A{number}",
             "name": f"=tremblay{number}^amelie=",
