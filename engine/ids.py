@@ -65,13 +65,3 @@ def encode(number: int) -> str:
         f"{_PAIRS[high & 1023]}{_PAIRS[low >> 40]}{_PAIRS[low >> 30 & 1023]}{_PAIRS[low >> 20 & 1023]}"
         f"{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
     )
-
-
-def time_ms(identifier: str) -> int:
-    """Return the UTC milliseconds inside an id; ValueError when it is none."""
-    if len(identifier) != LENGTH:
-        raise ValueError("an id has 20 characters")
-    number = 0
-    for character in identifier:
-        number = number * 32 + ALPHABET.index(character)
-    return number >> (_NODE_BITS + _RANDOM_BITS)

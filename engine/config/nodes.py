@@ -31,13 +31,6 @@ class MapNode(dict[str, Node]):
         self[key] = node
         self.keys_at[key] = at
 
-    def shallow(self) -> MapNode:
-        """Return a copy whose keys may be changed without changing this mapping."""
-        copy = MapNode(self.mark, flow=self.flow)
-        copy.update(self)
-        copy.keys_at.update(self.keys_at)
-        return copy
-
 
 class ListNode(list[Node]):
     """A list; `flow` says that it was written in brackets."""

@@ -223,23 +223,6 @@ def whole(minimum: int = 0, maximum: int | None = None) -> Reading:
 
 
 Count = Annotated[int, whole(1)]
-Natural = Annotated[int, whole(0)]
-
-
-def read_percent(text: str) -> float:
-    """Read `5%` as 0.05, from 0 to 100; ValueError otherwise."""
-    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)%", text, re.ASCII)
-    if not match or float(match[1]) > 100:
-        raise ValueError
-    return float(match[1]) / 100
-
-
-Percent = Annotated[
-    float,
-    Reading(
-        "a share", "write 5%", float, read_percent, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"}
-    ),
-]
 
 
 def read_bool(text: str) -> bool:

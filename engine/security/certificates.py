@@ -44,7 +44,6 @@ class CertificateEntry:
     subject: str
     issuer: str
     names: tuple[str, ...]
-    not_before: datetime
     not_after: datetime
     days_left: int
     sha256: str
@@ -110,7 +109,6 @@ def _entry(path: Path, *, now: datetime) -> CertificateEntry:
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),
         names=san_names(certificate),
-        not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         days_left=(certificate.not_valid_after_utc - now).days,
         sha256=certificate.fingerprint(hashes.SHA256()).hex(),

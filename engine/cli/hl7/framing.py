@@ -25,9 +25,8 @@ def framed(message: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Frames:
-    """Takes frames out of a stream, whatever pieces it comes in; `noise` counts the bytes between frames."""
+    """Takes frames out of a stream, whatever pieces it comes in; bytes between frames are passed over."""
 
-    noise: int = 0
     _held: bytearray = field(default_factory=bytearray)
     _searched: int = 0
 
@@ -49,7 +48,6 @@ class Frames:
         if not self._searched:
             start = self._held.find(START)
             skipped = len(self._held) if start < 0 else start
-            self.noise += skipped
             del self._held[:skipped]
             if not self._held:
                 return None

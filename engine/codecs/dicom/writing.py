@@ -21,7 +21,6 @@ _SEQUENCE_END: Final = (0xFFFE, 0xE0DD)
 _ITEM: Final = (0xFFFE, 0xE000)
 _ITEM_END: Final = (0xFFFE, 0xE00D)
 _UNDEFINED: Final = 0xFFFFFFFF
-_GROUP_LENGTH: Final = 0x00020000
 _NAMED_IN_META: Final = {0x00080016: 0x00020002, 0x00080018: 0x00020003}
 """SOP Class UID and SOP Instance UID, and where the file meta information repeats them."""
 _NEEDED_IN_META: Final = frozenset({0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012})

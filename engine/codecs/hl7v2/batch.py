@@ -41,12 +41,6 @@ class Batch:
     faults: tuple[tuple[int, Fault], ...]
 
 
-def is_batch(data: bytes) -> bool:
-    """Say whether the bytes begin with a file or batch header."""
-    found = _START.match(data)
-    return found is not None and found[1] in (b"FHS", b"BHS")
-
-
 def read_batch(data: bytes) -> Batch:
     """Cut a file at its envelope segments and at each MSH; several messages without an envelope are a batch too.
 

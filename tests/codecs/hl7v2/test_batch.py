@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.codecs.hl7v2.batch import is_batch, read_batch, split
+from engine.codecs.hl7v2.batch import read_batch, split
 from engine.errors import MalformedMessage
 
 ONE = "MSH|^~\\&|A|B|||2026||ADT^A01|1|P|2.3\rPID|1\r"
@@ -23,7 +23,6 @@ def test_messages_keep_their_bytes(end: str, lead: str) -> None:
     assert b"".join(batch.parts) == data
     assert [data[member.offset :][:3] for member in batch.messages] == [b"MSH", b"MSH"]
     assert batch.faults == ()
-    assert is_batch(data)
 
 
 def test_several_batches_are_counted_one_by_one() -> None:
@@ -36,9 +35,8 @@ def test_envelopes_and_counts_are_optional(data: str) -> None:
     assert len(split(data.encode())) == 2
 
 
-def test_one_message_is_a_batch_of_one_but_no_batch_file() -> None:
+def test_one_message_is_a_batch_of_one() -> None:
     assert split(ONE.encode()) == [ONE.encode()]
-    assert not is_batch(ONE.encode())
 
 
 @pytest.mark.parametrize(
