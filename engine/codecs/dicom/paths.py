@@ -219,7 +219,7 @@ def _set(data: DataSet, place: Place, value: Any, path: str) -> None:
         raise refused(path, "one value is set at a time")
     if place.which is not None:
         value = _with_one(data, element, place.which, value, path)
-    made = written(data, tag, vr, value, path)
+    made = written(data, vr, value, path)
     if tag == CHARACTER_SET:
         recode(data, made, path)
     elif element is None or (raw(data, element) != made and read(data, element) != value):
@@ -283,7 +283,7 @@ def _reserved(data: DataSet, place: Place, path: str) -> int:
     if free is None:
         raise refused(path, "the group has no free private block")
     creator = group | free
-    data.put(Element(creator, "LO", fresh=written(data, creator, "LO", place.creator, path)))
+    data.put(Element(creator, "LO", fresh=written(data, "LO", place.creator, path)))
     return group | free << 8 | place.tag & 0xFF
 
 
@@ -307,7 +307,7 @@ def _remove(data: DataSet, place: Place, path: str) -> None:
         values = value if isinstance(value, list) else [value]
         left = [each for index, each in enumerate(values) if index != place.which]
         vr = representation(data, tag, element.vr)
-        data.put(Element(tag, vr, fresh=written(data, tag, vr, left, path)))
+        data.put(Element(tag, vr, fresh=written(data, vr, left, path)))
 
 
 # --------------------------------------------------------------------------- character sets

@@ -100,7 +100,7 @@ def read(data: DataSet, element: Element) -> Any:
     return _one_or_all([_converted(each.strip(" \0"), vr) for each in text.split("\\")])
 
 
-def written(data: DataSet, tag: int, vr: str, value: Any, at: str) -> bytes:
+def written(data: DataSet, vr: str, value: Any, at: str) -> bytes:
     """Return the bytes of a value, padded to an even length; Rejected where it is none of its representation.
 
     Dates and times in ISO 8601 become those of DICOM. None writes an empty value.
