@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from engine.mapping.faults import Faults, key_mark
 from engine.mapping.paths import BadPath, event_path
-from engine.mapping.rules import Definition, Leaf, Path, Scope
+from engine.mapping.rules import PRESENT_CODE, Definition, Leaf, Path, Scope
 
 _KEYS: Final = frozenset({"by", "types", "else", "subject"})
 
@@ -22,6 +22,15 @@ def value_of(data: Any, path: Path) -> Any:
             data = data[0] if data else None
         data = data.get(key) if isinstance(data, dict) else None
     return data
+
+
+def kind_of(data: Any, definition: Definition) -> str:
+    """Return the type of event data by a mapper's catalogue, "" where it has none."""
+    value = value_of(data, definition.event_by) if definition.event_by else None
+    known = definition.event_types.get(value) if isinstance(value, str) else None
+    if known is None and value is not None:
+        known = definition.event_types.get(PRESENT_CODE)
+    return known or definition.event_else
 
 
 def read_catalogue(node: Any, definition: Definition, faults: Faults) -> None:
@@ -46,7 +55,7 @@ def read_catalogue(node: Any, definition: Definition, faults: Faults) -> None:
     definition.event_by, leaf = _leaf(node["by"], definition, faults)
     definition.event_types = {str(code): str(kind) for code, kind in dict(node["types"]).items()}
     for code in definition.event_types if leaf is not None and leaf.table is not None else ():
-        if leaf is not None and leaf.table is not None and code not in leaf.table.rows:
+        if leaf is not None and leaf.table is not None and code not in {*leaf.table.rows, PRESENT_CODE}:
             faults.add(key_mark(node["types"], code), f"table {leaf.table.name} has no {code}")
 
 
@@ -64,9 +73,9 @@ def _leaf(node: Any, definition: Definition, faults: Faults) -> tuple[Path, Leaf
 
 
 def _leaf_at(scope: Scope, path: Path) -> Leaf | None:
-    """Return the leaf of a path that may go through lists, of which it means the first item."""
+    """Return the leaf of a path: it may go through lists, of which it means the first item, and into any JSON."""
     for leaf in scope.leaves:
-        if leaf.path == path:
+        if leaf.path == path or (leaf.kind == "any" and path[: len(leaf.path)] == leaf.path):
             return leaf
     for many in scope.lists:
         if path[: len(many.path)] == many.path:

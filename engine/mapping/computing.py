@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from engine.errors import ExpressionError
@@ -164,12 +164,9 @@ def apart(report: LossReport, computes: Collection[Computed]) -> LossReport:
     ours = {path for path in report.opaque if path.startswith(places) and _is_at(path, places)}
     if not ours:
         return report
-    return LossReport(
-        report.mapped,
-        tuple(path for path in report.opaque if path not in ours),
-        (*report.dropped, *((path, REASON) for path in report.opaque if path in ours)),
-        report.warnings,
-    )
+    computed = tuple((path, REASON) for path in report.opaque if path in ours)
+    opaque = tuple(path for path in report.opaque if path not in ours)
+    return replace(report, opaque=opaque, dropped=(*report.dropped, *computed))
 
 
 def _is_at(path: str, places: Sequence[str]) -> bool:
@@ -210,6 +207,10 @@ def _place(
     side: str, node: Any, value: Rendered, definition: Definition, workbench: Workbench, faults: Faults
 ) -> Computed | None:
     text, shift, slot = str(node), 0, None
+    if "[]" in text:
+        told = f"{text}: [] is every item of a list, and a computed value has one place"
+        faults.add(node, told, help="name an item, such as notes[0].label", at=(text.index("[]"), 2))
+        return None
     clash = _clash(side, text, definition)
     if clash:
         faults.add(node, f"{text} is computed, and a rule reads it: {clash}", help="take one of the two out")

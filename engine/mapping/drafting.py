@@ -58,6 +58,7 @@ _TOP: Final = frozenset(
     | {"remove", "drop", "compute"}
 )
 _MAX_DEPTH: Final = 12
+_COMPUTE: Final = "compute: stands beside rules: at the top of a mapper, not in a rule: items compute nothing"
 _KEYWORD: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 """A step of a DICOM path: an element by its keyword; the parts of a name begin with a small letter."""
 
@@ -213,11 +214,16 @@ def _drafts(node: Any, faults: Faults) -> tuple[Draft, ...]:
         if not isinstance(one, Mapping):
             faults.add(one, "a rule is a mapping: {event: ..., v2: ..., fhir: ...}")
             continue
-        _known(one, RULE_KEYS, faults)
+        _known(one, RULE_KEYS | {"compute"}, faults)
+        if "compute" in one:
+            faults.add(
+                key_mark(one, "compute"), _COMPUTE, help="its place may be an item: json: items[0].label"
+            )
         if not isinstance(one.get("event"), str):
             faults.add(one, "a rule names its event path: event: patient.birthDate")
             continue
         keys = _moved(one, faults)
+        keys.pop("compute", None)  # told above
         found.append(Draft(str(one["event"]), one, keys, _drafts(one.get("rules", ()), faults)))
     return tuple(found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import Rejected
-from engine.mapping.cataloguing import value_of
+from engine.mapping.cataloguing import kind_of, value_of
 from engine.mapping.computing import apart
 from engine.mapping.diagnosing import blame
 from engine.mapping.leaves import BadValue
@@ -116,10 +116,7 @@ class TwoWayMapper:
 
     def event_type(self, data: Any) -> str:
         """Return the CloudEvents type of event data by the mapper's catalogue, "" where it has none."""
-        definition = self.definition
-        value = value_of(data, definition.event_by) if definition.event_by else None
-        known = definition.event_types.get(value) if isinstance(value, str) else None
-        return known or definition.event_else
+        return kind_of(data, self.definition)
 
     def event_subject(self, data: Any) -> str:
         """Return what the event is about: the id of an appointment, an order; "" where the mapper names nothing."""

@@ -38,6 +38,12 @@ def catalogued(events: str) -> Any:
         ("stay-told", {"trigger": "left"}, "stay-told"),
         ("{else: stay-told, subject: visit.number}", {}, "stay-told"),
         ("{by: trigger, types: {admitted: stay-begun}}", {"trigger": "left"}, ""),
+        (
+            "{by: visit.number, types: {present: stay-begun}, else: left}",
+            {"visit": {"number": "1"}},
+            "stay-begun",
+        ),
+        ("{by: visit.number, types: {present: stay-begun}, else: left}", {"visit": {"number": None}}, "left"),
     ],
 )
 def test_the_type_of_an_event_is_what_its_data_mean(events: str, data: dict[str, Any], kind: str) -> None:
@@ -82,3 +88,11 @@ def test_no_shipped_event_is_about_a_person(name: str) -> None:
     paths = mapper.definition.event_subject
     assert paths
     assert not any("patient" in path or "people" in path for path in paths)
+
+
+def test_a_notification_that_comes_back_tells_of_a_cancellation_or_a_change() -> None:
+    mapper: Any = shipped("appointment-notification")
+    told: dict[str, Any] = {"appointment": {"id": "RDV-1"}}
+    assert mapper.event_type(told) == "appointment-modified"
+    assert mapper.event_type({**told, "cancellation": {"by": "patient"}}) == "appointment-cancelled"
+    assert mapper.event_subject(told) == "RDV-1"

@@ -134,7 +134,11 @@ def test_the_report_says_that_it_is_computed() -> None:
     assert dict(report.dropped) == dict.fromkeys(("resume.fr", "usager.langue", "sorte"), REASON)
     assert report.opaque == ("sortes",)
     message = write(BOOKINGS.put("v2", EVENT, scope=scope()))
-    assert dict(BOOKINGS.get("v2", parse(message)).report.dropped) == {"NTE-3": REASON}
+    of_message = BOOKINGS.get("v2", parse(message)).report
+    assert dict(of_message.dropped) == {"NTE-3": REASON}
+    assert of_message.as_stored().keys() >= {"outline"}, "what is stored stays short"
+    assert "SCH-11.4" in of_message.mapped
+    assert "NTE-3" not in of_message.mapped
     bundle = BOOKINGS.put("fhir", EVENT, scope=scope())
     assert ("Appointment.description", REASON) in BOOKINGS.get("fhir", bundle).report.dropped
 
@@ -159,6 +163,13 @@ BROKEN = {
     "a table's column that is not there": ("sex.fr", "sex.de", "sex.de", "sex.de"),
     "an element that R4 has not": ("Booking.description", "Booking.descriptions", "descriptions", "descriptions"),
     "a slot that is not there": ("Booking.description", "Bookings.description", "Bookings", "no slot"),
+    "inside a list": (
+        "json: usager.sexe}",
+        "json: usager.sexe}\n  - {event: 'notes[]', json: notes, rules: [{event: a, json: a}], compute: []}",
+        "compute",
+        "at the top of a mapper",
+    ),
+    "in every item of a list": ("json: sorte,", "json: 'notes[].label',", "notes[].label", "every item"),
     "no value": ("value: fixe", "values: fixe", "values", "a place and a value"),
 }  # fmt: skip
 
