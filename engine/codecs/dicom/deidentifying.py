@@ -249,4 +249,4 @@ def _text(data: DataSet, tag: int) -> str:
 
 
 def _put(data: DataSet, tag: int, vr: str, value: str | list[str]) -> None:
-    data.put(Element(tag, vr, fresh=written(data, tag, vr, value, shown(tag))))
+    data.put(Element(tag, vr, fresh=written(data, vr, value, shown(tag))))
