@@ -25,6 +25,7 @@ from engine.api.views import View
 from engine.clock import Clock, SystemClock
 from engine.config.load import load_configuration, load_route
 from engine.config.loaded import Loaded
+from engine.config.models import Group
 from engine.ids import IdSource
 from engine.model import State
 from engine.notify.alerts import AlertBook, Rule
@@ -39,7 +40,7 @@ from engine.runtime.detours import Detours
 from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.flight import Flight
 from engine.runtime.gates import Gates
-from engine.runtime.gathering import Gatherer
+from engine.runtime.gathering import Gatherer, GatheringIntake
 from engine.runtime.images import StoredImages
 from engine.runtime.intake import Reception
 from engine.runtime.listening import ChannelState, MakeInbound
@@ -209,7 +210,10 @@ class Engine:
         )
 
     def _intake_of(self, listener: str) -> Intake:
-        return self.reception.intake(listener)
+        """Return the intake of what another channel brings to a listener: it is gathered as what comes there is."""
+        intake = self.reception.intake(listener)
+        group = getattr(self.loaded.app.listen.get(listener), "group", None)
+        return GatheringIntake(intake, group) if isinstance(group, Group) else intake
 
     def _live(self) -> Live:
         return Live(

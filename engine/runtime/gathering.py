@@ -11,15 +11,17 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from anyio import CancelScope
 
 from engine.clock import Clock
+from engine.config.models import Group
 from engine.errors import CommitUnknown, Conflict, Rejected, Transient
-from engine.model import Body, Disposition, Gathered, Message, Verdict
+from engine.model import Body, Disposition, Gathered, Gathering, Message, Receipt, Verdict
 from engine.runtime.settling import FATAL
 from engine.runtime.studies import STUDY, event_of, text
-from engine.spi import Intake
+from engine.spi import Admission, Exchange, Intake
 from engine.store.protocol import GatheringRow, Instances
 
 PERIOD_MS = 60_000
@@ -42,6 +44,24 @@ class Nobody:
     def reply(self, verdict: Verdict) -> bytes:
         """Return nothing."""
         return b""
+
+
+class GatheringIntake:
+    """Lets instances that another channel brings (C-GET) be told of like those of the listener that they are handed in
+    at; implements `spi.Intake`."""
+
+    def __init__(self, intake: Intake, group: Group) -> None:
+        self._intake = intake
+        self._gathering = Gathering(group.by, round(group.quiet.total_seconds() * 1000))
+
+    def admit(self, partner: str | None, size: int, selector: str = "") -> Admission:
+        return self._intake.admit(partner, size, selector)
+
+    async def __call__(self, message: Message, exchange: Exchange) -> Receipt:
+        instance = message.instance
+        if instance is not None and instance.gathering is None:
+            message = replace(message, instance=replace(instance, gathering=self._gathering))
+        return await self._intake(message, exchange)
 
 
 class Gatherer:
