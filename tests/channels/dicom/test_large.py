@@ -1,4 +1,4 @@
-"""One multi-frame object of a gigabyte, in and out: the engine holds a small part of it at any time."""
+"""One multi-frame object of a gigabyte, in and out, as it is and changed: the engine holds a small part of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from tests.crash.child import Child, await_ready
 from tests.instances import part10
@@ -20,6 +21,11 @@ from tests.peers.storescp import storescp
 MIB = 1 << 20
 FRAMES, FRAME_BYTES = 2048, 512 * 1024
 SECONDS = 300.0
+CHANGES = {
+    "as it is": "",
+    "a tag set": "steps: [{set: {PatientID: REGION-7}}]",
+    "de-identified": "steps: [{deidentify: {secret: '${file:secret}', patient: empty}}]",
+}
 _PIXELS = b"\xe0\x7f\x10\x00OW"
 _CONFIG = """\
 engine: {{name: large}}
@@ -29,6 +35,13 @@ listen:
   images: {{dicom: 127.0.0.1:{port}}}
 partners:
   archive: {{endpoints: {{pacs: {{dicom: 127.0.0.1:{sink}, ae_title: STORE, timeout: 10m, phi: full}}}}}}
+"""
+_ROUTE = """\
+route: images
+from: images
+to:
+  - endpoint: archive.pacs
+    {steps}
 """
 
 
@@ -59,12 +72,13 @@ def memory_of(pid: int, name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
-async def _through(folder: Path, frames: int) -> tuple[float, float, Path]:
+async def _through(folder: Path, frames: int, steps: str) -> tuple[float, float, Path]:
     """Send a large object through an engine; return its idle and its highest memory, and what came out."""
     sent, port = folder / "large.dcm", free_port()
     await asyncio.to_thread(write_large, sent, frames)
     (folder / "routes").mkdir()
-    (folder / "routes" / "images.yaml").write_text("route: images\nfrom: images\nto: [archive.pacs]\n")
+    (folder / "routes" / "images.yaml").write_text(_ROUTE.format(steps=steps))
+    (folder / "secret").write_text("a secret of more than sixteen characters")
     async with storescp(folder) as sink:
         (folder / "config.yaml").write_text(_CONFIG.format(port=port, sink=sink.port))
         child = Child(folder / "config.yaml")
@@ -97,19 +111,34 @@ def _store(path: Path, port: int) -> None:
     subprocess.run(words, check=True, capture_output=True, timeout=SECONDS)
 
 
-async def _is_cheap(folder: Path, frames: int) -> None:
-    idle, most, received = await _through(folder, frames)
-    print(f"{frames * FRAME_BYTES // MIB} MiB: idle {idle:.0f} MiB, at most {most:.0f} MiB")
+async def _is_cheap(folder: Path, frames: int, change: str) -> Dataset:
+    """Assert that pixels go through untouched and in pieces; return the head of what came out."""
+    idle, most, received = await _through(folder, frames, CHANGES[change])
+    print(f"{change}, {frames * FRAME_BYTES // MIB} MiB: idle {idle:.0f} MiB, at most {most:.0f} MiB")
 
     assert pixels_of(received, frames) == pixels_of(folder / "large.dcm", frames)
-    assert dcmread(received, stop_before_pixels=True).SOPInstanceUID == "2.25.1"
     assert most - idle < 100
+    return dcmread(received, stop_before_pixels=True)
 
 
-async def test_a_large_object_in_and_out_costs_less_than_100_mib(tmp_path: Path) -> None:
-    await _is_cheap(tmp_path, 64)
+def _is_changed(head: Dataset, change: str) -> None:
+    """Assert that what came out is what the change makes of the original."""
+    told = (head.SOPInstanceUID == "2.25.1", head.PatientID)
+    assert told == {
+        "as it is": (True, "TEST0001"),
+        "a tag set": (True, "REGION-7"),
+        "de-identified": (False, ""),
+    }.get(change)
+    assert head.file_meta.MediaStorageSOPInstanceUID == head.SOPInstanceUID
+    assert head.NumberOfFrames
+
+
+@pytest.mark.parametrize("change", ["as it is", "de-identified"])
+async def test_a_large_object_in_and_out_costs_less_than_100_mib(tmp_path: Path, change: str) -> None:
+    _is_changed(await _is_cheap(tmp_path, 64, change), change)
 
 
 @pytest.mark.soak
-async def test_a_gigabyte_in_and_out_costs_less_than_100_mib(tmp_path: Path) -> None:
-    await _is_cheap(tmp_path, FRAMES)
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_gigabyte_in_and_out_costs_less_than_100_mib(tmp_path: Path, change: str) -> None:
+    _is_changed(await _is_cheap(tmp_path, FRAMES, change), change)
