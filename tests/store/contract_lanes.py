@@ -29,8 +29,6 @@ from tests.store.making import (
 class LaneContract:
     """Lanes, due heads and deadlines."""
 
-    many_lanes = 200
-
     async def test_the_second_of_a_lane_waits_for_the_first(self, store: Store) -> None:
         first, second = await line(store, "k", "k")
 
@@ -191,8 +189,8 @@ class LaneContract:
 
         assert result.next is not None and result.next.sequence == second
 
-    async def test_many_lanes_keep_their_order_side_by_side(self, store: Store) -> None:
-        lanes = [f"k{number}" for number in range(self.many_lanes)]
+    async def test_two_hundred_lanes_keep_their_order_side_by_side(self, store: Store) -> None:
+        lanes = [f"k{number}" for number in range(200)]
         accepted = await asyncio.gather(
             *(store.accept(acceptance(duty(lane))) for _ in range(5) for lane in lanes)
         )
@@ -205,7 +203,7 @@ class LaneContract:
 
         await asyncio.gather(*(serve(delivery) for each in accepted for delivery in each.ready))
 
-        assert len(seen) == self.many_lanes
+        assert len(seen) == 200
         assert all(len(order) == 5 and order == sorted(order) for order in seen.values())
 
     # ------------------------------------------------------------- compare and set

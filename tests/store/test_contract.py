@@ -55,8 +55,6 @@ class TestFailingCommits(StoreContract):
 class TestLostAnswers(StoreContract):
     """Every other write is committed without an answer, and looked up by its caller."""
 
-    many_lanes = 40  # each look-up reads them all
-
     @asynccontextmanager
     async def open(self, folder: Path) -> AsyncIterator[Store]:
         async with sqlite(folder) as store:
