@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from engine.config.docstrings import described, summary
+from engine.config.mapper_schema import mapper_schema
 from engine.config.mappers import MapperFile
 from engine.config.models import keys_of
 from engine.config.partner import PartnerFile
@@ -37,7 +38,8 @@ FILES: Mapping[str, type[BaseModel]] = {
 
 def configuration_schemas() -> dict[str, JsonSchemaValue]:
     """Return the schemas of configuration, route, partner and mapper files, by kind."""
-    return {kind: document_schema(model, title=f"Passerelle: {kind}") for kind, model in FILES.items()}
+    found = {kind: document_schema(model, title=f"Passerelle: {kind}") for kind, model in FILES.items()}
+    return {**found, "mapper": mapper_schema(found["mapper"])}
 
 
 def document_schema(model: type[BaseModel], *, title: str) -> JsonSchemaValue:

@@ -41,7 +41,7 @@ RULE_KEYS: Final = LEAF_KEYS | {
     "v2_constants",
     "fhir_constants",
 }
-_TOP: Final = frozenset(
+TOP_KEYS: Final = frozenset(
     {
         "mapper",
         "version",
@@ -57,6 +57,7 @@ _TOP: Final = frozenset(
     }
     | {"remove", "drop", "compute"}
 )
+"""What a mapper may say at its top."""
 _MAX_DEPTH: Final = 12
 _COMPUTE: Final = "compute: stands beside rules: at the top of a mapper, not in a rule: items compute nothing"
 _KEYWORD: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -97,7 +98,7 @@ def read_paper(tree: Any, faults: Faults, find: Find, *, depth: int = 0) -> Pape
     if not isinstance(tree, Mapping):
         faults.add(tree, "a mapper is a mapping of keys: mapper, version, v2, fhir, rules")
         return paper
-    _known(tree, _TOP, faults)
+    _known(tree, TOP_KEYS, faults)
     if "extends" in tree:
         paper = _base(tree, faults, find, depth)
         paper.node = tree

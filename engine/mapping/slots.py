@@ -10,7 +10,7 @@ from engine.mapping.paths import BadPath, event_path, fhir_path
 from engine.mapping.rules import FhirPath, Path, Slot
 
 BUNDLES = ("message", "transaction", "batch", "collection", "document", "none")
-_KEYS = frozenset(["type", "each", "link", "where", "constants", "refs", "always", "contained"])
+SLOT_KEYS = frozenset(["type", "each", "link", "where", "constants", "refs", "always", "contained"])
 
 
 class Element(Protocol):
@@ -65,8 +65,10 @@ def _slot(name: str, node: Any, faults: Faults) -> Slot | None:
         return None
     if not name[:1].isupper():
         faults.add(node, f"the name of a slot begins with a capital letter: {name}")
-    for key in node.keys() - _KEYS:
-        faults.add(key_mark(node, key), f'unknown key "{key}"', help=f"a slot has {', '.join(sorted(_KEYS))}")
+    for key in node.keys() - SLOT_KEYS:
+        faults.add(
+            key_mark(node, key), f'unknown key "{key}"', help=f"a slot has {', '.join(sorted(SLOT_KEYS))}"
+        )
     link = node.get("link")
     below = link if isinstance(link, Mapping) else {}
     each: Path = ()
