@@ -57,8 +57,8 @@ class DeidentifyConfig(StepConfig):
     safe_private: list[PathText] = Field(default_factory=list)
     """Private attributes that are known to identify nobody, as `(0019,"CREATOR",0C)`; they stay."""
     burned_in: Literal["reject", "pass"] = "reject"
-    """An instance that says that annotations are burned in, or a face can be recognized: refused, or passed with its
-    pixels as they are."""
+    """An instance that says that annotations are burned in, or a face can be recognized: refused with the code
+    `burned_in`, or passed with its pixels as they are."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
