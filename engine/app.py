@@ -335,9 +335,9 @@ class Engine:
         for name in (*changes.endpoints.removed, *changes.endpoints.changed):
             self.outbounds.replace(name)
         if self.doubles.listens:
-            for name in (*changes.listeners.removed, *changes.listeners.changed, *changes.selectors):
+            for name in (*changes.listeners.removed, *changes.renewed):
                 await self.supervisor.remove(name)
-            for name in (*changes.listeners.added, *changes.listeners.changed, *changes.selectors):
+            for name in (*changes.listeners.added, *changes.renewed):
                 await self.supervisor.add(name, partial(self.wiring.inbound, name))
         self.dispatcher.policies_changed()
         self.watch.signal()

@@ -52,6 +52,11 @@ class Changes:
     routes: Difference
     selectors: tuple[str, ...] = ()
 
+    @property
+    def renewed(self) -> tuple[str, ...]:
+        """Listeners to stop and to start anew, each once: its routes may have changed together with itself."""
+        return tuple(dict.fromkeys((*self.listeners.changed, *self.selectors)))
+
 
 Applied = Callable[[Loaded, Changes], Awaitable[None]]
 """Makes listeners and sending halves follow a configuration that is current already."""
