@@ -45,12 +45,13 @@ class Answering:
 class Outcome:
     """What became of a delivery; `taken` says that the partner took it, `code` and `evidence` are its answer.
 
-    `whole` is False where more was said than is kept.
+    `whole` is False where more was said than is kept. `remark` is why the message was refused where nobody else said it.
     """
 
     taken: bool
     code: str = ""
     evidence: bytes = b""
+    remark: str = ""
 
     @property
     def whole(self) -> bool:
@@ -154,4 +155,4 @@ def _outcome(state: State, attempts: Sequence[AttemptRow]) -> Outcome:
     taken = state in _TAKEN
     wanted = Result.DELIVERED if taken else Result.REJECTED
     said = next((each for each in reversed(attempts) if each.result is wanted), None)
-    return Outcome(taken, said.code, said.evidence) if said else Outcome(taken)
+    return Outcome(taken, said.code, said.evidence, said.remark) if said else Outcome(taken)

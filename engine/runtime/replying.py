@@ -37,6 +37,8 @@ def reply_of(
     reader = codec(answering.codec)
     if outcome.taken and not outcome.evidence and not answering.steps and reader.name != HL7:
         return Reply(outcome.code)  # a 204 is an answer
+    if not outcome.evidence and not outcome.taken and outcome.remark:
+        return (Fault("", f"the destination does not take this: {outcome.remark}", "undelivered"),)
     if not outcome.evidence or not outcome.whole or (answering.steps and not outcome.taken):
         return NONE
     if not answering.steps:

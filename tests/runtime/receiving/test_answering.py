@@ -79,7 +79,14 @@ class Asked:
         return self.inside.dispatched.offered[-1]
 
     async def settle(
-        self, delivery: Delivery, state: State, code: str, said: bytes, *, quiet: bool = False
+        self,
+        delivery: Delivery,
+        state: State,
+        code: str,
+        said: bytes,
+        *,
+        remark: str = "",
+        quiet: bool = False,
     ) -> None:
         """Make an attempt's end durable and tell the intake of it, unless `quiet`."""
         results = {State.DELIVERED: Result.DELIVERED, State.DEAD: Result.REJECTED}
@@ -90,6 +97,7 @@ class Asked:
             1,
             results.get(state, Result.TRANSIENT),
             code,
+            remark,
             evidence=said,
         )
         settlement = Settlement(
@@ -166,6 +174,14 @@ async def test_a_refusal_of_the_partner_is_the_answer(tmp_path: Path) -> None:
     async with asking(tmp_path) as inside, asked(inside) as question:
         await question.settle(await question.delivery(), State.DEAD, "422", b'{"no": 1}')
         assert told(await question.answer())["code"] == "422"
+
+
+async def test_why_a_question_was_never_put_is_told_to_who_asked_it(tmp_path: Path) -> None:
+    why = "match.PatientNam: it is no keyword of DICOM's dictionary"
+    async with asking(tmp_path) as inside, asked(inside) as question:
+        await question.settle(await question.delivery(), State.DEAD, "query", b"", remark=why)
+        [fault] = told(await question.answer())["faults"]
+        assert fault[1:] == [f"the destination does not take this: {why}", "undelivered"]
 
 
 async def test_where_no_answer_will_come_the_sender_is_told_at_once(tmp_path: Path) -> None:
