@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from engine.config.models import Address
-from engine.config.places import HostPort
+from engine.config.models import Address, HostPort
 from engine.testing.channels import Answer, Arrival, Behaviour, NetworkPartner, Sender
 from tests.peers.ports import free_port
 from tests.testing.line_channel import LineEndpoint, LineListener
