@@ -40,13 +40,13 @@ sed -i 's/retry: {backoff.*for: 1m}/retry: none/' config.yaml
 @pytest.mark.parametrize(
     "guide", [page for page in GUIDES if page.name not in ELSEWHERE], ids=lambda page: page.stem
 )
-def test_its_commands_work(guide: Path, tmp_path: Path) -> None:
+def test_its_commands_work(guide: Path, tmp_path: Path, programs: Path) -> None:
     about_death = guide.stem == "read-a-dead-letter"
     script = BEFORE.replace("PREPARE", NO_FALLBACK if about_death else "")
     script += (A_DEAD_LETTER if about_death else "") + "".join(blocks(guide, "sh"))
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ["PATH"])),
         "PASSERELLE_LISTEN": f"127.0.0.1:{free_port()}",
         "CLINIC": f"https://127.0.0.1:{free_port()}/hooks/appointments",
     }

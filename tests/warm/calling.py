@@ -1,9 +1,10 @@
-"""Runs modules as forks of a warm process, as `subprocess.run([python, "-m", ...])` would."""
+"""Runs modules and programs as forks of a warm process: they begin where their imports would have ended."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 SERVER = Path(__file__).with_name("server.py")
+COMMAND = Path(__file__).with_name("command.py")
 
 
 class Warm:
@@ -27,7 +29,12 @@ class Warm:
         self._folder = tempfile.TemporaryDirectory(prefix="passerelle-warm-")
         self.address = f"{self._folder.name}/socket"
         command = [sys.executable, str(SERVER), self.address, *self._modules]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for whoever has it
+        )
         assert self._process.stdout is not None
         if not self._process.stdout.readline():
             self.__exit__()
@@ -41,6 +48,14 @@ class Warm:
         self._process.stdout.close()
         self._folder.cleanup()
 
+    def written(self, folder: Path, name: str, entry_point: str) -> Path:
+        """Write a program that runs an entry point (`module:function`) for whoever starts it; return its path."""
+        words = [sys.executable, "-IS", str(COMMAND), self.address, entry_point, name]
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        program.chmod(0o755)
+        return program
+
     def run(
         self, module: str, *arguments: str, cwd: Path, environ: Mapping[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
@@ -49,7 +64,7 @@ class Warm:
         Raises:
             subprocess.TimeoutExpired: it ran longer than `timeout` seconds, and was killed.
         """
-        command = {"module": module, "argv": arguments, "cwd": str(cwd), "environ": dict(environ)}
+        command = {"run": module, "argv": [module, *arguments], "cwd": str(cwd), "environ": dict(environ)}
         with (
             tempfile.TemporaryFile() as said,
             open(os.devnull, "rb") as nothing,

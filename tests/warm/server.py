@@ -1,9 +1,10 @@
 """A process that has imported what many others would import, and forks one for each command.
 
 Run as a file, `server.py SOCKET MODULE...`, so that nothing of this repository is imported before a fork that has its
-own copy of it. A command is a connection: one line of JSON (`module`, `argv`, `cwd`, `environ`) with the three standard
-files beside it. The answers are `{"pid": n}`, and `{"status": n}` when it ended: an exit code, or less than 0 a signal.
-The end of standard input ends the server and what still runs.
+own copy of it. A command is a connection: one line of JSON (`run`, `argv`, `cwd`, `environ`) with the three standard
+files beside it; what it runs is a module, as `python -m` does, or an entry point, `module:function`. The answers are
+`{"pid": n}`, and `{"status": n}` when it ended: an exit code, or less than 0 a signal. A caller that goes away before
+takes what it asked for with it, and so does the end of standard input with everything.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 _MOST_FILES = 1024
@@ -44,7 +46,10 @@ def main() -> None:
 def _serve(door: socket.socket) -> None:
     living: dict[int, socket.socket] = {}
     while True:
-        readable, _, _ = select.select([0, _WAKE_READ, door.fileno()], [], [])
+        callers = {caller.fileno(): pid for pid, caller in living.items()}
+        readable, _, _ = select.select([0, _WAKE_READ, door.fileno(), *callers], [], [])
+        for gone in callers.keys() & readable:
+            os.killpg(callers[gone], signal.SIGKILL)
         if _WAKE_READ in readable:
             os.read(_WAKE_READ, 4096)
             _reap(living)
@@ -54,7 +59,7 @@ def _serve(door: socket.socket) -> None:
         if 0 in readable:
             break
     for pid in living:
-        os.kill(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
@@ -73,6 +78,8 @@ def _forked(caller: socket.socket) -> int:
     pid = os.fork()
     if not pid:
         _become(json.loads(line), files)
+    with suppress(PermissionError, ProcessLookupError):
+        os.setpgid(pid, pid)  # as the fork does itself: whichever is first
     for file in files:
         os.close(file)
     _tell(caller, {"pid": pid})
@@ -80,7 +87,7 @@ def _forked(caller: socket.socket) -> int:
 
 
 def _become(command: dict[str, Any], files: list[int]) -> None:
-    """Turn the fork into what `python -m MODULE` would be, and end it."""
+    """Turn the fork into the process that was asked for, and end it."""
     status = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -92,9 +99,9 @@ def _become(command: dict[str, Any], files: list[int]) -> None:
         os.chdir(command["cwd"])
         os.environ.clear()
         os.environ.update(command["environ"])
-        sys.path[:0] = [command["cwd"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        sys.argv = [command["module"], *command["argv"]]
-        runpy.run_module(command["module"], run_name="__main__", alter_sys=True)
+        sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        sys.argv = command["argv"]
+        _run(*command["run"].split(":"))
         status = 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -104,6 +111,14 @@ def _become(command: dict[str, Any], files: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _run(module: str, function: str = "") -> None:
+    if function:
+        getattr(importlib.import_module(module), function)()
+    else:
+        sys.path.insert(0, os.getcwd())
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _tell(caller: socket.socket, what: dict[str, int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,68 @@ def test_what_takes_too_long_is_killed(warm: Warm, tmp_path: Path) -> None:
 def test_a_module_that_cannot_be_imported_is_told() -> None:
     with pytest.raises(RuntimeError, match="the warm process ended with 1"), Warm("no_such_module"):
         pass
+
+
+COUNTER = """
+import os, signal, sys
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    print(sys.argv, sys.stdin.read(), os.environ["NAMED"], os.getcwd(), flush=True)
+    while "wait" in sys.argv:
+        signal.pause()
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A program whose entry point says what it was given."""
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "counter.py").write_text(COUNTER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        with Warm("counter") as process:
+            yield process.written(folder, "count", "counter:main")
+
+
+def test_a_program_has_the_files_the_folder_and_the_environment_of_who_starts_it(
+    program: Path, tmp_path: Path
+) -> None:
+    told = subprocess.run(
+        [program, "a b"],
+        input="in",
+        cwd=tmp_path,
+        env={**os.environ, "NAMED": "x"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == f"['count', 'a b'] in x {tmp_path}\n"
+
+
+def test_a_signal_is_passed_on_and_the_exit_code_back(program: Path) -> None:
+    with waiting(program) as process:
+        process.terminate()
+        assert process.wait(30) == 7
+
+
+def test_who_is_killed_takes_its_fork_along(program: Path) -> None:
+    with waiting(program) as process:
+        process.kill()
+        assert process.stdout is not None
+        assert process.stdout.read() == "", "the output ends with the last that has it open"
+
+
+@contextmanager
+def waiting(program: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the program, and go on once it waits for a signal."""
+    process = subprocess.Popen(
+        [program, "wait"],
+        env={**os.environ, "NAMED": ""},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        yield process
