@@ -45,7 +45,7 @@ class Answering:
 class Outcome:
     """What became of a delivery; `taken` says that the partner took it, `code` and `evidence` are its answer.
 
-    `whole` is False where more was said than is kept. `remark` is why the message was refused where nobody else said it.
+    `whole` is False where more was said than is kept. `remark` is why it was refused, in our words.
     """
 
     taken: bool
