@@ -3,8 +3,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Two processes share the tests of `make test`; tests/conftest.py says which stay together.
-TEST_PROCESSES ?= 2
+# Processes that share the tests of `make test`: one more than two cores, for many tests wait for a peer or a disk.
+# tests/conftest.py says which tests stay together.
+TEST_PROCESSES ?= 3
 RUN_COMMAND ?= $(BIN)/passerelle dev
 BENCH_COMMAND ?= $(BIN)/python -m bench
 DOCS_COMMAND ?= $(BIN)/passerelle schema --write docs/reference
@@ -22,13 +23,20 @@ help: ## list the targets
 run: .venv/ready-run ## set up, then run the engine beside three simulated clinics
 	exec $(RUN_COMMAND)
 
-test: check ## lint, types, import rules and all tests (Debian packages and servers included)
-	$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+# Types are checked beside the tests; what mypy says comes last, where it is seen.
+test: lint ## lint, types, import rules and all tests (Debian packages and servers included)
+	@types=$$(mktemp); $(BIN)/mypy >"$$types" 2>&1 & checking=$$!; \
+	$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder; tested=$$?; \
+	wait $$checking; checked=$$?; cat "$$types"; rm -f "$$types"; \
+	exit $$((tested ? tested : checked))
 
-check: .venv/ready-test ## lint, types and import rules only
+check: lint ## lint, types and import rules only
+	$(BIN)/mypy
+
+.PHONY: lint
+lint: .venv/ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 soak: .venv/ready-test ## random faults for a long time
