@@ -94,7 +94,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A published function; `arguments` in the order of its parameters, extra ones by name."""
+    """A published function; `positional` in the order of its parameters, `named` by their names."""
 
     start: int
     end: int
