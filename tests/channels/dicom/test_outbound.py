@@ -27,9 +27,7 @@ def resident() -> int:
 
 async def until_live(peer: Archive, count: int) -> None:
     """Return once so many connections are open at the partner."""
-    async with asyncio.timeout(5):
-        while peer.live() != count:  # noqa: ASYNC110  a count tells nobody that it changed
-            await asyncio.sleep(0.005)
+    await peer.changes.until(lambda: peer.live() == count, seconds=5)
 
 
 # ------------------------------------------------------------- what is proposed, and kept
