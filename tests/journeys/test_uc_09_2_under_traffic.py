@@ -47,6 +47,7 @@ async def test_reload_and_rollback(tmp_path: Path, dev_certs: Path, seconds: int
             await asyncio.sleep(0.5)  # traffic takes time
             await traffic.stop()
             assert traffic.refused == traffic.broken == 0
+            print(f"{seconds} reloads, {len(traffic.accepted)} accepted")
             assert len(traffic.accepted) > 100
             await delivered_all(here, clinic, traffic.accepted)
 
@@ -70,6 +71,7 @@ async def test_backup_and_restore(tmp_path: Path, dev_certs: Path, seconds: int)
         tally = await store.tally()
         found = await store.messages(Query(limit=100_000))
         verified = await store.journal.verify()
+    print(f"{len(before)} accepted before the backup, {len(found)} in it")
     assert tally.conserved
     assert verified.broken_at is None
     assert before - {row.id for row in found} == set()

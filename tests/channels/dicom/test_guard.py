@@ -127,4 +127,7 @@ def test_nothing_but_a_refusal_comes_of_50_000_broken_pdus() -> None:
 
 @pytest.mark.soak
 def test_nothing_but_a_refusal_comes_of_a_million_broken_pdus() -> None:
-    assert campaign(1_000_000, seed=random.randrange(2**32)) < 5.0
+    seed = random.randrange(2**32)
+    slowest = campaign(1_000_000, seed=seed)
+    print(f"1,000,000 broken PDUs of seed {seed}, the slowest took {1000 * slowest:.1f} ms")
+    assert slowest < 5.0

@@ -51,6 +51,7 @@ def test_every_fault_that_is_made_is_refused_where_it_is() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_way_to_spoil_any_resource_is_refused(kind: str) -> None:
     made = [one for seed in range(3) for one in faults(resource(kind, Random(f"{kind} {seed}")))]
+    print(f"{len(made)} ways to spoil one")
     assert [(one.how, one.path) for one in made if not is_found(one)] == []
 
 
