@@ -9,7 +9,10 @@ import os
 from threading import Condition, Thread
 from typing import Final, Protocol
 
-_PIECE: Final = 256 * 1024
+from engine.model import INLINE_LIMIT
+
+_PIECE: Final = INLINE_LIMIT
+"""Bytes that are hashed at once, as many as an instance in memory may have: that much was admitted for it."""
 
 
 class Digest(Protocol):

@@ -13,7 +13,8 @@ from pynetdicom.association import Association
 
 from channels._dicom.guard import ACCEPTOR, ASSOCIATE_RQ, DATA, Bounds, BrokenPdu, values_of
 from channels._dicom.wire import GuardedSocket
-from tests.channels.dicom.pdus import pdu, value
+from tests.channels.dicom.pdus import Peer, pdu, store, value
+from tests.channels.dicom.serving import listening
 
 BOUNDS = Bounds(16_384, ACCEPTOR)
 
@@ -106,3 +107,19 @@ def test_nothing_is_ready_while_a_request_is_served(line: Line) -> None:
     assert line.guarded.ready
     line.busy = True
     assert not line.guarded.ready
+
+
+async def test_what_is_stored_never_reaches_the_decoder_of_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def copying(*_: object) -> None:
+        raise AssertionError("it copies every value six times")
+
+    monkeypatch.setattr("pynetdicom.pdu.P_DATA_TF.decode", copying)
+    async with listening() as door:
+        peer = await Peer.at(door.port)
+        await peer.agree()
+        await peer.send(store(bytes(2000)) + store(bytes(2000), uid="2.25.9002"))
+        assert [await peer.status(), await peer.status()] == [0, 0]
+        peer.close()
+    assert door.intake.control_ids == ["2.25.9001", "2.25.9002"]
