@@ -39,8 +39,8 @@ lint: .venv/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-soak: .venv/ready-test ## random faults for a long time
-	$(BIN)/pytest -q -m soak
+soak: .venv/ready-test ## random faults for a long time, a line of figures for each
+	$(BIN)/python -m pytest -q -p tests.figures -m soak
 
 corpus: .venv/ready-test ## every HL7 v2 message of ../shared/corpus: codec, leaves, sockets; prints the counts
 	@test -d ../shared/corpus/messages || { echo "make corpus: there is no ../shared/corpus/messages" >&2; exit 1; }
