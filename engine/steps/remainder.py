@@ -78,30 +78,30 @@ def remainder(data: Mapping[str, Any], places: Places) -> dict[str, Any]:
     """Return the part of an event that a format has no place for; items of lists stay where they are."""
     found: dict[str, Any] = {}
     whole = places.whole
-    for key in [key for key in data if key not in whole]:
-        place, value = places.get(key), data[key]
+    for key, value in data.items():
+        if key in whole:
+            continue
+        place = places.get(key)
         if place is None or not place.told:
             found[key] = value
-        elif isinstance(value, dict):
+        elif value.__class__ is dict:
             if not place.inner.whole.issuperset(value) and (rest := remainder(value, place.inner)):
                 found[key] = rest
-        elif isinstance(value, list) and place.inner:
-            items = _left_of(value, place.inner)
-            if items is not None:
-                found[key] = [
-                    {"key": _value(item, place.key), "rest": rest}
-                    for item, rest in zip(value, items, strict=True)
-                ]
+        elif value.__class__ is list and place.inner and (items := _left_of(value, place.inner)):
+            found[key] = [
+                {"key": _value(item, place.key), "rest": rest}
+                for item, rest in zip(value, items, strict=True)
+            ]
     return found
 
 
-def _left_of(items: list[Any], places: Places) -> list[dict[str, Any]] | None:
-    """Return what is left of each item, None where nothing is of any."""
-    whole = places.whole
-    if all(whole.issuperset(item) for item in items if isinstance(item, dict)):
-        return None
-    found = [remainder(item, places) if isinstance(item, dict) else {} for item in items]
-    return found if any(found) else None
+def _left_of(items: list[Any], places: Places) -> list[dict[str, Any]]:
+    """Return what is left of each item; nothing where it is nothing of all."""
+    for item in items:
+        if item.__class__ is dict and not places.whole.issuperset(item):
+            found = [remainder(each, places) if each.__class__ is dict else {} for each in items]
+            return found if any(found) else []
+    return []
 
 
 def laid_under(back: Mapping[str, Any], rest: Mapping[str, Any], places: Places) -> dict[str, Any]:

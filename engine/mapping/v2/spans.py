@@ -59,11 +59,15 @@ def spans(texts: Sequence[str], root: Context, separator: str) -> Span:
 
 
 def take_children(group: Any, x: dict[str, Any], take: Callable[[Any, dict[str, Any], str], None]) -> None:
-    """Read the groups of a group (a `Span`, or a `Group`) into its event object; `take` reads one, given its number."""
-    for context in group.context.children:
-        found = group.children.get(context.number)
-        many = context.many
-        if found is None or (many.when is not None and not holds(many.when, x)):
+    """Read the groups of a group (a `Span`, or a `Group`) into its event object; `take` reads one, given its number.
+
+    Groups are numbered in the order in which the mapper has them.
+    """
+    children = group.children
+    for number in sorted(children):
+        found = children[number]
+        many = found[0].context.many if found else None
+        if many is None or (many.when is not None and not holds(many.when, x)):
             continue
         made: Any
         if many.many:
