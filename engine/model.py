@@ -300,22 +300,25 @@ class Announcement:
 class Reply:
     """The partner's evidence: `code` in its own protocol (`202`, `AA`, `250`), bounded body, seconds taken aside.
 
-    `awaiting` says that the partner took the message but confirms later (HTTP 202 where the endpoint says so).
+    `awaiting` says that the partner took the message but confirms later (HTTP 202 where the endpoint says so);
+    `reference` is what it may say then instead of the message's id (a SOP Instance UID).
     """
 
     code: str
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     awaiting: bool = False
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """A partner's later word on what it took before: an application acknowledgement, a commitment of storage.
 
-    `reference` is the id under which the message travelled (MSA-2), `endpoint` where it was sent (`partner.endpoint`),
-    "" where only the partner is known because it came on a connection of its own. `reply` is the evidence; `refusal`
-    is None where the partner confirmed, else what the same answer would have raised from `Outbound.send`.
+    `reference` is the id under which the message travelled (MSA-2), or that of the reply by which it was taken;
+    `endpoint` where it was sent (`partner.endpoint`), "" where only the partner is known because it came on its own
+    connection. `reply` is the evidence; `refusal` is None where the partner confirmed, else what the same answer would
+    have raised from `Outbound.send`.
     """
 
     reference: str

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
-from secrets import randbits
 from time import monotonic
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 import anyio
 
@@ -23,12 +22,12 @@ from channels._dicom.endpoint import DicomEndpoint
 from channels._dicom.part10 import InstanceHead, head_of
 from channels._dicom.probing import probed_by_echo
 from channels._dicom.proposing import Proposal
-from channels._dicom.requesting import HIGH, LOW, MEDIUM, Requestor
+from channels._dicom.requesting import HIGH, LOW, MEDIUM, Answer, Requestor
 from channels._dicom.statuses import judged
+from channels.dicom.commitment.gathering import Commitments
 from channels.dicom.commitment.information import COMMITMENT, REQUEST, WELL_KNOWN, Reference, write_request
 from channels.dicom.commitment.reports import heard
-from channels.dicom.commitment.transactions import CHANCE_BITS, transaction_of
-from channels.dicom.pool import Pool
+from channels.dicom.pool import Pair, Pool
 from engine.errors import Transient
 from engine.model import Attempt, Reply
 from engine.spi import ChannelContext, Outbound
@@ -59,23 +58,31 @@ class DicomOutbound(Outbound):
             most=most,
             idle_seconds=config.timeouts.idle.total_seconds(),
         )
+        self._commitments = Commitments(self._ask_to_commit, context)
+
+    async def __aenter__(self) -> Self:
+        if self.config.confirm == "storage_commitment":
+            await self._commitments.begin()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._commitments.close()
         await self._pool.close()
 
     async def send(self, attempt: Attempt) -> Reply:
         until = monotonic() + attempt.timeout
         body = attempt.body
         head = head_of(body) if body.data is not None else await anyio.to_thread.run_sync(head_of, body)
-        requestor, fresh = await self._taken(head, until)
+        pair = (head.sop_class, head.transfer_syntax)
+        requestor, fresh = await self._associated(pair, until)
         try:
             reply = await self._stored(requestor, head, attempt, until)
         except Transient as error:  # a kept association may have ended before anybody noticed
             if fresh or error.sent or error.code not in _ENDED:
                 raise
-            requestor, _ = await self._taken(head, until)
+            requestor, _ = await self._associated(pair, until)
             reply = await self._stored(requestor, head, attempt, until)
         if reply.code != "0000":
             self._count("stored_with_warning")
@@ -88,12 +95,14 @@ class DicomOutbound(Outbound):
                     "code": reply.code,
                 },
             )
+        if reply.awaiting:
+            self._commitments.add(Reference(head.sop_class, head.sop_instance), attempt.message_id)
         return reply
 
-    async def _taken(self, head: InstanceHead, until: float) -> tuple[Requestor, bool]:
+    async def _associated(self, pair: Pair, until: float) -> tuple[Requestor, bool]:
         try:
             async with asyncio.timeout(until - monotonic()):
-                return await self._pool.take((head.sop_class, head.transfer_syntax))
+                return await self._pool.take(pair)
         except TimeoutError as error:
             raise Transient(
                 "no association was open before the attempt had to end", code="timeout"
@@ -122,34 +131,21 @@ class DicomOutbound(Outbound):
             size = body.size - head.offset
             answer = requestor.store(head, source, size, seconds=self._reply_seconds, priority=self._priority)
         reply = judged(answer)
-        if commits:
-            self._ask_to_commit(requestor, head, attempt)
-        return replace(reply, awaiting=commits)
+        return replace(reply, awaiting=True, reference=head.sop_instance) if commits else reply
 
-    def _ask_to_commit(self, requestor: Requestor, head: InstanceHead, attempt: Attempt) -> None:
-        """Ask for commitment to an instance that the partner has taken, in a transaction that names the message.
+    async def _ask_to_commit(self, transaction: str, references: Sequence[Reference]) -> None:
+        """Ask for commitment to instances that the partner has taken.
 
         Raises:
-            Transient: it does not take the request; the instance is sent again, so it may be there twice.
+            Transient, Permanent: it cannot be asked, or does not take the request.
         """
-        transaction = transaction_of(attempt.message_id, randbits(CHANCE_BITS))
-        reference = Reference(head.sop_class, head.sop_instance)
-        elements = {
-            0x0003: COMMITMENT.encode(),
-            0x1001: WELL_KNOWN.encode(),
-            ACTION_TYPE: number(REQUEST),
-        }
+        until = monotonic() + self._reply_seconds
+        requestor, _ = await self._associated((COMMITMENT, _IMPLICIT), until)
+        ask = partial(self._asked, requestor, write_request(transaction, references, _IMPLICIT))
         try:
-            asking = requestor.ask(
-                N_ACTION_RQ,
-                COMMITMENT,
-                data=write_request(transaction, [reference], _IMPLICIT),
-                elements=elements,
-                seconds=self._reply_seconds,
-            )
-            answer = next(asking)
-        except Transient as error:
-            raise Transient(f"commitment: {error}", sent=True, code=error.code) from error
+            answer = await attended(ask, requestor.cut, self._limiter)
+        finally:
+            self._pool.give(requestor)
         if answer.status:
             raise Transient(
                 f"the partner answers {answer.status:04X} to a request for storage commitment",
@@ -157,6 +153,20 @@ class DicomOutbound(Outbound):
                 code=f"{answer.status:04X}",
                 reply=Reply(f"{answer.status:04X}", answer.comment.encode()),
             )
+        self._count("commitment_asked")
+
+    def _asked(self, requestor: Requestor, data: bytes) -> Answer:
+        """Ask, in a thread, and return the answer; first hear whether the partner has ended the association."""
+        requestor.look()
+        elements = {
+            0x0003: COMMITMENT.encode(),
+            0x1001: WELL_KNOWN.encode(),
+            ACTION_TYPE: number(REQUEST),
+        }
+        asking = requestor.ask(
+            N_ACTION_RQ, COMMITMENT, data=data, elements=elements, seconds=self._reply_seconds
+        )
+        return next(asking)
 
     async def _dial(self, proposals: Sequence[Proposal]) -> Requestor:
         requestor = await dial(self.config, self.context, proposals, limiter=self._limiter)
@@ -168,7 +178,12 @@ class DicomOutbound(Outbound):
         reports, requestor.reports[:] = tuple(requestor.reports), ()
         for report in reports:
             status = await heard(
-                report.command, report.data, report.syntax, self.context, endpoint=self.context.name
+                report.command,
+                report.data,
+                report.syntax,
+                self.context,
+                endpoint=self.context.name,
+                asked=self._commitments.asked,
             )
             acknowledge = partial(requestor.acknowledge, report, status)
             await attended(acknowledge, requestor.cut, self._limiter)

@@ -53,14 +53,23 @@ class Pool:
         self._lent: set[Requestor] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = self._over = False
+        self._room = asyncio.Semaphore(most)
         self._limiter = anyio.CapacityLimiter(most + 4)
 
     async def take(self, pair: Pair) -> tuple[Requestor, bool]:
-        """Return an association on which a pair was agreed on, and whether it is new.
+        """Return an association on which a pair was agreed on, and whether it is new; wait while `most` are lent.
 
         Raises:
             Transient, Permanent: there is none; nothing was sent.
         """
+        await self._room.acquire()
+        try:
+            return await self._found(pair)
+        except BaseException:
+            self._room.release()
+            raise
+
+    async def _found(self, pair: Pair) -> tuple[Requestor, bool]:
         for requestor in reversed(self._free):
             if any((each.abstract, each.syntax) == pair for each in requestor.accepted.values()):
                 self._unwatch(requestor)
@@ -74,7 +83,7 @@ class Pool:
             requestor.context_for(*pair)
         except Permanent:
             self._known.pop(pair, None)
-            self.give(requestor)
+            self._put_back(requestor)
             raise
         self._known[pair] = None
         self._known.move_to_end(pair)
@@ -91,6 +100,10 @@ class Pool:
 
     def give(self, requestor: Requestor) -> None:
         """Take an association back, whatever became of it."""
+        self._room.release()
+        self._put_back(requestor)
+
+    def _put_back(self, requestor: Requestor) -> None:
         self._lent.discard(requestor)
         if self._over:
             requestor.close()
@@ -150,7 +163,7 @@ class Pool:
         except PasserelleError:
             requestor.close()  # it ended, or its partner broke the protocol: the next message opens another
         finally:
-            self.give(requestor)
+            self._put_back(requestor)
 
     async def _release(self, requestor: Requestor) -> None:
         self._lent.add(requestor)

@@ -255,6 +255,7 @@ def _taken(
         lane=lane,
         attempt=attempt,
         remember=outcome.learnt,
+        reference=outcome.reference,
     )
 
 

@@ -23,7 +23,8 @@ class Outcome:
 
     `code` is short and stable (`202`, `timeout`, `bug`); `retry_after` in seconds; `disable` closes the endpoint;
     `awaiting` says that the partner took the message and confirms later, `deferred` that it is not ready for it yet.
-    `learnt` are names and values that later messages of the same ordering key want to know.
+    `reference` is what it may name the message by then. `learnt` are names and values that later messages of the same
+    ordering key want to know.
     """
 
     result: Result
@@ -35,11 +36,18 @@ class Outcome:
     deferred: bool = False
     evidence: bytes = b""
     learnt: tuple[tuple[str, str], ...] = ()
+    reference: str = ""
 
 
 def from_reply(reply: Reply) -> Outcome:
     """Read a positive answer."""
-    return Outcome(Result.DELIVERED, reply.code, awaiting=reply.awaiting, evidence=reply.body[:MAX_ANSWER])
+    return Outcome(
+        Result.DELIVERED,
+        reply.code,
+        awaiting=reply.awaiting,
+        reference=reply.reference,
+        evidence=reply.body[:MAX_ANSWER],
+    )
 
 
 def from_error(error: Exception) -> Outcome:

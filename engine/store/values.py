@@ -150,7 +150,8 @@ class Settlement:
 
     `spawn`, `renderings` and `keys` serve a delivery of kind route: what its message became, in the same commit.
     `pass_kind` hands this kind on to the next of the lane (supersede with kind: keep_first). `remember` are names and
-    values for later messages of the delivery's ordering key (`NewDelivery.remembers`).
+    values for later messages of the delivery's ordering key (`NewDelivery.remembers`). `reference` is by what else than
+    its id an AWAITING delivery is found.
     `attempts` etc. are the new values, not differences. A terminal state always leaves the lane: KEEP then is FREE.
     PARK is for DEAD. A delivery that left its lane without an end (AWAITING with FREE) may be sent again beside it.
     """
@@ -173,6 +174,7 @@ class Settlement:
     spawn: Sequence[NewDelivery] = ()
     renderings: Sequence[Rendering] = ()
     keys: Sequence[tuple[str, str]] = ()
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,14 @@ class LaneContract:
         assert [each.sequence for each in await store.awaited("part-1")] == [result.next.sequence]
         assert list(await store.awaited("C-18")) == []
 
+    async def test_what_awaits_is_found_by_what_its_partner_took_it_as(self, store: Store) -> None:
+        (first,) = (await store.accept(acceptance(duty("k", message_id="part-1")))).ready
+        await store.settle(settled(first, State.AWAITING, reference="2.25.1"))
+
+        assert [each.sequence for each in await store.awaited("2.25.1")] == [first.sequence]
+        await store.settle(settled(await delivery_at(store, first.sequence)))
+        assert list(await store.awaited("2.25.1")) == []
+
     async def test_what_awaited_is_found_while_it_is_tried_again_and_not_once_it_has_ended(
         self, store: Store
     ) -> None:

@@ -5,11 +5,14 @@ It comes on the association that we asked on, or on one that the partner opens t
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from channels._dicom.commands import EVENT_TYPE, N_EVENT_REPORT_RQ, Command
+from channels.dicom.commitment.gathering import TOGETHER_MAX
 from channels.dicom.commitment.information import ALL_COMMITTED, COMMITMENT, SOME_FAILED, Report, read_report
-from channels.dicom.commitment.transactions import message_of
+from channels.dicom.commitment.transactions import is_of_several, message_of
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
 from engine.errors import CommitUnknown, MalformedMessage, PasserelleError, Permanent, Rejected, Transient
@@ -30,6 +33,10 @@ _REASONS: Final = {
 }
 
 
+def _nothing(transaction: str) -> Mapping[str, str]:
+    return {}
+
+
 async def heard(
     command: Command,
     data: bytes,
@@ -38,35 +45,52 @@ async def heard(
     *,
     partner: str | None = None,
     endpoint: str = "",
+    asked: Callable[[str], Mapping[str, str]] = _nothing,
 ) -> int:
-    """Hand a report to whoever waits for it, and return the status that answers it, once what it says is durable."""
+    """Hand a report to whoever waits for it, and return the status that answers it, once what it says is durable.
+
+    `asked` gives the messages of a request by their SOP Instance UIDs, where who asked remembers it.
+    """
     if command.number(EVENT_TYPE) not in (ALL_COMMITTED, SOME_FAILED):
         return _NO_SUCH_EVENT
     try:
         report = read_report(data, syntax)
     except MalformedMessage:
         return _INVALID_ARGUMENT
-    confirmation = confirmation_of(report, partner=partner, endpoint=endpoint)
-    try:
-        known = confirmation is not None and await context.confirm(confirmation)
-    except (Transient, CommitUnknown):
-        return (
-            _PROCESSING_FAILURE  # a partner that repeats its report is heard again; else the deadline passes
-        )
-    event = "confirmation" if known else "unexpected_report"
-    context.counters.count("channel_events", channel=context.name, event=event)
-    return _SUCCESS
+    messages = asked(report.transaction)
+    confirmations = confirmations_of(report, messages, partner=partner, endpoint=endpoint)
+    told = await asyncio.gather(*map(context.confirm, confirmations), return_exceptions=True)
+    unheard = [each for each in told if isinstance(each, BaseException)]
+    if any(not isinstance(each, Transient | CommitUnknown) for each in unheard):
+        raise next(each for each in unheard if not isinstance(each, Transient | CommitUnknown))
+    for known in told or [False]:
+        if not isinstance(known, BaseException):
+            event = "confirmation" if known else "unexpected_report"
+            context.counters.count("channel_events", channel=context.name, event=event)
+    # a partner that repeats its report is heard again; else the deadline passes
+    return _PROCESSING_FAILURE if unheard else _SUCCESS
 
 
-def confirmation_of(report: Report, *, partner: str | None, endpoint: str) -> Confirmation | None:
-    """Return a report as the engine takes it, None where it is about no message of ours, or about nothing."""
-    message_id = message_of(report.transaction)
-    if not message_id or not (report.committed or report.failed):
-        return None
-    reason = next(iter(report.failed.values()), _SUCCESS)
-    reply = Reply(f"{reason:04X}")
-    refusal = _refusal(reason, reply) if report.failed else None
-    return Confirmation(message_id, reply, partner=partner, endpoint=endpoint, refusal=refusal)
+def confirmations_of(
+    report: Report, messages: Mapping[str, str], *, partner: str | None, endpoint: str
+) -> list[Confirmation]:
+    """Return a report as the engine takes it, each instance for itself; nothing where it is about nothing of ours.
+
+    What a request was alone about is the message that its transaction names; several are known by `messages`, or by
+    their SOP Instance UIDs.
+    """
+    first = message_of(report.transaction)
+    results = {**dict.fromkeys(report.committed, _SUCCESS), **report.failed}
+    if not first or len(results) > TOGETHER_MAX:  # more than was ever asked for at once
+        return []
+    found = []
+    for reference, reason in results.items():
+        uid = reference.sop_instance
+        message_id = messages.get(uid, uid) if is_of_several(report.transaction) else first
+        reply = Reply(f"{reason:04X}")
+        refusal = _refusal(reason, reply) if reason else None
+        found.append(Confirmation(message_id, reply, partner=partner, endpoint=endpoint, refusal=refusal))
+    return found
 
 
 def _refusal(reason: int, reply: Reply) -> PasserelleError:

@@ -1,12 +1,15 @@
 """Transaction UIDs that say which message they are about: a report is understood after any restart, with nothing kept.
 
 A UID is `2.25.` and a UUID as a number (PS3.5 B.2). Ours is a UUID of version 8, whose 122 free bits hold the 100 bits
-of the message's id and 22 of chance, because each request is a transaction of its own (PS3.4 J.3.2.1.1).
+of the message's id and 22 of chance, because each request is a transaction of its own (PS3.4 J.3.2.1.1). The first of
+these says whether it is about several messages; it names the first of them then.
 Source: RFC 9562 5.8 (UUIDv8).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from secrets import randbits
 from typing import Final
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -15,6 +18,7 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH: Final = 20
 _ROOT: Final = "2.25."
 CHANCE_BITS: Final = 22
+_SEVERAL: Final = 1 << (CHANCE_BITS - 1)
 _ID_BITS: Final = 5 * LENGTH
 _LOW: Final = 62
 _MIDDLE: Final = 12
@@ -35,6 +39,17 @@ def transaction_of(message_id: str, chance: int) -> str:
     middle = value >> _LOW & (1 << _MIDDLE) - 1
     high = value >> (_LOW + _MIDDLE)
     return f"{_ROOT}{high << 80 | _VERSION | middle << 64 | _VARIANT | low}"
+
+
+def new_transaction(message_ids: Sequence[str]) -> str:
+    """Return the UID of a transaction about one message or several."""
+    several = _SEVERAL if len(message_ids) > 1 else 0
+    return transaction_of(message_ids[0], several | randbits(CHANCE_BITS - 1))
+
+
+def is_of_several(transaction: str) -> bool:
+    """Tell whether a transaction of ours is about several messages."""
+    return bool(int(transaction.removeprefix(_ROOT)) & _SEVERAL)
 
 
 def message_of(transaction: str) -> str:

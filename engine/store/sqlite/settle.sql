@@ -165,6 +165,8 @@ SELECT COALESCE(d.own_id, m.id), d.seq FROM deliveries AS d CROSS JOIN messages 
 UNION
 SELECT m.control, d.seq FROM deliveries AS d CROSS JOIN messages AS m
 WHERE d.seq = ?1 AND m.seq = d.message AND d.own_id IS NULL AND m.control IS NOT NULL
+UNION
+SELECT ?2, ?1 WHERE ?2 <> ''
 
 -- name: awaited-flag
 -- Says that there are such rows, so that the end of every other delivery asks for none.

@@ -76,7 +76,7 @@ def settle(tx: Transaction, rows: Rows, settlement: Settlement, contents: Sequen
         add_attempt(tx, sequence, before, settlement.attempt)
     tx.log(Action.SETTLE, before.message, sequence, f"{state.word}: {reason}" if reason else state.word)
     if state is State.AWAITING or before.flags & AWAITED:
-        _await(tx, sequence, state)
+        _await(tx, sequence, state, settlement.reference)
     if settlement.remember:
         _remember(tx, sequence, before, settlement.remember)
     following = None
@@ -224,11 +224,11 @@ def _next(tx: Transaction, rows: Rows, following: int | None, kind: str, lane: b
 # --------------------------------------------------------------------------- what a partner confirms later
 
 
-def _await(tx: Transaction, sequence: int, state: State) -> None:
+def _await(tx: Transaction, sequence: int, state: State, reference: str) -> None:
     """Make a delivery findable by the ids under which its confirmation may come, until it has ended."""
     if state is State.AWAITING:
         tx.flush()
-        tx.cursor.execute(_SQL["awaited-add"], (sequence,))
+        tx.cursor.execute(_SQL["awaited-add"], (sequence, reference))
         tx.cursor.execute(_SQL["awaited-flag"], (sequence,))
     elif state >= _TERMINAL:
         tx.cursor.execute(_SQL["awaited-forget"], (sequence,))

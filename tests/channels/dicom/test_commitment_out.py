@@ -140,6 +140,7 @@ async def test_a_report_after_the_attempts_own_time_is_heard(
     ):
         peer.script.asked = provider
         await out.send(part10("2.25.1"), timeout=5.0)
+        await out.until("commitment_asked")
         monkeypatch.setattr("channels._dicom.upper.monotonic", lambda: monotonic() + 6.0)
         [(_, transaction, references)] = provider.asked
         [connection] = peer.open_ones
@@ -176,12 +177,29 @@ async def test_a_partner_that_commits_to_nothing_is_sent_nothing(tmp_path: Path)
         assert peer.stored == []
 
 
-async def test_a_request_that_is_refused_leaves_the_outcome_unknown(tmp_path: Path) -> None:
-    async with archive(**COMMITS) as peer, way_out(tmp_path, peer.config) as out:
-        peer.script.asked = Provider(all_committed, status=0x0110)
-        with pytest.raises(Transient) as caught:
-            await out.send(part10("2.25.1"))
-        assert (caught.value.sent, caught.value.code) == (True, "0110")
+async def refused(tmp_path: Path, asked: Callable[[Connection, Command, bytes, int], bool]) -> Transient:
+    """Send an instance to a partner that does not take the request, and return what the engine is told."""
+    waiting = Waiting()
+    async with (
+        archive(**COMMITS) as peer,
+        way_out(tmp_path, peer.config, confirm=waiting.confirm) as out,
+    ):
+        peer.script.asked = asked
+        assert (await out.send(part10("2.25.1"))).awaiting
+        async with asyncio.timeout(5):
+            await waiting.came.wait()
+        assert len(peer.stored) == 1
+    [confirmation] = waiting.heard
+    assert (confirmation.reference, confirmation.endpoint) == (MESSAGE_ID, "pacs.store")
+    assert isinstance(confirmation.refusal, Transient)
+    assert confirmation.refusal.sent
+    return confirmation.refusal
+
+
+async def test_a_request_that_is_refused_twice_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+    provider = Provider(all_committed, status=0x0110)
+    assert (await refused(tmp_path, provider)).code == "0110"
+    assert len({transaction for _, transaction, _ in provider.asked}) == 2, "each is a transaction of its own"
 
 
 async def test_a_partner_that_hangs_up_on_the_request_leaves_the_outcome_unknown(tmp_path: Path) -> None:
@@ -189,12 +207,7 @@ async def test_a_partner_that_hangs_up_on_the_request_leaves_the_outcome_unknown
         connection.cut()
         return True
 
-    async with archive(**COMMITS) as peer, way_out(tmp_path, peer.config) as out:
-        peer.script.asked = hang_up
-        with pytest.raises(Transient) as caught:
-            await out.send(part10("2.25.1"))
-        assert caught.value.sent
-        assert len(peer.stored) == 1
+    assert (await refused(tmp_path, hang_up)).code
 
 
 # ------------------------------------------------------------- on an association of the partner's

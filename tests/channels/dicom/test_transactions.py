@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from channels._dicom.commands import is_uid
 from channels.dicom.commitment import transactions
-from channels.dicom.commitment.transactions import message_of, transaction_of
+from channels.dicom.commitment.transactions import is_of_several, message_of, new_transaction, transaction_of
 from engine.clock import SystemClock
 from engine.ids import ALPHABET, LENGTH, IdSource
 
@@ -56,3 +56,10 @@ def test_a_transaction_of_somebody_else_is_about_nothing(foreign: str) -> None:
 def test_an_id_of_another_form_has_none() -> None:
     with pytest.raises(ValueError, match="another form"):
         transaction_of("short", 1)
+
+
+def test_a_transaction_says_whether_it_is_about_several() -> None:
+    message_id = "01JD0000000000000001"
+    one, several = new_transaction([message_id]), new_transaction([message_id, "01JD0000000000000002"])
+    assert (is_of_several(one), is_of_several(several)) == (False, True)
+    assert message_of(one) == message_of(several) == message_id
