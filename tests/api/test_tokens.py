@@ -18,8 +18,9 @@ from engine.config.places import HostPort
 from engine.config.settings import ApiToken
 from engine.errors import PasserelleError
 from engine.security.secrets import Secret
-from engine.security.tls import TlsFiles, client_context, server_context
+from engine.security.tls import client_context, server_context
 from tests.api.project import running_project
+from tests.security.handshakes import files_of
 
 TOKENS = {
     role: ApiToken(secret=Secret(f"{role}-token"), role=role)
@@ -134,7 +135,7 @@ async def test_a_token_never_travels_in_clear_off_loopback(tmp_path: Path) -> No
 
 
 async def test_the_api_speaks_tls(tmp_path: Path, dev_certs: Path) -> None:
-    files = TlsFiles(cert=dev_certs / "engine.pem", key=dev_certs / "engine.key", ca=dev_certs / "ca.pem")
+    files = files_of(dev_certs, "engine")
     headers = {"Authorization": f"Basic {base64.b64encode(b'x:y').decode()}"}
     async with (
         serving(tmp_path, tcp=ANYWHERE, tls=server_context(files)) as (bound, _),

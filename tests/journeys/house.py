@@ -19,10 +19,11 @@ import aiohttp
 from engine.app import Doubles, Engine, running
 from engine.model import State
 from engine.runtime.watch import LISTENER
-from engine.security.tls import TlsFiles, client_context
+from engine.security.tls import client_context
 from engine.store.protocol import AttemptRow, DeliveryRow, Query
 from tests.peers.emr import Emr
 from tests.peers.ports import free_port
+from tests.security.handshakes import files_of
 
 Answer = TypeVar("Answer")
 
@@ -237,6 +238,4 @@ async def lateness() -> AsyncIterator[list[float]]:
 def platform_tls(certs: Path) -> ssl.SSLContext:
     """Return what the platform connects with: the certificate that the configuration knows it by."""
     name = "clinique-ghi"
-    return client_context(
-        TlsFiles(cert=certs / f"{name}.pem", key=certs / f"{name}.key", ca=certs / "ca.pem")
-    )
+    return client_context(files_of(certs, name))

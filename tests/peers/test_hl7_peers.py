@@ -14,10 +14,11 @@ from hl7 import parse  # type: ignore[import-untyped]  # python-hl7 has no stubs
 from hl7.mllp import HL7StreamReader, HL7StreamWriter, open_hl7_connection, start_hl7_server  # type: ignore[import-untyped]  # the same
 
 from engine.model import State
-from engine.security.tls import TlsFiles, client_context, server_context
+from engine.security.tls import client_context, server_context
 from tests.channels.mllp.wire import framed, message
 from tests.journeys.hospital import Hospital, hospital
 from tests.peers.node_hl7 import NodeTls, receiving, send
+from tests.security.handshakes import files_of
 
 SENDER, RECEIVER = "clinique-ghi", "clinique-abc"
 CONFIG = """
@@ -117,12 +118,12 @@ async def test_npms_client_with_a_strangers_certificate_is_cut_off(
 
 
 def server_tls(certs: Path, *, secured: bool) -> ssl.SSLContext | None:
-    files = TlsFiles(certs / f"{RECEIVER}.pem", certs / f"{RECEIVER}.key", certs / "ca.pem")
+    files = files_of(certs, RECEIVER)
     return server_context(files) if secured else None
 
 
 def client_tls(certs: Path, *, secured: bool) -> ssl.SSLContext | None:
-    files = TlsFiles(certs / f"{SENDER}.pem", certs / f"{SENDER}.key", certs / "ca.pem")
+    files = files_of(certs, SENDER)
     return client_context(files) if secured else None
 
 

@@ -17,6 +17,7 @@ from engine.model import Certificate
 from engine.security.tls import RotatingContext, TlsFiles, client_context, server_context
 from tests.channels.mllp.serving import listening
 from tests.channels.mllp.wire import Wire, framed, message, wire
+from tests.security.handshakes import files_of
 
 SIGNATURE = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a"
 """The PROXY protocol, 2.2: the twelve bytes that no other protocol begins with."""
@@ -35,13 +36,13 @@ def by_name(certificate: Certificate) -> str | None:
 
 
 def server(certs: Path) -> RotatingContext:
-    return server_context(TlsFiles(certs / "engine.pem", certs / "engine.key", certs / "ca.pem"))
+    return server_context(files_of(certs, "engine"))
 
 
 def client(certs: Path, name: str = "") -> ssl.SSLContext:
     if not name:
         return client_context(TlsFiles(ca=certs / "ca.pem"))
-    return client_context(TlsFiles(certs / f"{name}.pem", certs / f"{name}.key", certs / "ca.pem"))
+    return client_context(files_of(certs, name))
 
 
 def exception(*networks: str) -> PlaintextException:

@@ -10,10 +10,11 @@ import pytest
 
 from channels.mllp.endpoint import MllpEndpoint
 from engine.config.models import HostPort
-from engine.security.tls import TlsFiles, client_context, server_context
+from engine.security.tls import client_context, server_context
 from engine.testing.channels import NetworkOutboundContract, NetworkPartner
 from engine.testing.peers_mllp import mllp_peer
 from tests.channels.mllp.wire import message
+from tests.security.handshakes import files_of
 
 
 class MllpContract(NetworkOutboundContract):
@@ -47,12 +48,10 @@ class TestMutualTls(MllpContract):
     @asynccontextmanager
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
         certs = self.certs
-        server = server_context(
-            TlsFiles(certs / "clinique-abc.pem", certs / "clinique-abc.key", certs / "ca.pem")
-        )
+        server = server_context(files_of(certs, "clinique-abc"))
         async with mllp_peer(server) as peer:
             peer.config = MllpEndpoint.model_validate(
                 {"mllp": HostPort("localhost", peer.port), "tls": "engine"}
             )
-            peer.tls = client_context(TlsFiles(certs / "engine.pem", certs / "engine.key", certs / "ca.pem"))
+            peer.tls = client_context(files_of(certs, "engine"))
             yield peer

@@ -16,10 +16,11 @@ from hl7.mllp import (  # type: ignore[import-untyped]  # the same
     start_hl7_server,
 )
 
-from engine.security.tls import TlsFiles, client_context, server_context
+from engine.security.tls import client_context, server_context
 from tests.channels.mllp.sending import attempt, endpoint
 from tests.channels.mllp.serving import listening
 from tests.channels.mllp.wire import framed, message
+from tests.security.handshakes import files_of
 
 
 async def answer_all(reader: HL7StreamReader, writer: HL7StreamWriter) -> None:
@@ -47,10 +48,8 @@ async def test_its_server_acknowledges_what_we_send() -> None:
 
 
 async def test_its_server_over_mutual_tls(dev_certs: Path) -> None:
-    theirs = server_context(
-        TlsFiles(dev_certs / "clinique-abc.pem", dev_certs / "clinique-abc.key", dev_certs / "ca.pem")
-    )
-    ours = client_context(TlsFiles(dev_certs / "engine.pem", dev_certs / "engine.key", dev_certs / "ca.pem"))
+    theirs = server_context(files_of(dev_certs, "clinique-abc"))
+    ours = client_context(files_of(dev_certs, "engine"))
     async with python_hl7(ssl=theirs) as port, endpoint(port, tls_context=ours) as channel:
         assert [well for _, well, _ in await channel.probe()] == [True, True, True]
         assert (await channel.send(attempt(message()))).code == "AA"

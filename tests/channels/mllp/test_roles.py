@@ -18,11 +18,12 @@ from channels.mllp.pool import AnsweredPool
 from engine.config.models import HostPort, PlaintextException
 from engine.errors import Transient, Unmatched
 from engine.model import Certificate, Confirmation
-from engine.security.tls import TlsFiles, client_context, server_context
+from engine.security.tls import client_context, server_context
 from engine.testing.channels import RecordingIntake
 from tests.channels.mllp.sending import attempt, endpoint, events
 from tests.channels.mllp.serving import listening
 from tests.channels.mllp.wire import Wire, framed, message, wire
+from tests.security.handshakes import files_of
 
 AA = b"MSH|^~\\&|RIS|IMAGERIE|SIH|HSJ|20260114093012||ACK|R1|P|2.5.1\rMSA|AA|MSG00001\r"
 
@@ -116,10 +117,8 @@ async def test_stopping_finishes_the_message_under_way_and_connects_no_more() ->
 async def test_a_listener_connects_out_over_mutual_tls(dev_certs: Path) -> None:
     """The profile is the listener's: the engine makes it for a server, the channel uses its files as a client."""
     hospital = Sender()
-    theirs = server_context(
-        TlsFiles(dev_certs / "clinique-abc.pem", dev_certs / "clinique-abc.key", dev_certs / "ca.pem")
-    )
-    ours = server_context(TlsFiles(dev_certs / "engine.pem", dev_certs / "engine.key", dev_certs / "ca.pem"))
+    theirs = server_context(files_of(dev_certs, "clinique-abc"))
+    ours = server_context(files_of(dev_certs, "engine"))
     server = await asyncio.start_server(hospital.accept, "127.0.0.1", 0, ssl=theirs)
     async with server:
         port = server.sockets[0].getsockname()[1]
@@ -205,10 +204,8 @@ async def test_only_the_endpoints_own_partner_is_sent_to(
     def identify(certificate: Certificate) -> str | None:
         return partner
 
-    ours = client_context(TlsFiles(dev_certs / "engine.pem", dev_certs / "engine.key", dev_certs / "ca.pem"))
-    theirs = client_context(
-        TlsFiles(dev_certs / "clinique-abc.pem", dev_certs / "clinique-abc.key", dev_certs / "ca.pem")
-    )
+    ours = client_context(files_of(dev_certs, "engine"))
+    theirs = client_context(files_of(dev_certs, "clinique-abc"))
     async with (
         endpoint(0, role="server", tls_context=ours, identify=identify) as channel,
         wire(address(channel), theirs) as connection,

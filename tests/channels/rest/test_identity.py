@@ -14,6 +14,7 @@ from engine.security.secrets import Secret
 from engine.security.tls import RotatingContext, TlsFiles, client_context, server_context
 from tests.channels.http.serving import listening
 from tests.channels.http.wire import Got, post, wire
+from tests.security.handshakes import files_of
 
 TOKENS = {"platform": Secret("t-1-fictive"), "other": Secret("t-2-fictive")}
 
@@ -25,15 +26,13 @@ def by_name(certificate: Certificate) -> str | None:
 
 
 def server(certs: Path, *, clients: str = "required") -> RotatingContext:
-    return server_context(
-        TlsFiles(certs / "engine.pem", certs / "engine.key", certs / "ca.pem"), clients=clients
-    )
+    return server_context(files_of(certs, "engine"), clients=clients)
 
 
 def client(certs: Path, name: str | None = None) -> ssl.SSLContext:
     if name is None:
         return client_context(TlsFiles(ca=certs / "ca.pem"))
-    return client_context(TlsFiles(certs / f"{name}.pem", certs / f"{name}.key", certs / "ca.pem"))
+    return client_context(files_of(certs, name))
 
 
 async def asked(address: str, tls: ssl.SSLContext | None = None, token: str | None = None) -> Got:

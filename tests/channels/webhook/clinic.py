@@ -11,9 +11,10 @@ from typing import Any
 from channels.webhook.endpoint import WebhookEndpoint
 from engine.model import Attempt, Body
 from engine.security.secrets import Secret
-from engine.security.tls import TlsFiles, client_context
+from engine.security.tls import client_context
 from engine.testing.channels import Arrival, Behaviour, NetworkPartner
 from tests.peers.emr import BAD_REQUEST, OK, Answer, Emr, Misbehaviour, Received, busy, emr
+from tests.security.handshakes import files_of
 
 SHARED = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 """The example key of Standard Webhooks 1.0.0; nobody uses it."""
@@ -82,7 +83,7 @@ def endpoint(url: str, **config: Any) -> WebhookEndpoint:
 
 def engine_tls(certs: Path) -> ssl.SSLContext:
     """Return what `tls: engine` stands for."""
-    return client_context(TlsFiles(certs / "engine.pem", certs / "engine.key", certs / "ca.pem"))
+    return client_context(files_of(certs, "engine"))
 
 
 @asynccontextmanager
