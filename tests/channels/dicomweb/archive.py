@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,12 +15,15 @@ from pydicom import dcmread
 
 from channels.dicomweb.endpoint import DicomWebEndpoint
 from engine.model import Attempt, Body
-from engine.security.tls import TlsFiles, client_context
-from engine.testing.channels import MARKER, Arrival, Behaviour, NetworkPartner
+from engine.security.tls import client_context
+from engine.testing.channels import MARKER, Arrival
 from tests.channels.dicomweb.instances import SECONDARY_CAPTURE, dataset, file_of
-from tests.peers.emr import Answer, Emr, Misbehaviour, Received, busy, emr
+from tests.channels.http.partner import HttpPartner
+from tests.peers.emr import Answer, Received, emr
+from tests.security.handshakes import files_of
 
 _JSON = {"Content-Type": "application/dicom+json"}
+SECRET = "s3cret-of-the-archive"
 
 
 def uid_for(message_id: str) -> str:
@@ -65,65 +68,24 @@ def failed(uid: str, reason: int, *, status: int = 409) -> Answer:
     return Answer(status, _JSON, json.dumps(model).encode())
 
 
-class Archive(NetworkPartner):
-    """Answers as it is told; counts what it accepted."""
+class Archive(HttpPartner):
+    """An archive that is sent instances."""
 
-    retry_after = 7.0
-    secrets = ("s3cret-of-the-archive",)
+    secrets = (SECRET,)
 
-    def __init__(self, server: Emr, tls: ssl.SSLContext | None) -> None:
-        self.server = server
-        self.tls = tls
-        self.config = endpoint(
-            f"{server.url}/dicom-web", headers={"authorization": f"Bearer {self.secrets[0]}"}
-        )
-        self._accepted: list[Arrival] = []
-        self._behaviour = Behaviour.ACCEPTS
-        self._present = True
-        server.script = self._script
+    def arrival(self, received: Received) -> Arrival:
+        found = re.search(MARKER.encode() + rb" (\w+)", received.body)
+        return Arrival(found[1].decode() if found else "", received.body)
 
-    async def become(self, behaviour: Behaviour) -> None:
-        if behaviour is Behaviour.ABSENT:
-            await self.server.stop()
-            self._present = False
-            return
-        self._behaviour = behaviour
-        if not self._present:
-            await self.server.start()
-            self._present = True
+    def taken(self, received: Received) -> Answer:
+        return stored(_uid_in(received))
 
-    async def arrivals(self) -> Sequence[Arrival]:
-        return [_arrival(each) for each in self.server.requests if each.method == "POST"]
-
-    async def accepted(self) -> Sequence[Arrival]:
-        return list(self._accepted)
-
-    def opened(self) -> int:
-        return self.server.connections
-
-    def live(self) -> int:
-        return len(self.server._tasks)
-
-    def _script(self, received: Received) -> Answer | Misbehaviour:
-        if received.method != "POST":
-            return Answer(200)
-        match self._behaviour:
-            case Behaviour.BUSY:
-                return busy("7")
-            case Behaviour.SILENT:
-                return Misbehaviour.SILENT
-            case Behaviour.DROPS:
-                return Misbehaviour.DROP
-        uid = str(dcmread(BytesIO(instance_in(received))).SOPInstanceUID)
-        if self._behaviour is Behaviour.REFUSES:
-            return failed(uid, 0xA900)
-        self._accepted.append(_arrival(received))
-        return stored(uid)
+    def refused(self, received: Received) -> Answer:
+        return failed(_uid_in(received), 0xA900)
 
 
-def _arrival(received: Received) -> Arrival:
-    found = re.search(MARKER.encode() + rb" (\w+)", received.body)
-    return Arrival(found[1].decode() if found else "", received.body)
+def _uid_in(received: Received) -> str:
+    return str(dcmread(BytesIO(instance_in(received))).SOPInstanceUID)
 
 
 def endpoint(url: str, **config: Any) -> DicomWebEndpoint:
@@ -134,14 +96,15 @@ def endpoint(url: str, **config: Any) -> DicomWebEndpoint:
 
 def engine_tls(certs: Path) -> ssl.SSLContext:
     """Return what `tls: engine` stands for."""
-    return client_context(TlsFiles(certs / "engine.pem", certs / "engine.key", certs / "ca.pem"))
+    return client_context(files_of(certs, "engine"))
 
 
 @asynccontextmanager
 async def archive(certs: Path | None = None) -> AsyncIterator[Archive]:
     """Start an archive; with certificates, over mutual TLS 1.3."""
     async with emr(certs, name="clinique-abc") as server:
-        yield Archive(server, engine_tls(certs) if certs else None)
+        config = endpoint(f"{server.url}/dicom-web", headers={"authorization": f"Bearer {SECRET}"})
+        yield Archive(server, engine_tls(certs) if certs else None, config)
 
 
 def attempt(body: Body, *, timeout: float = 30.0, headers: dict[str, str] | None = None) -> Attempt:

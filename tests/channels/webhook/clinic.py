@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,67 +12,28 @@ from channels.webhook.endpoint import WebhookEndpoint
 from engine.model import Attempt, Body
 from engine.security.secrets import Secret
 from engine.security.tls import client_context
-from engine.testing.channels import Arrival, Behaviour, NetworkPartner
-from tests.peers.emr import BAD_REQUEST, OK, Answer, Emr, Misbehaviour, Received, busy, emr
+from engine.testing.channels import Arrival
+from tests.channels.http.partner import HttpPartner
+from tests.peers.emr import BAD_REQUEST, OK, Answer, Received, emr
 from tests.security.handshakes import files_of
 
 SHARED = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 """The example key of Standard Webhooks 1.0.0; nobody uses it."""
 
-_ANSWERS: dict[Behaviour, Answer | Misbehaviour] = {
-    Behaviour.ACCEPTS: OK,
-    Behaviour.REFUSES: BAD_REQUEST,
-    Behaviour.BUSY: busy("7"),
-    Behaviour.SILENT: Misbehaviour.SILENT,
-    Behaviour.DROPS: Misbehaviour.DROP,
-}
 
+class Clinic(HttpPartner):
+    """A clinic that is sent webhooks."""
 
-class Clinic(NetworkPartner):
-    """Answers as it is told; counts what it accepted."""
-
-    retry_after = 7.0
     secrets = (SHARED, SHARED.removeprefix("whsec_"))
 
-    def __init__(self, server: Emr, tls: ssl.SSLContext | None) -> None:
-        self.server = server
-        self.tls = tls
-        self.config = endpoint(f"{server.url}/hooks/appointments", sign={"standard_webhooks": Secret(SHARED)})
-        self._accepted: list[Arrival] = []
-        self._answer: Answer | Misbehaviour = OK
-        self._present = True
-        server.script = self._script
+    def arrival(self, received: Received) -> Arrival:
+        return Arrival(received.headers["webhook-id"], received.body)
 
-    async def become(self, behaviour: Behaviour) -> None:
-        if behaviour is Behaviour.ABSENT:
-            await self.server.stop()
-            self._present = False
-            return
-        self._answer = _ANSWERS[behaviour]
-        if not self._present:
-            await self.server.start()
-            self._present = True
+    def taken(self, received: Received) -> Answer:
+        return OK
 
-    async def arrivals(self) -> Sequence[Arrival]:
-        return [_arrival(each) for each in self.server.requests if each.method == "POST"]
-
-    async def accepted(self) -> Sequence[Arrival]:
-        return list(self._accepted)
-
-    def opened(self) -> int:
-        return self.server.connections
-
-    def live(self) -> int:
-        return len(self.server._tasks)
-
-    def _script(self, received: Received) -> Answer | Misbehaviour:
-        if received.method == "POST" and self._answer is OK:
-            self._accepted.append(_arrival(received))
-        return self._answer
-
-
-def _arrival(received: Received) -> Arrival:
-    return Arrival(received.headers["webhook-id"], received.body)
+    def refused(self, received: Received) -> Answer:
+        return BAD_REQUEST
 
 
 def endpoint(url: str, **config: Any) -> WebhookEndpoint:
@@ -90,7 +51,8 @@ def engine_tls(certs: Path) -> ssl.SSLContext:
 async def clinic(certs: Path | None = None) -> AsyncIterator[Clinic]:
     """Start a clinic; with certificates, over mutual TLS 1.3."""
     async with emr(certs, name="clinique-abc") as server:
-        yield Clinic(server, engine_tls(certs) if certs else None)
+        config = endpoint(f"{server.url}/hooks/appointments", sign={"standard_webhooks": Secret(SHARED)})
+        yield Clinic(server, engine_tls(certs) if certs else None, config)
 
 
 def attempt(
