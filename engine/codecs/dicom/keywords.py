@@ -27,6 +27,7 @@ _TM: Final = re.compile(r"(\d{2})(?:(\d{2})(?:(\d{2})(\.\d{1,6})?)?)?", re.ASCII
 _ISO_TIME: Final = re.compile(r"(\d{2})(?::(\d{2})(?::(\d{2})(\.\d{1,6})?)?)?", re.ASCII)
 _SHIFT: Final = re.compile(r"([+-]\d{2})(\d{2})", re.ASCII)
 _ISO_SHIFT: Final = re.compile(r"(.*T.*)([+-]\d{2}):(\d{2})", re.ASCII)
+_ID: Final = {"value": _PATIENT, "issuer": _ISSUER}
 _PARTS: Final = ("family", "given", "middle", "prefix", "suffix")
 _GROUPS: Final = frozenset({"Alphabetic", "Ideographic", "Phonetic"})
 _BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"})
@@ -184,9 +185,9 @@ def _without_patient(words: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(items, list) or len(items) > 1:
         raise ValueError(f"{PATIENTS}: an image has one patient with one id")
     for item in items:
-        for key, keyword in (("value", _PATIENT), ("issuer", _ISSUER)):
-            if key in item:
-                made[keyword] = [item[key]]
+        if not isinstance(item, Mapping) or set(item) - set(_ID) or not all(map(_is_text, item.values())):
+            raise ValueError(f"{PATIENTS}: an id has a value and its issuer, both as text")
+        made |= {_ID[key]: [text] for key, text in item.items()}
     return made
 
 

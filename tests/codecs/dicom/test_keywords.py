@@ -117,6 +117,13 @@ def test_bulk_data_and_what_has_no_keyword_stand_as_they_are() -> None:
         {"PatientIDs": [{"value": "1"}, {"value": "2"}]},
         {"PatientName": [{"family": "A^B"}]},
         {"PatientName": ["A^B"]},
+        {"PatientIDs": ["Zelie"]},
+        {"PatientIDs": [7]},
+        {"PatientIDs": [None]},
+        {"PatientIDs": [{"value": "1", "type": "Zelie"}]},
+        {"PatientIDs": [{"value": ["Zelie"]}]},
+        {"StudyDateTime": ["Zelie"]},
+        {"StudyDateTime": [7]},
     ],
 )
 def test_what_dicom_cannot_say_is_refused_without_its_value(words: dict[str, Any]) -> None:
