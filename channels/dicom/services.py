@@ -139,6 +139,7 @@ def services_of(config: DicomListener, context: ChannelContext) -> tuple[Service
     from channels.dicom.commitment.reports import CommitmentReports
     from channels.dicom.relaying import Relay
     from channels.dicom.worklist.performing import PerformedSteps  # rooms that know this one
+    from channels.dicom.worklist.retrieving import PerformedStepRetrieval
     from channels.dicom.worklist.scheduling import ModalityWorklist
 
     services: list[Service] = []
@@ -150,6 +151,7 @@ def services_of(config: DicomListener, context: ChannelContext) -> tuple[Service
         services.append(ModalityWorklist(config.worklist, config.stations, context))
     if config.worklist is not None and config.mpps:
         services.append(PerformedSteps(config.worklist, context))
+        services.append(PerformedStepRetrieval(config.worklist, context))
     if config.relay is not None:
         services.append(Relay(config.relay, context))
     return tuple(services)

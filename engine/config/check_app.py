@@ -61,7 +61,8 @@ def _check_listeners(loaded: Loaded, findings: Findings, today: date) -> None:
                     (*at, "tls"), f'the TLS profile "{listener.tls}" has no certificate and key of its own'
                 )
         for key, endpoint in listener.endpoints().items():
-            findings.reference((*at, key), endpoint, endpoint_names(loaded), "endpoint")
+            place = (*at, *key.split(".", 2))  # an AE title, which comes third, may hold a dot
+            findings.reference(place, endpoint, endpoint_names(loaded), "endpoint")
         check_exposure.check_listener(findings, at, listener, app, today)
         address = str(getattr(listener, listener.type, ""))
         first = addresses.setdefault(f"{listener.type} {address}", name)
