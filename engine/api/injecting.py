@@ -8,6 +8,7 @@ from pathlib import PurePath
 from engine.api.views import View
 from engine.clock import Clock
 from engine.config.loaded import Loaded
+from engine.config.suggest import hint
 from engine.errors import NotFound
 from engine.model import Fault, Peer, Verdict
 from engine.runtime.standing_in import message_at, reader_at
@@ -53,9 +54,10 @@ class Injector:
         """
         found = self._loaded().route(route)
         if found is None:
-            raise NotFound(f"there is no route {route!r}")
+            known = [each.name for each in self._loaded().routes]
+            raise NotFound(f'there is no route "{route}"; {hint(route, known)}')
         if not found.config.doors:
-            raise NotFound(f"the route {route!r} has no door: only other routes hand on to it")
+            raise NotFound(f'the route "{route}" has no door: only other routes hand on to it')
         door = found.config.doors[0]
         listener = self._loaded().app.listen[door.listener]
         message = message_at(

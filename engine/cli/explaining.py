@@ -13,6 +13,7 @@ from engine.clock import Clock
 from engine.codecs import codec
 from engine.config.loaded import Loaded
 from engine.config.route import Door
+from engine.config.suggest import hint
 from engine.errors import NotFound, Rejected
 from engine.ids import IdSource
 from engine.model import Fault, Message, Peer
@@ -69,8 +70,8 @@ class Rehearsal:
         """
         found = self.loaded.route(route)
         if found is None:
-            known = ", ".join(each.name for each in self.loaded.routes)
-            raise NotFound(f"there is no route {route!r}; there are {known}")
+            known = [each.name for each in self.loaded.routes]
+            raise NotFound(f'there is no route "{route}"; {hint(route, known)}')
         doors = [door for door in found.config.doors if listener in (None, door.listener)]
         if not doors:
             at = f"at {listener}" if listener else "of its own: explain one that hands on to it"

@@ -45,11 +45,13 @@ async def _run(
     path: Path, env: str | None, routes: tuple[str, ...], words: str, *, update: bool
 ) -> list[Verdicts]:
     from engine.config.load import load_configuration
+    from engine.config.suggest import hint
 
     loaded = load_configuration(path, env=env, environ=os.environ)
-    unknown = set(routes) - {route.name for route in loaded.routes}
-    if unknown:
-        raise click.UsageError(f"no route is named {', '.join(sorted(unknown))}")
+    known = {route.name for route in loaded.routes}
+    for name in routes:
+        if name not in known:
+            raise click.UsageError(f'there is no route "{name}"; {hint(name, known)}')
     return [
         await run_case(loaded, route, case, update=update)
         for route in loaded.routes

@@ -137,7 +137,9 @@ async def test_the_share_of_the_bytes_in_flight_is_given_back_when_the_store_is_
     assert (intake.most_admitted, intake.outstanding) == (1, 0)
 
 
-@pytest.mark.parametrize(("route", "why"), [("none", "no route 'none'"), ("below", "has no door")])
+@pytest.mark.parametrize(
+    ("route", "why"), [("nots", r'no route "nots"; did you mean "notes"\?'), ("below", "has no door")]
+)
 async def test_a_route_that_takes_nothing_from_outside_is_not_found(
     loaded: Loaded, route: str, why: str
 ) -> None:

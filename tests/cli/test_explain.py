@@ -112,11 +112,11 @@ def test_what_cannot_be_read_ends_with_1(shell: Shell) -> None:
     assert shell("explain", "notes", "note.json").code == 1
 
 
-def test_an_unknown_route_is_told_with_those_there_are(shell: Shell) -> None:
+def test_an_unknown_route_is_told_with_the_one_that_was_meant(shell: Shell) -> None:
     write(shell.folder, ROUTE)
     (shell.folder / "note.json").write_text("{}", encoding="utf-8")
     ended = shell("explain", "nots", "note.json")
-    assert (ended.code, "there are notes" in ended.err) == (3, True)
+    assert (ended.code, 'did you mean "notes"?' in ended.err) == (3, True)
 
 
 def test_french_is_spoken(shell: Shell) -> None:

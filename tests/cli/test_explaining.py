@@ -85,7 +85,7 @@ def test_a_routes_first_door_is_taken_where_none_is_named(found: Rehearsal) -> N
 @pytest.mark.parametrize(
     ("route", "listener", "why"),
     [
-        ("nots", None, r"no route 'nots'; there are above, below, judged, notes, results$"),
+        ("nots", None, r'no route "nots"; did you mean "notes"\?$'),
         ("notes", "analyser", "no door at analyser"),
         ("below", None, "no door of its own: explain one that hands on to it"),
     ],

@@ -72,12 +72,14 @@ def tls_files(
     if ca or cert:
         raise click.UsageError("say --tls-profile, or the files")
     from engine.config.load import load_configuration
+    from engine.config.suggest import hint
     from engine.errors import NotFound
 
     loaded = load_configuration(desk.where.config, env=desk.where.env, environ=os.environ)
     profile = loaded.app.tls.get(tls_profile)
     if profile is None:
-        raise NotFound(f'{desk.where.config} has no TLS profile "{tls_profile}"')
+        told = hint(tls_profile, loaded.app.tls)
+        raise NotFound(f'{desk.where.config} has no TLS profile "{tls_profile}"; {told}')
     placed = {
         name: None if path is None else loaded.root / path
         for name, path in (("cert", profile.cert), ("key", profile.key), ("ca", profile.ca))

@@ -117,7 +117,7 @@ def test_a_profile_is_found_beside_its_project_wherever_one_stands(
 
 
 def test_a_profile_that_is_not_there_is_named(desk: Desk) -> None:
-    with pytest.raises(NotFound, match='no TLS profile "there"'):
+    with pytest.raises(NotFound, match='no TLS profile "there"; did you mean "here"'):
         files(desk, tls_profile="there")
 
 
