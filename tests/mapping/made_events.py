@@ -1,23 +1,31 @@
-"""Events made up from a mapper's own rules: a few leaves each, so that a counterexample is small."""
+"""Events made up from a mapper's own rules, the same for a seed: few leaves each, so that what is wrong is small."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
-from typing import Any
-
-from hypothesis import strategies as st
+from random import Random
+from typing import Any, Final
 
 from engine.mapping.fhir.values import holds_now, put_value, value_at
 from engine.mapping.rules import Definition, Leaf, Many, Scope, When
 from engine.mapping.v2.cells import ABSENT
 
 Event = dict[str, Any]
-Step = tuple[Many, int]
-_LETTERS = "abcXYZ019 .,'-/^~&|\\#éÉñ"
-_MOST_LEAVES = 8
+Found = tuple[tuple[Many, ...], Leaf]
+_LETTERS: Final = "abcXYZ019 .,'-/^~&|\\#éÉñ"
+_MOST_LEAVES: Final = 8
+_MOST_LETTERS: Final = 6
+_NULL: Final = 0.25
+"""Chance of a leaf to be null, which HL7 says as two quotes."""
+_NULL_LIST: Final = 0.1
+_CLOCKS: Final = ("", "T09", "T09:30", "T09:30:12.25", "T23:59:59-05:00")
+_DAYS: Final = ("0001-01-01", "9999-12-31", "2000-02-29")
+_NUMBERS: Final = ("0.00", "-0.01", "1000000.00", "-1000000.00")
+_LAST_DAY: Final = datetime.date.max.toordinal()
 
 
-def leaves_of(scope: Scope, above: tuple[Many, ...] = ()) -> Iterator[tuple[tuple[Many, ...], Leaf]]:
+def leaves_of(scope: Scope, above: tuple[Many, ...] = ()) -> Iterator[Found]:
     """Yield every leaf of a scope and below, with the lists that it lies in."""
     for leaf in scope.leaves:
         if leaf.kind != "any" and _can_be_said(leaf):
@@ -31,64 +39,34 @@ def _can_be_said(leaf: Leaf) -> bool:
     return leaf.table is None or leaf.table.open or bool(leaf.table.rows)
 
 
-class _Once:
-    """What is worked out once for each object, by its identity: it is kept with it."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, Any]] = {}
-
-    def of(self, owner: Any, make: Callable[[], Any]) -> Any:
-        found = self._known.get(id(owner))
-        if found is None:
-            found = self._known[id(owner)] = (owner, make())
-        return found[1]
+def events(definition: Definition, seed: int) -> Iterator[Event]:
+    """Yield events without end that the rules can say; some say nothing."""
+    random = Random(seed)
+    known = list(leaves_of(definition.scope))
+    while True:
+        count = random.randint(1, _MOST_LEAVES)
+        yield _event(definition, random.choices(known, k=count), random)
 
 
-_DRAWN = _Once()
-_VALUES = _Once()
-
-
-def _leaves_drawn(definition: Definition) -> st.SearchStrategy[Any]:
-    """Return the strategy for a few leaves of a mapper, each with the lists that it lies in."""
-
-    def make() -> st.SearchStrategy[Any]:
-        known = list(leaves_of(definition.scope))
-        return st.lists(st.sampled_from(range(len(known))), min_size=1, max_size=_MOST_LEAVES).map(
-            lambda chosen: [known[at] for at in chosen]
-        )
-
-    found: st.SearchStrategy[Any] = _DRAWN.of(definition, make)
-    return found
-
-
-@st.composite
-def events(draw: st.DrawFn, definition: Definition) -> Event:
-    """Draw an event that the rules can say."""
-    chosen = _leaves_drawn(definition)
+def _event(definition: Definition, chosen: list[Found], random: Random) -> Event:
     event: Event = {}
-    for above, leaf in draw(chosen):
-        item = event
-        null = False
+    for above, leaf in chosen:
+        item, scope, null = event, definition.scope, False
         for many in above:
-            _allow(draw, many.when, item, _scope_of(definition, above, many))
-            null = many.many and many.place is not None and draw(st.integers(0, 9)) == 0
+            _allow(random, many.when, item, scope)
+            null = many.many and many.place is not None and random.random() < _NULL_LIST
             if null:
                 put_value(item, many.path, None)
                 break
-            item = _item(draw, item, many)
+            item, scope = _item(random, item, many), many.scope
         if not null:
-            _allow(draw, leaf.when, item, above[-1].scope if above else definition.scope)
-            put_value(item, leaf.path, draw(values(leaf)))
+            _allow(random, leaf.when, item, scope)
+            put_value(item, leaf.path, value_of(leaf, random))
     _settled(definition.scope, event)
     return event
 
 
-def _scope_of(definition: Definition, above: tuple[Many, ...], many: Many) -> Scope:
-    at = above.index(many)
-    return above[at - 1].scope if at else definition.scope
-
-
-def _item(draw: st.DrawFn, item: Event, many: Many) -> Event:
+def _item(random: Random, item: Event, many: Many) -> Event:
     if not many.many:
         found = value_at(item, many.path)
         if not isinstance(found, dict):
@@ -99,59 +77,68 @@ def _item(draw: st.DrawFn, item: Event, many: Many) -> Event:
     if not isinstance(items, list):
         items = []
         put_value(item, many.path, items)
-    at = draw(st.integers(0, 1))
+    at = random.randint(0, 1)
     while len(items) <= at:
         items.append({})
     chosen: Event = items[at]
     return chosen
 
 
-def _allow(draw: st.DrawFn, when: When | None, item: Event, scope: Scope) -> None:
+def _allow(random: Random, when: When | None, item: Event, scope: Scope) -> None:
     """Give the leaves that a condition reads a value for which it holds."""
     for path, codes in when.tests if when is not None else ():
         wanted = sorted(code for code in codes if code is not None and code != "present")
         leaf = next((leaf for leaf in scope.leaves if leaf.path == path), None)
         if "present" in codes and leaf is not None:
-            if value_at(item, path) is ABSENT:
-                put_value(item, path, draw(values(leaf).filter(lambda value: value is not None)))
+            while value_at(item, path) in (ABSENT, None):
+                put_value(item, path, value_of(leaf, random))
         elif wanted and value_at(item, path) not in wanted:
-            put_value(item, path, draw(st.sampled_from(wanted)))
+            put_value(item, path, random.choice(wanted))
 
 
-def values(leaf: Leaf) -> st.SearchStrategy[Any]:
-    """Return what a leaf can say."""
-    found: st.SearchStrategy[Any] = _VALUES.of(leaf, lambda: _values(leaf))
-    return found
-
-
-def _values(leaf: Leaf) -> st.SearchStrategy[Any]:
-    plain = _plain(leaf)
-    shunned = {default.text for default in leaf.default.values()}
+def value_of(leaf: Leaf, random: Random) -> Any:
+    """Return something that a leaf can say; what stands for no value it cannot."""
+    if random.random() < _NULL and leaf.path != ("",) and not leaf.present:
+        return None  # an item, or a choice among elements, is there or is not
     rows = leaf.table.rows if leaf.table is not None else {}
+    shunned = {default.text for default in leaf.default.values()}
     shunned |= {code for code, row in rows.items() for codes in row.values() if codes[0] in shunned}
-    plain = plain.filter(lambda value: value not in shunned)
-    if leaf.path == ("",) or leaf.present:  # an item, or a choice among elements, is there or is not
-        return plain
-    return st.one_of(plain, plain, plain, st.none())
+    while (value := _plain(leaf, random)) in shunned:
+        if rows and rows.keys() <= shunned:
+            return None
+    return value
 
 
-def _plain(leaf: Leaf) -> st.SearchStrategy[Any]:
-    if leaf.table is not None:
-        return st.sampled_from(sorted(leaf.table.rows))
-    if leaf.kind == "ts":
-        return st.builds(
-            _moment, st.dates(), st.sampled_from(["", "T09", "T09:30", "T09:30:12.25", "T23:59:59-05:00"])
-        )
-    return {
-        "time": st.sampled_from(["09", "09:30", "23:59:59"]),
-        "num": st.decimals(-(10**6), 10**6, places=2).map(lambda value: format(value, "f")),
-        "int": st.integers(0, 10**6),
-        "bool": st.booleans(),
-    }.get(leaf.kind, st.text(_LETTERS, min_size=1, max_size=6))
+def _plain(leaf: Leaf, random: Random) -> Any:
+    if leaf.table is not None and leaf.table.rows:
+        return random.choice(sorted(leaf.table.rows))
+    return _MADE.get(leaf.kind, _text)(random)
 
 
-def _moment(day: Any, clock: str) -> str:
-    return f"{day.isoformat()}{clock}"
+def _text(random: Random) -> str:
+    return "".join(random.choices(_LETTERS, k=random.randint(1, _MOST_LETTERS)))
+
+
+def _moment(random: Random) -> str:
+    if random.random() < _NULL_LIST:
+        return random.choice(_DAYS) + random.choice(_CLOCKS)
+    return datetime.date.fromordinal(random.randint(1, _LAST_DAY)).isoformat() + random.choice(_CLOCKS)
+
+
+def _number(random: Random) -> str:
+    if random.random() < _NULL_LIST:
+        return random.choice(_NUMBERS)
+    cents = random.randint(-(10**8), 10**8)
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02}"
+
+
+_MADE: Final[dict[str, Callable[[Random], Any]]] = {
+    "ts": _moment,
+    "time": lambda random: random.choice(("09", "09:30", "23:59:59")),
+    "num": _number,
+    "int": lambda random: random.choice((0, 1, 10**6, random.randint(0, 10**6))),
+    "bool": lambda random: random.random() < _NULL + _NULL,
+}
 
 
 def _settled(scope: Scope, item: Event) -> None:
