@@ -220,6 +220,7 @@ def unreported(name: str, read: Reader, *, most: int, kinds: Sequence[str] = ALL
             told = "; ".join(f"{problem.line}:{problem.column} {problem.message}" for problem in found)
             missed.append(f"{mutant.kind} of {'/'.join(mutant.path)} at {mutant.begin}: {told or 'nothing'}")
     path.write_text(original, encoding="utf-8")
+    print(f"{min(most, len(made))} of {len(made)} mistakes, {len(missed)} not reported where they are")
     return missed
 
 
