@@ -25,6 +25,7 @@ from engine.store.protocol import MessageRow, Query, Rendering, Store
 LOSS = "loss"
 _COMPLEMENT = "complement"
 _GONE = "gone"
+_KEEPER = "keeper"
 _PREFIX = "\0complement"
 _TYPE = "application/json"
 _EVENT = "event"
@@ -91,6 +92,8 @@ class Stored:
         if _COMPLEMENT in found:
             complement = read_json(found[_COMPLEMENT].encode())
             return complement if isinstance(complement, dict) else None
+        if _KEEPER in found:
+            return {"mapper": found[_KEEPER], "version": found["version"]}
         return {} if _GONE in found else None
 
 
@@ -110,13 +113,26 @@ async def _learned(store: Store, key: str) -> Mapping[str, str]:
         return await store.remembered(key)
     asked = Asked(*json.loads(key.removeprefix(_PREFIX)))
     gone = False
+    other: Mapping[str, str] = {}
     async for row in _messages(store, asked):
         part = await _part(store, row, asked)
         body = await store.body(row.sequence, complement_role(asked.mapper, asked.side), part)
         if body is not None:
             return {_COMPLEMENT: body.read().decode()}
         gone = gone or await store.body(row.sequence, "raw") is None
-    return {_GONE: "purged"} if gone else {}
+        other = other or await _other_keeper(store, row.sequence, part, asked)
+    return other or ({_GONE: "purged"} if gone else {})
+
+
+async def _other_keeper(store: Store, message: int, part: int, asked: Asked) -> Mapping[str, str]:
+    """Return which other mapper kept a complement of that side; empty where none did."""
+    for report in await losses(store, message):
+        keeper = str(report.get("mapper", ""))
+        if report.get("from") != asked.side or keeper == asked.mapper:
+            continue
+        if await store.body(message, complement_role(keeper, asked.side), part) is not None:
+            return {_KEEPER: keeper, "version": str(report.get("version", ""))}
+    return {}
 
 
 async def _messages(store: Store, asked: Asked) -> AsyncIterator[MessageRow]:

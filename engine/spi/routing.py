@@ -38,7 +38,8 @@ class Asked:
     """Asks for the complement that a mapper left on one `side` of the message of a business key.
 
     What is stored is found by `name` and `value` (`event`, the event's id). The answer of `Scope.stored` is the
-    complement, an empty mapping where there was one and is no more, None where there is none.
+    complement, an empty mapping where there was one and is no more, None where there is none. Where only another mapper
+    kept one it is that one's `mapper` and `version`.
     """
 
     name: str

@@ -81,8 +81,13 @@ def _two_way(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap
     if not isinstance(mapper, TwoWayMapper):
         return made
     places = {side: places_of(mapper.definition.scope, side) for side in sorted(mapper.sides - {"event"})}
-    computing = mapper.definition.computing.get(made.target)
-    return replace(made, places=places, computing=computing, subject=mapper.event_subject)
+    return replace(
+        made,
+        places=places,
+        computing=mapper.definition.computing.get(made.target),
+        subject=mapper.event_subject,
+        catalogued=bool(mapper.definition.event_types),
+    )
 
 
 def _plain(config: MapConfig, mapper: TwoWay, workshop: Workshop) -> TwoWayMap:

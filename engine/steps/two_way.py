@@ -61,7 +61,10 @@ def _no_subject(data: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TwoWayMap:
-    """The compiled step: from one side of a mapper to another, over the event."""
+    """The compiled step: from one side of a mapper to another, over the event.
+
+    `catalogued` says that the mapper's catalogue may have no event for what is read: that is refused.
+    """
 
     mapper: TwoWay
     source: str
@@ -75,6 +78,7 @@ class TwoWayMap:
     places: Mapping[str, Places] = field(default_factory=dict)
     computing: Computing | None = None
     subject: Callable[[Mapping[str, Any]], str] = _no_subject
+    catalogued: bool = False
 
     @property
     def kindless(self) -> bool:
@@ -182,8 +186,7 @@ class TwoWayMap:
         meta = scope.meta
         kind = self.mapper.event_type(data)
         if not kind and self.target == "event":
-            why = "this message means no event that the mapper's catalogue has"
-            raise _at_fault("", why, "event_type")
+            raise _meaningless()
         envelope = {
             "specversion": "1.0",
             "id": str(meta.get("id", "")),
@@ -214,6 +217,8 @@ class TwoWayMap:
             rest = complement.pop(_REST)
             if self.source != "event" or CAUSE in envelope:
                 data = self._completed(data, rest)
+        if self.catalogued and not self.reads_event and not self.mapper.event_type(data):
+            raise _meaningless()
         made = self.mapper.put(
             self.target, data, complement, zone=self.house.zone(scope), new_id=scope.new_id
         )
@@ -253,6 +258,10 @@ class TwoWayMap:
         return self._usable(complement)
 
     def _usable(self, complement: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
+        keeper = complement.get("mapper", self.mapper.name)
+        if keeper != self.mapper.name:
+            told = f"created: {keeper} {complement.get('version', '')} kept the complement, which is not written back"
+            return None, f"{told}: name one mapper in all routes"
         if complement.get("version") != self.mapper.version:
             return None, "created: the complement is of another version of the mapper"
         return complement, ""
@@ -335,6 +344,10 @@ def _unlisted(unlisted: Sequence[str]) -> Rejected:
     faults = tuple(Fault(path, told, "unmapped") for path in unlisted[:MOST_FAULTS])
     more = f" and {len(unlisted) - 1} more" if len(unlisted) > 1 else ""
     return Rejected(f"{unlisted[0]}{more}: {told}", faults=faults, code="unmapped")
+
+
+def _meaningless() -> Rejected:
+    return _at_fault("", "this message means no event that the mapper's catalogue has", "event_type")
 
 
 def _at_fault(path: str, text: str, code: str) -> Rejected:

@@ -252,6 +252,55 @@ async def test_what_was_stored_first_finds_its_complement_too(tmp_path: Path) ->
         assert b"ZPA|secret" in await inside.sent((await inside.rows(endpoint="hospital.his"))[0].delivery)
 
 
+SPOKEN = VISIT.replace("mapper: visit", "mapper: spoken").replace(
+    "v2: MSH-9.2, table: trigger}", "v2: MSH-9.2, table: trigger, fhir: Patient.language}"
+)
+SPOKEN = SPOKEN.replace("{v2: A01}", "{v2: A01, fhir: fr}").replace("{v2: A04}", "{v2: A04, fhir: en}")
+BACK = (
+    "route: back\nfrom: {clinic: POST /fhir}\nsteps: [{map: {mapper: spoken, to: v2}}]\nto: [hospital.his]\n"
+)
+
+
+async def resource(inside: House, root: Mapping[str, Any]) -> Disposition:
+    how = {"codec": "fhir", "content_type": "application/fhir+json"}
+    receipt = await inside.post(root, listener="clinic", selector="POST /fhir", **how)
+    if receipt.disposition is Disposition.REFUSED:
+        assert [fault[2] for fault in told(receipt)["faults"]] == ["event_type"]
+    return receipt.disposition
+
+
+async def test_a_document_that_means_no_event_becomes_no_message_either(tmp_path: Path) -> None:
+    made = assembled(tmp_path, BACK, config=CONFIG, files={"mappings/spoken.yaml": SPOKEN})
+    async with house(tmp_path, made) as inside:
+        nobody = {"resourceType": "Patient", "gender": "male"}
+        assert await resource(inside, nobody) is Disposition.REFUSED
+        assert await resource(inside, {**nobody, "language": "en"}) is Disposition.REFUSED
+        assert await resource(inside, {**nobody, "language": "fr"}) is Disposition.ACCEPTED
+        assert b"|ADT^A01" in await inside.sent(await inside.only())
+
+
+async def test_a_message_that_means_no_event_becomes_no_resource_either(tmp_path: Path) -> None:
+    out = "route: out\nfrom: door\nsteps: [{map: {mapper: visit, to: fhir}}]\nto: [abc.emr]\n"
+    async with given(tmp_path, out) as inside:
+        assert await admitted(inside, ADT.replace(b"ADT^A01", b"ADT^A04")) is Disposition.ACCEPTED
+        delivery = await inside.only()
+        assert (delivery.state, delivery.reason) == (State.DEAD, "event_type")
+
+
+async def test_what_another_mapper_kept_is_not_written_back_and_that_is_told(tmp_path: Path) -> None:
+    files = {"mappings/visit.yaml": VISIT, "mappings/spoken.yaml": SPOKEN}
+    out = "route: out\nfrom: door\nsteps: [{map: {mapper: visit, to: fhir}}]\nto: [abc.emr]\n"
+    async with house(tmp_path, assembled(tmp_path, out, BACK, config=CONFIG, files=files)) as inside:
+        await admitted(inside)
+        assert await resource(inside, {**await event_of(inside), "language": "fr"}) is Disposition.ACCEPTED
+        delivery = (await inside.rows(endpoint="hospital.his"))[-1].delivery
+        assert b"ZPA" not in await inside.sent(delivery)
+        [remark] = [
+            each["remark"] for each in await losses(inside.store, delivery.message) if "remark" in each
+        ]
+        assert remark.startswith("created: visit 1.0.0 kept the complement")
+
+
 # --------------------------------------------------------------------------- strict, verify
 
 
