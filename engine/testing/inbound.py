@@ -271,12 +271,7 @@ class InboundContract(ABC):
                 await intake.until_returned(1)
                 if not sender.redelivers:
                     assert await self.told(sender, control_id) is not Answer.ACCEPTED
-            again = RecordingIntake()
-            async with self.serving(sender, again, tmp_path, state=state):
-                if not sender.redelivers:
-                    await sender.offer_again(control_id)
-                assert await self.told(sender, control_id) is Answer.ACCEPTED
-                assert again.control_ids == [control_id]
+            await self._is_taken_after_a_restart(sender, control_id, tmp_path, state)
 
     async def test_what_a_cancelled_channel_held_comes_again_after_a_restart(self, tmp_path: Path) -> None:
         intake = RecordingIntake()
@@ -288,12 +283,18 @@ class InboundContract(ABC):
                 await intake.until(1)
             if not sender.redelivers:
                 assert await self.told(sender, control_id) is not Answer.ACCEPTED
-            again = RecordingIntake()
-            async with self.serving(sender, again, tmp_path, state=state):
-                if not sender.redelivers:
-                    await sender.offer_again(control_id)
-                assert await self.told(sender, control_id) is Answer.ACCEPTED
-                assert again.control_ids == [control_id]
+            await self._is_taken_after_a_restart(sender, control_id, tmp_path, state)
+
+    async def _is_taken_after_a_restart(
+        self, sender: Sender, control_id: str, folder: Path, state: StateInMemory
+    ) -> None:
+        """Check that after a restart what was under way is handed in once, and acknowledged."""
+        again = RecordingIntake()
+        async with self.serving(sender, again, folder, state=state):
+            if not sender.redelivers:
+                await sender.offer_again(control_id)
+            assert await self.told(sender, control_id) is Answer.ACCEPTED
+            assert again.control_ids == [control_id]
 
 
 async def _until_crash(channel: Inbound, intake: Intake, *, task_status: TaskStatus[str]) -> None:
