@@ -1,8 +1,8 @@
-"""Fixtures that every room's tests may use: development certificates, and one broker for the whole run."""
+"""Fixtures that every room's tests may use: development certificates, and brokers for the whole run."""
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from engine.security.certificates import make_dev_certificates
 from tests.peers.rabbitmq import RabbitMQ, running_rabbitmq
+from tests.security.handshakes import files_of
 
 # How long one example takes says what else the machine does; and `make test` tries the same examples every time, so
 # that a change is judged by itself: `make soak` is what looks for examples that nobody has seen.
@@ -31,24 +32,30 @@ ALONE = frozenset({"crash", "disk", "power"})
 FIRST = (*sorted(ALONE), "mutants")
 """What takes longest begins first, so that the processes of `make test` end together."""
 
+BROKERS = frozenset({"shared_broker", "tls_broker"})
+"""A broker takes nine seconds of work to start: the files that share one are one group."""
+
 CLINICS = ("clinique-abc", "clinique-def", "clinique-ghi")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Sort the long rooms to the front, and name what one process runs as a whole: a room of faults, or a file."""
-    items.sort(key=lambda item: FIRST.index(_room(item)) if _room(item) in FIRST else len(FIRST))
+    rooms = {path: path.relative_to(TESTS).parts[0] for path in {item.path for item in items}}
+    items.sort(key=lambda item: FIRST.index(rooms[item.path]) if rooms[item.path] in FIRST else len(FIRST))
     if not config.pluginmanager.hasplugin("xdist"):
         return
+    brokered = {item.path for item in items if not BROKERS.isdisjoint(getattr(item, "fixturenames", ()))}
+    groups = {path: _group(path, room, brokered) for path, room in rooms.items()}
     for item in items:
-        room = _room(item)
-        group = (
-            "faults" if room in ALONE else room if room in FIRST else item.path.relative_to(TESTS).as_posix()
-        )
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
 
 
-def _room(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).parts[0]
+def _group(path: Path, room: str, brokered: Collection[Path]) -> str:
+    if room in ALONE:
+        return "faults"
+    if room in FIRST:
+        return room
+    return "brokers" if path in brokered else path.relative_to(TESTS).as_posix()
 
 
 @pytest.fixture(scope="session")
@@ -71,4 +78,19 @@ def stranger_certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared_broker() -> Iterator[RabbitMQ]:
     """One RabbitMQ for all tests that neither stop it nor count its queues; take names from `fresh_name`."""
     with running_rabbitmq() as broker:
+        yield broker
+
+
+@pytest.fixture
+def broker_to_stop(shared_broker: RabbitMQ) -> Iterator[RabbitMQ]:
+    """The shared broker for a test that stops and starts it; whatever came of it, it runs for the tests after."""
+    yield shared_broker
+    if not shared_broker.is_running:
+        shared_broker.start_and_wait()
+
+
+@pytest.fixture(scope="session")
+def tls_broker(dev_certs: Path) -> Iterator[RabbitMQ]:
+    """One RabbitMQ by mutual TLS 1.3, with the engine's certificate, for all tests that do not stop it."""
+    with running_rabbitmq(tls=files_of(dev_certs, "engine")) as broker:
         yield broker

@@ -1,7 +1,8 @@
 """Start a private RabbitMQ node: its own ports, folder, cookie and epmd; the distribution's service is never touched.
 
 `async with rabbitmq() as broker` gives a node to one test, which may stop, kill and start it again in mid-flight. A
-start takes about five seconds, so tests that only need a broker share one by the session fixture `shared_broker`.
+start takes five to nine seconds of work, so tests that only need a broker share one by the session fixtures
+`shared_broker` and `tls_broker`, and one that stops and starts it takes `broker_to_stop`.
 """
 
 import os
@@ -62,6 +63,10 @@ class RabbitMQ:
         """The processes that this object started and that have not ended."""
         started = (one for one in (self._epmd, self._node) if one is not None)
         return tuple(one.pid for one in started if one.poll() is None)
+
+    @property
+    def is_running(self) -> bool:
+        return self._node is not None and self._node.poll() is None
 
     def fresh_name(self, prefix: str) -> str:
         """Return a name for a queue or an exchange that no other test of this broker uses."""

@@ -69,15 +69,16 @@ async def test_a_broker_of_ones_own_survives_stop_and_kill_and_leaves_nothing_be
     assert not folder.exists()
 
 
-async def test_a_broker_by_mutual_tls_refuses_who_has_no_certificate(dev_certs: Path) -> None:
-    async with rabbitmq(tls=files_of(dev_certs, "engine")) as broker:
-        known = client_context(files_of(dev_certs, "clinique-abc"))
-        connection = await aio_pika.connect(broker.url, ssl_context=known, timeout=10)
-        await connection.close()
-        with pytest.raises((aio_pika.exceptions.AMQPConnectionError, ssl.SSLError, ConnectionError)):
-            await aio_pika.connect(
-                broker.url, ssl_context=client_context(TlsFiles(ca=dev_certs / "ca.pem")), timeout=10
-            )
+async def test_a_broker_by_mutual_tls_refuses_who_has_no_certificate(
+    tls_broker: RabbitMQ, dev_certs: Path
+) -> None:
+    known = client_context(files_of(dev_certs, "clinique-abc"))
+    connection = await aio_pika.connect(tls_broker.url, ssl_context=known, timeout=10)
+    await connection.close()
+    with pytest.raises((aio_pika.exceptions.AMQPConnectionError, ssl.SSLError, ConnectionError)):
+        await aio_pika.connect(
+            tls_broker.url, ssl_context=client_context(TlsFiles(ca=dev_certs / "ca.pem")), timeout=10
+        )
 
 
 async def test_a_missing_broker_is_a_failure_that_says_what_to_install(

@@ -29,7 +29,7 @@ from engine.testing.peers_wire import Wire, wire
 from engine.testing.virtual_clock import VirtualClock
 from tests.channels.amqp.tap import ACK, REJECT, Answers, Tap
 from tests.peers.ports import free_port
-from tests.peers.rabbitmq import PASSWORD, USER, RabbitMQ, rabbitmq
+from tests.peers.rabbitmq import PASSWORD, USER, RabbitMQ
 from tests.security.handshakes import files_of
 
 
@@ -320,31 +320,32 @@ async def test_a_connection_cut_before_the_acknowledgement_brings_the_message_ag
     assert relay.opened == 2
 
 
-async def test_consuming_goes_on_after_the_broker_restarted(tmp_path: Path) -> None:
-    async with rabbitmq() as broker:
-        intake = RecordingIntake()
-        intake.close_gate()
-        async with consuming(broker.url, intake, tmp_path, queue="events"):
-            async with admin(broker) as own:
-                await publish(own, "events", message_id="m-1")
-                await intake.until(1)
-            await broker.stop()
-            intake.open_gate()
-            await broker.start()
-            await intake.until(2, seconds=60)
-            async with admin(broker) as own:
-                await publish(own, "events", message_id="m-2")
-                await intake.until(3, seconds=60)
+async def test_consuming_goes_on_after_the_broker_restarted(broker_to_stop: RabbitMQ, tmp_path: Path) -> None:
+    broker, queue = broker_to_stop, broker_to_stop.fresh_name("events")
+    intake = RecordingIntake()
+    intake.close_gate()
+    async with consuming(broker.url, intake, tmp_path, queue=queue):
+        async with admin(broker) as own:
+            await publish(own, queue, message_id="m-1")
+            await intake.until(1)
+        await broker.stop()
+        intake.open_gate()
+        await broker.start()
+        await intake.until(2, seconds=60)
+        async with admin(broker) as own:
+            await publish(own, queue, message_id="m-2")
+            await intake.until(3, seconds=60)
     assert intake.control_ids == ["m-1", "m-1", "m-2"]
 
 
-async def test_mutual_tls_1_3_with_a_profile_made_for_either_side(dev_certs: Path, tmp_path: Path) -> None:
+async def test_mutual_tls_1_3_with_a_profile_made_for_either_side(
+    tls_broker: RabbitMQ, dev_certs: Path, tmp_path: Path
+) -> None:
     files = files_of(dev_certs, "clinique-abc")
-    async with rabbitmq(tls=files_of(dev_certs, "engine")) as broker:
-        config = AmqpListener.model_validate({"amqp": broker.url, "queue": "events", "declare": "true"})
-        for tls in (client_context(files), server_context(files)):
-            channel = AmqpInbound(config, channel_context(tmp_path, tls=tls))
-            async with anyio.create_task_group() as group:
-                address = await group.start(channel.serve, RecordingIntake())
-                await channel.stop()
-            assert address.endswith(f":{broker.port}/ events")
+    config = AmqpListener.model_validate({"amqp": tls_broker.url, "queue": "events", "declare": "true"})
+    for tls in (client_context(files), server_context(files)):
+        channel = AmqpInbound(config, channel_context(tmp_path, tls=tls))
+        async with anyio.create_task_group() as group:
+            address = await group.start(channel.serve, RecordingIntake())
+            await channel.stop()
+        assert address.endswith(f":{tls_broker.port}/ events")

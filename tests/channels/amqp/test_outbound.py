@@ -28,7 +28,7 @@ from engine.testing.channels import MARKER, NetworkOutboundContract, NetworkPart
 from engine.testing.peers_wire import Way, wire
 from tests.channels.amqp.broker_partner import BrokerPartner
 from tests.peers.ports import free_port
-from tests.peers.rabbitmq import RabbitMQ, rabbitmq
+from tests.peers.rabbitmq import RabbitMQ
 from tests.security.handshakes import files_of
 
 
@@ -265,8 +265,9 @@ async def test_a_message_above_the_brokers_limit_is_rejected_and_its_neighbours_
     assert neighbour.sent
 
 
-async def test_a_broker_that_restarts_is_found_again(tmp_path: Path) -> None:
-    async with rabbitmq() as broker, channel(broker.url, tmp_path, queue="clinic", declare="true") as out:
+async def test_a_broker_that_restarts_is_found_again(broker_to_stop: RabbitMQ, tmp_path: Path) -> None:
+    broker, queue = broker_to_stop, broker_to_stop.fresh_name("clinic")
+    async with channel(broker.url, tmp_path, queue=queue, declare="true") as out:
         await out.send(attempt("01JD0000000000000001"))
         await broker.stop()
         with pytest.raises(Transient) as caught:
@@ -275,25 +276,21 @@ async def test_a_broker_that_restarts_is_found_again(tmp_path: Path) -> None:
         await broker.start()
         await out.send(attempt("01JD0000000000000002"))
         async with admin(broker) as own:
-            found = [
-                (await own.basic_get("clinic", no_ack=True)).header.properties.message_id for _ in range(2)
-            ]
+            found = [(await own.basic_get(queue, no_ack=True)).header.properties.message_id for _ in range(2)]
     assert found == ["01JD0000000000000001", "01JD0000000000000002"]
 
 
 async def test_mutual_tls_1_3_and_what_it_refuses(
-    dev_certs: Path, stranger_certs: Path, tmp_path: Path
+    tls_broker: RabbitMQ, dev_certs: Path, stranger_certs: Path, tmp_path: Path
 ) -> None:
-    async with rabbitmq(tls=files_of(dev_certs, "engine")) as broker:
-        ours = files_of(dev_certs, "clinique-abc")
-        async with channel(broker.url, tmp_path, tls=ours, queue="clinic", declare="true") as out:
-            assert (await out.send(attempt())).code == "ack"
-            assert all(well for _, well, _ in await out.probe())
-        async with channel(
-            broker.url, tmp_path, tls=files_of(stranger_certs, "engine"), queue="clinic"
-        ) as out:
-            with pytest.raises(Permanent) as caught:
-                await out.send(attempt())
+    ours = files_of(dev_certs, "clinique-abc")
+    async with channel(tls_broker.url, tmp_path, tls=ours, queue="clinic", declare="true") as out:
+        assert (await out.send(attempt())).code == "ack"
+        assert all(well for _, well, _ in await out.probe())
+    strange = files_of(stranger_certs, "engine")
+    async with channel(tls_broker.url, tmp_path, tls=strange, queue="clinic") as out:
+        with pytest.raises(Permanent) as caught:
+            await out.send(attempt())
     assert (caught.value.code, "not signed by our CA" in str(caught.value)) == ("wrong_ca", True)
 
 
