@@ -334,7 +334,8 @@ class Attempt:
 
     `message_id` is the id that travels (webhook-id, MSH-10, message_id): the same on every attempt and on the
     fallback. `number` counts from 1 over the whole delivery. `timeout` is in seconds, for this attempt as a whole.
-    `kind` is what the message means (`appointment-booked`), "" when unknown.
+    `kind` is what the message means (`appointment-booked`), "" when unknown. `priority` is what the route says of it
+    (`low`, `medium`, `high`), "" when nothing.
     """
 
     delivery: int
@@ -346,6 +347,7 @@ class Attempt:
     timeout: float
     kind: str = ""
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    priority: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,6 @@ class DicomOutbound(Outbound):
 
     def __init__(self, config: DicomEndpoint, context: ChannelContext) -> None:
         super().__init__(config, context)
-        self._priority = _PRIORITIES[config.priority]
         self._reply_seconds = config.timeouts.reply.total_seconds()
         most = config.limits.concurrency if config.limits else 4
         self._limiter = anyio.CapacityLimiter(_THREADS)
@@ -126,10 +125,11 @@ class DicomOutbound(Outbound):
         if commits:
             requestor.context_for(COMMITMENT)
         body = attempt.body
+        priority = _PRIORITIES[attempt.priority or self.config.priority]
         with BytesIO(body.data or b"") if body.path is None else body.path.open("rb") as source:
             source.seek(head.offset)
             size = body.size - head.offset
-            answer = requestor.store(head, source, size, seconds=self._reply_seconds, priority=self._priority)
+            answer = requestor.store(head, source, size, seconds=self._reply_seconds, priority=priority)
         reply = judged(answer)
         return replace(reply, awaiting=True, reference=head.sop_instance) if commits else reply
 

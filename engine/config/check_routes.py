@@ -155,6 +155,8 @@ class _RouteCheck:
             key = "supersede" if destination.supersede else "recall"
             told = "versions are compared within one ordering key, and this route has none"
             self._findings.error_of_key((*at, key), told, "say `order_by`")
+        if destination.priority is not None and self._type_of(destination.endpoint) not in ("dicom", ""):
+            self._findings.error((*at, "priority"), "only `dicom` endpoints tell their partner of it")
         if destination.fallback is None:
             return
         chain = [str(destination.endpoint)]
@@ -166,6 +168,12 @@ class _RouteCheck:
                     (*place, "endpoint"), f'"{way.endpoint}" was tried before: a fallback is another one'
                 )
             chain.append(str(way.endpoint))
+
+    def _type_of(self, endpoint: EndpointText) -> str:
+        """Return the type of an endpoint, "" where a step chooses it or there is none."""
+        partner = self._loaded.partners.get(endpoint.partner or "")
+        found = partner.endpoints.get(endpoint.short) if partner is not None else None
+        return found.type if found is not None else ""
 
     def _way(self, at: Location, way: Way, *, steps: Sequence[Mapping[str, object]]) -> None:
         self._endpoint((*at, "endpoint"), way.endpoint, chosen=any("partner" in step for step in steps))

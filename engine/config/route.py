@@ -253,6 +253,10 @@ class Destination(Way):
     called: TemplateText | None = Field(None, alias="name")
     """What it is called where it becomes a file or an attachment: `"{msg.OBR-3.1}_{meta.id}.pdf"`."""
 
+    priority: Literal["low", "medium", "high"] | None = None
+    """How urgent a `dicom` endpoint tells its partner that these instances are; what the endpoint says where nothing
+    stands here."""
+
     fallback: Fallback | None = None
     """Where it goes when the endpoint does not take it."""
 

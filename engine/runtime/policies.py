@@ -140,6 +140,7 @@ class ConfiguredPolicies:
             recallable=destination.recall is not None,
             alert=route.on_dead.alert or "",
             rulings=self._rulings_of(route_name, destination, chain[0]),
+            priority=destination.priority or "",
         )
         return policy, frozenset(forbidden)
 

@@ -214,6 +214,7 @@ class Sender:
             timeout=timeout,
             kind=delivery.kind,
             headers=await self._trace(delivery) if delivery.trace is None else delivery.trace,
+            priority=policy.priority,
         )
         began = self._begin(flying, timeout)
         with self._flight.sending(delivery.sequence, attempt.number) as mark:

@@ -156,6 +156,9 @@ BROKEN: dict[str, list[tuple[int, int, str]]] = {
     "route-fallback-to-itself": [
         (5, 52, '"clinique-def.queue" was tried before: a fallback is another one'),
     ],
+    "route-priority-of-a-queue": [
+        (3, 47, "only `dicom` endpoints tell their partner of it"),
+    ],
     "route-loop": [
         (3, 14, "this leads back to the route itself"),
     ],

@@ -58,7 +58,7 @@ async def sent(engine: Hospital, folder: Path, instances: Mapping[str, bytes] | 
 
 
 @asynccontextmanager
-async def imaging(folder: Path, config: str) -> AsyncIterator[Hospital]:
+async def imaging(folder: Path, config: str, *, route: str = ROUTE) -> AsyncIterator[Hospital]:
     """Run an engine whose images go to an archive; the same folder again is the same engine after a restart."""
-    async with hospital(folder, config, {"images": ROUTE}) as engine:
+    async with hospital(folder, config, {"images": route}) as engine:
         yield engine

@@ -53,6 +53,16 @@ async def test_images_are_held_and_released(tmp_path: Path) -> None:
         assert len(pacs.kept) == 3
 
 
+async def test_a_route_says_how_urgent_its_images_are(tmp_path: Path) -> None:
+    urgent = "route: images\nfrom: images\nto: [{endpoint: pacs.archive, priority: high}]\n"
+    async with archive() as pacs:
+        config = written(pacs.port, title="ARCHIVE")
+        async with imaging(tmp_path, config, route=urgent) as engine:
+            await sent(engine, tmp_path, study(110, 1))
+            await engine.ended(1)
+        assert [each.command.number(0x0700) for each in pacs.kept] == [1]
+
+
 # ------------------------------------------------------------- storage commitment
 
 

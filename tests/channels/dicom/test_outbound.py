@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from struct import pack
 
@@ -97,6 +98,12 @@ async def test_the_priority_of_the_endpoint_travels(tmp_path: Path) -> None:
         async with archive(priority=word) as peer, way_out(tmp_path, peer.config) as out:
             await out.send(part10("2.25.1"))
             assert peer.kept[0].command.number(0x0700) == number
+
+
+async def test_the_priority_of_the_route_comes_before_that_of_the_endpoint(tmp_path: Path) -> None:
+    async with archive(priority="low") as peer, way_out(tmp_path, peer.config) as out:
+        await out.channel.send(replace(attempt_of(Body.of(part10("2.25.1"))), priority="high"))
+        assert peer.kept[0].command.number(0x0700) == HIGH
 
 
 async def test_a_large_instance_is_read_from_its_file_piece_by_piece(tmp_path: Path) -> None:
