@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from channels.dicom.listener import DicomListener
 from engine.security.tls import TlsFiles, client_context, server_context
 from engine.testing.channels import InboundContract, Sender
+from tests.channels.certified import Certified
 from tests.channels.dicom.modality import Modality
 from tests.channels.dicom.serving import LOOPBACK
 
@@ -27,12 +26,8 @@ class TestPlain(InboundContract):
             await modality.close()
 
 
-class TestTls(InboundContract):
+class TestTls(Certified, InboundContract):
     """A modality with a certificate."""
-
-    @pytest.fixture(autouse=True)
-    def _certificates(self, dev_certs: Path) -> None:
-        self.certs = dev_certs
 
     @asynccontextmanager
     async def sender(self, folder: Path) -> AsyncIterator[Sender]:

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from engine.security.tls import TlsFiles, client_context, server_context
 from engine.testing.channels import NetworkOutboundContract, NetworkPartner
+from tests.channels.certified import Certified
 from tests.channels.dicom.archive import archive, uid_of
 from tests.channels.dicom.instances import part10
 
@@ -30,14 +29,8 @@ class TestPlain(DicomContract):
             yield peer
 
 
-class TestMutualTls(DicomContract):
+class TestMutualTls(Certified, DicomContract):
     """A partner that asks for our certificate."""
-
-    certs: Path
-
-    @pytest.fixture(autouse=True)
-    def _certificates(self, dev_certs: Path) -> None:
-        type(self).certs = dev_certs
 
     @asynccontextmanager
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:

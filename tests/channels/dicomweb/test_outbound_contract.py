@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from engine.testing.channels import NetworkOutboundContract, NetworkPartner
+from tests.channels.certified import Certified
 from tests.channels.dicomweb.archive import archive, content_of
 
 
@@ -24,12 +23,8 @@ class TestPlain(NetworkOutboundContract):
         return content_of(text), "application/dicom"
 
 
-class TestTls(TestPlain):
+class TestTls(Certified, TestPlain):
     """An archive with a certificate."""
-
-    @pytest.fixture(autouse=True)
-    def _certificates(self, dev_certs: Path) -> None:
-        self.certs = dev_certs
 
     @asynccontextmanager
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:

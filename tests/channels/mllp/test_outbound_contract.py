@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from channels.mllp.endpoint import MllpEndpoint
 from engine.config.models import HostPort
 from engine.security.tls import client_context, server_context
 from engine.testing.channels import NetworkOutboundContract, NetworkPartner
 from engine.testing.peers_mllp import mllp_peer
+from tests.channels.certified import Certified
 from tests.channels.mllp.wire import message
 from tests.security.handshakes import files_of
 
@@ -36,14 +35,8 @@ class TestPlain(MllpContract):
             yield peer
 
 
-class TestMutualTls(MllpContract):
+class TestMutualTls(Certified, MllpContract):
     """A partner that asks for our certificate."""
-
-    certs: Path
-
-    @pytest.fixture(autouse=True)
-    def _certificates(self, dev_certs: Path) -> None:
-        type(self).certs = dev_certs
 
     @asynccontextmanager
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:

@@ -23,19 +23,14 @@ from engine.model import Attempt, Body
 from engine.security.secrets import Secret
 from engine.security.tls import TlsFiles, client_context, server_context
 from engine.testing.channels import NetworkOutboundContract, NetworkPartner, channel_context
+from tests.channels.certified import Certified
 from tests.channels.smtp.mail_partner import RECIPIENT, USER, CountingServer, MailPartner, relay
 from tests.peers.smtp import MailServer, smtp
 from tests.security.handshakes import files_of
 
 
-class TestSmtpOutbound(NetworkOutboundContract):
+class TestSmtpOutbound(Certified, NetworkOutboundContract):
     """A relay says `later` without a time; what it refuses for its content is rejected."""
-
-    certs: Path
-
-    @pytest.fixture(autouse=True)
-    def _certificates(self, dev_certs: Path) -> None:
-        self.certs = dev_certs
 
     @asynccontextmanager
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from engine.testing.channels import NetworkOutboundContract, NetworkPartner
+from tests.channels.certified import Certified
 from tests.channels.webhook.clinic import clinic
 
 
@@ -21,14 +20,8 @@ class TestPlain(NetworkOutboundContract):
             yield partner
 
 
-class TestMutualTls(NetworkOutboundContract):
+class TestMutualTls(Certified, NetworkOutboundContract):
     """A clinic that asks for our certificate."""
-
-    certs: Path
-
-    @pytest.fixture(autouse=True)
-    def _certificates(self, dev_certs: Path) -> None:
-        type(self).certs = dev_certs
 
     @asynccontextmanager
     async def partner(self, folder: Path) -> AsyncIterator[NetworkPartner]:
