@@ -19,10 +19,16 @@ _PAGE = 100
 
 
 async def steps(control: Control, call: Call) -> View:
-    """The steps of a worklist by day and time; `all` adds those that are not to be performed any more."""
+    """The steps of a worklist by day and time; `all` adds those that are not to be performed any more.
+
+    Raises:
+        NotFound: no step is there, and the configuration that runs has no such worklist.
+    """
     worklist, limit = call.text("worklist"), max(1, min(call.number("limit", _PAGE), _MOST))
     narrow = Narrow(hidden=call.flag("all"))
     rows = await control.store.worklists.steps(worklist, narrow, limit=limit, offset=call.number("offset", 0))
+    if not rows and control.running:
+        feeds_of(control.live.loaded(), worklist)
     return {"worklist": worklist, "steps": [_shown(row) for row in rows]}
 
 

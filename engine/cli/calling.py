@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.api.problems import NotRunning
 from engine.cli.wire import PATIENCE, LocalSocket, Unreachable, Wire
-from engine.errors import NotFound
+from engine.errors import NotFound, StoreLocked
 
 View = dict[str, Any]
 CONFIG = Path("config.yaml")
@@ -72,7 +72,12 @@ def caller(where: Where) -> Iterator[Caller]:
         return
     from engine.cli.stopped import StoppedStore
 
-    with StoppedStore(url) as store:
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(StoppedStore(url))
+        except StoreLocked as error:
+            told = f"{error}, and no engine answers at {path}: it starts or stops just now, or is of another project"
+            raise StoreLocked(told) from error
         yield store
 
 

@@ -122,11 +122,15 @@ class Screen:
                 self._told[key] = happening
                 self.say(
                     f"{happening.what}: {happening.clinic}: {happening.state}"
-                    f" after {happening.attempts} attempts {happening.by}".rstrip()
+                    f" after {_counted(happening.attempts)} {happening.by}".rstrip()
                 )
         if happenings.alerts != self._alerts:
             self._alerts = list(happenings.alerts)
             self.say(_alerts(happenings))
+
+
+def _counted(attempts: int) -> str:
+    return f"{attempts} attempt" if attempts == 1 else f"{attempts} attempts"
 
 
 def _table(happenings: Happenings) -> Table:

@@ -48,7 +48,8 @@ def show(desk: Desk, identifier: str, content: bool, purpose: str | None) -> Non
     print_reports(desk, view["losses"])
     for role, text in view.get("content", {}).items():
         desk.terminal.line(f"--- {role}")
-        desk.terminal.line(text)
+        # HL7 ends its segments with a carriage return: a terminal would write one over the other
+        desk.terminal.line(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def print_reports(desk: Desk, reports: Sequence[Mapping[str, Any]]) -> None:

@@ -151,7 +151,9 @@ class _Room:
             for each in said.found
         )
         steps = self.steps(made.steps, said.steps, (*at, "steps"), name)
-        return _Subscribers(made.subscribers, steps, made.when, asked=asked, watch=self.watch)
+        return _Subscribers(
+            made.subscribers, steps, made.when, asked=asked, only=said.when or "", watch=self.watch
+        )
 
     def outlet(self, made: Outlet, said: Destination, at: Location) -> Outlet:
         name = self._inside(said.name)
@@ -255,14 +257,21 @@ class _Outlet(Outlet):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Subscribers(Subscribers):
-    """The entry for subscribers, watched; each of them is told of, served or not."""
+    """The entry for subscribers, watched; each of them is told of, served or not.
+
+    `only` is the entry's own `when`: where that does not hold, nobody's wish was looked at.
+    """
 
     asked: Sequence[Asked]
+    only: str
     watch: Watch
 
     def serve(
         self, flowed: Flowed, position: int, part: int, lane: str, paper: Paper
     ) -> Iterator[NewDelivery]:
+        if self.when is not None and not self.when.evaluate(flowed[1]):
+            self.watch.notes += [replace(each, taken=False, when=self.only) for each in self.asked]
+            return
         at = len(self.watch.notes)
         made = list(Subscribers.serve(self, flowed, position, part, lane, paper))
         served = {delivery.destination for delivery in made}

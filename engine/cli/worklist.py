@@ -40,8 +40,21 @@ def list_(desk: Desk, name: str, also_hidden: bool, limit: int, offset: int) -> 
         desk.terminal.note(desk.say("nothing is scheduled"))
     else:
         columns = ("day", "time", "modality", "station", "state", "accession", "step", "description")
-        desk.table("Steps", columns, [tuple(row[column] for column in columns) for row in found])
+        rows = [
+            (_day(row["day"]), _moment(row["time"]), *(row[each] for each in columns[2:])) for row in found
+        ]
+        desk.table("Steps", columns, rows)
     return Exit.OK if found else Exit.NOTHING
+
+
+def _day(text: str) -> str:
+    """Return a day of DICOM (20261103) as 2026-11-03."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else text
+
+
+def _moment(text: str) -> str:
+    """Return a time of DICOM (091500.5) as 09:15."""
+    return f"{text[:2]}:{text[2:4]}" if len(text) >= 4 else text
 
 
 @worklist.command("rebuild")

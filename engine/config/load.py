@@ -26,6 +26,8 @@ from engine.errors import ConfigurationError, Problem
 ROUTES = "routes/*.yaml"
 """Where routes are where config.yaml does not say."""
 
+_BEGIN = "`--config PATH` says where a project is, `passerelle init FOLDER` begins one"
+
 
 def load_configuration(
     path: Path,
@@ -43,6 +45,8 @@ def load_configuration(
     Raises:
         ConfigurationError: holding every problem found, in the order of files and lines.
     """
+    if not path.exists():
+        raise ConfigurationError([Problem(printed(path), 1, 1, "there is no such file", help=_BEGIN)])
     room = _Loading(path.parent, environ, plugins or installed())
     loaded = room.configuration(path, env)
     if loaded is None:
@@ -92,7 +96,12 @@ class _Loading:
         app = validate(AppConfig, tree, self._plugins, self.problems)
         patterns = tree.get("routes")
         files = self._gatherer.matches(ROUTES) if patterns is None else self._gatherer.files(patterns)
-        routes = [self.route(file, tree) for file in files]
+        if path in files:
+            told = f"{path.name} is no route, and is among them"
+            self.problems.append(
+                tree.keys_at["routes"].problem(told, help="keep routes in a folder: routes/*.yaml")
+            )
+        routes = [self.route(file, tree) for file in files if file != path]
         if app is None:
             return None
         return Loaded(

@@ -40,7 +40,7 @@ class ChannelState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelHealth:
-    """How one channel stands: its bound address ("" before it has one), since when, and the last crash's type."""
+    """How one channel stands: its bound address ("" before it has one), since when, and why it last crashed."""
 
     name: str
     state: ChannelState
@@ -133,8 +133,8 @@ class Listening:
             if fatal is not None:
                 raise fatal from error
             cause = _first(error)
-            self._error = type(cause).__name__
-            self._say("a channel crashed; it is restarted", cause)
+            self._error = _told(cause)
+            self._say(f"a channel crashed; it is restarted: {self._error}", cause)
         else:
             if not self._stopping:
                 _log.warning(
@@ -159,6 +159,12 @@ def fatal_of(error: BaseException) -> BaseException | None:
     if isinstance(error, BaseExceptionGroup):
         return next((found for each in error.exceptions if (found := fatal_of(each)) is not None), None)
     return None
+
+
+def _told(cause: BaseException) -> str:
+    """Return the type of an error, and of one of the system its own words, in which nothing of a message can stand."""
+    words = cause.strerror if isinstance(cause, OSError) and cause.errno is not None else None
+    return f"{type(cause).__name__}: {words}" if words else type(cause).__name__
 
 
 def _first(error: BaseException) -> BaseException:

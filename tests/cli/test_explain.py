@@ -148,6 +148,18 @@ def test_each_subscriber_is_told_of_served_or_not(shell: Shell) -> None:
     assert [each["destination"] for each in view["deliveries"]] == ["clinic.box"]
 
 
+def test_an_entry_for_subscribers_that_does_not_hold_says_its_own_condition(shell: Shell) -> None:
+    config = CONFIG.replace(
+        "    endpoints:\n", "    subscriptions: [{events: booked, endpoint: box}]\n    endpoints:\n"
+    )
+    entry = "{subscribers: event, when: meta.event.type == 'moved'}"
+    write(shell.folder, f"route: notes\nfrom: {{door: POST /notes}}\nto: [{entry}]\n", config=config)
+    event = {"specversion": "1.0", "id": "1", "source": "/x", "type": "booked", "data": {"kind": "a"}}
+    (shell.folder / "note.json").write_text(json.dumps(event), encoding="utf-8")
+    ended = shell("explain", "notes", "note.json")
+    assert "-> clinic.box  not taken: meta.event.type == 'moved'" in ended.out
+
+
 # --------------------------------------------------------------------------- the shipped projects
 
 

@@ -52,7 +52,7 @@ def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixtur
         happenings.alerts = ["dead_letter clinique-abc.emr"]
         screen.show(happenings)
     assert capsys.readouterr().out.splitlines() == [
-        "booked.json: Clinique ABC: retrying after 1 attempts clinique-abc.emr (400)",
-        "booked.json: Clinique ABC: dead after 1 attempts clinique-abc.emr (400)",
+        "booked.json: Clinique ABC: retrying after 1 attempt clinique-abc.emr (400)",
+        "booked.json: Clinique ABC: dead after 1 attempt clinique-abc.emr (400)",
         "alerts open: dead_letter clinique-abc.emr",
     ]

@@ -99,6 +99,18 @@ def test_content_is_shown_for_a_purpose_only(call: Shell) -> None:
     assert '"id": "content"' in given.out
 
 
+def test_content_is_shown_line_by_line(call: Shell) -> None:
+    (call.folder / "lines.json").write_bytes(b'{"id": "lines",\r"to": "box"}')
+    identifier = call("inject", "notes", "lines.json", "--json").json["injected"][0]["id"]
+    shown = call("show", identifier, "--content", "--purpose", "exercise")
+    assert '{"id": "lines",\n"to": "box"}' in shown.out
+
+
+def test_a_worklist_that_the_engine_does_not_have_is_told(call: Shell) -> None:
+    ended = call("worklist", "list", "nobody")
+    assert (ended.code, ended.err) == (3, 'no endpoint feeds a worklist "nobody"\n')
+
+
 def test_a_dead_letter_is_listed_released_and_discarded(call: Shell) -> None:
     message, delivery = dead_note(call, "dead-1")
     listed = call("dead", "list", "--endpoint", "clinic.emr")

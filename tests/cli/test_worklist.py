@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import yaml
@@ -42,6 +43,7 @@ def test_steps_are_listed_without_a_word_about_patients(shell: Shell) -> None:
 
     assert ended.code == 0
     assert "RP" in ended.out or "SPS" in ended.out
+    assert re.search(r"^\d{4}-\d\d-\d\d +\d\d:\d\d ", ended.out, re.MULTILINE)
     assert "Tremblay" not in ended.out and "PAT" not in ended.out
 
 

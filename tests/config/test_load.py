@@ -280,6 +280,24 @@ def test_a_step_list_stands_where_it_is_used() -> None:
     assert [name for step in route.config.steps for name in step][:3] == ["require", "validate", "keep"]
 
 
+def test_a_project_that_is_not_there_is_told_with_how_to_begin_one(tmp_path: Path) -> None:
+    (problem,) = problems_of(Path("elsewhere.yaml"))
+
+    assert (problem.file, problem.message) == ("elsewhere.yaml", "there is no such file")
+    assert "passerelle init" in problem.help
+
+
+def test_a_configuration_among_its_own_routes_is_told_once(tmp_path: Path) -> None:
+    text = CONFIG.read_text(encoding="utf-8").replace("routes/*.yaml", "'*.yaml'")
+    write(tmp_path, "config.yaml", text)
+
+    told = [problem for problem in problems_of(CONFIG) if problem.file == "config.yaml"]
+
+    assert [(problem.line, problem.message) for problem in told if "route" in problem.message] == [
+        (text[: text.index("routes:")].count("\n") + 1, "config.yaml is no route, and is among them")
+    ]
+
+
 def test_a_step_list_that_holds_itself_is_refused(tmp_path: Path) -> None:
     text = CONFIG.read_text(encoding="utf-8").replace(
         "    - validate: schemas/appointment.json", "    - do: coherent"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -148,6 +150,17 @@ async def test_one_that_cannot_listen_at_first_does_not_keep_the_others_from_sta
         health = {one.name: one for one in engine.supervisor.health()}
         assert (health["a"].state, health["a"].error) == (ChannelState.RESTARTING, "OSError")
         assert await engine.reach("b") == b"here"
+        await engine.until("a", ChannelState.RUNNING)
+
+
+async def test_a_port_that_is_taken_is_told_in_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), "a name that is not for logs")
+    async with running(tmp_path, {"a": (taken,)}) as engine:
+        told = "OSError: Address already in use"
+        assert [one.error for one in engine.supervisor.health()] == [told]
+        assert f"a channel crashed; it is restarted: {told}" in caplog.messages
         await engine.until("a", ChannelState.RUNNING)
 
 
