@@ -96,6 +96,7 @@ def _top() -> Schema:
             {
                 "bundle": _told({"enum": list(BUNDLES)}, "The kind of Bundle; none: one resource alone."),
                 "seed": _told(_TEXTS, "Event paths that ids are made of."),
+                "others": _others(),
                 "slots": _told(
                     {
                         "type": "object",
@@ -118,6 +119,38 @@ def _top() -> Schema:
         ),
         "compute": _told({"type": "array", "items": _compute()}, "What is written, and never read back."),
     }
+
+
+def _others() -> Schema:
+    leaf = _closed(
+        "One leaf that is inferred.",
+        {
+            "event": _told({"type": "string", "pattern": _EVENT}, "Its path in the event."),
+            "from": _told(_TEXT, "The element whose code tells it: SLOT.element."),
+            "codes": _told(_WORDS, "What each code means."),
+            "else": _told(_TEXT, "What every other code means."),
+        },
+    )
+    item = _closed(
+        "One list whose items are told apart.",
+        {
+            "list": _told(_TEXT, "The list: SLOT.element."),
+            "actors": _told(_WORDS, "The code of an item by the type that its actor has."),
+            "known": _told(_TEXTS, "Codes of items that are told already."),
+            "else": _told(_TEXT, "The code of the first item without a type."),
+        },
+    )
+    made = _closed(
+        "What documents of others mean, which do not have the resource of a slot.",
+        {
+            "without": _told(_TEXT, "The slot whose resource all documents of ours have."),
+            "leaves": _told(
+                {"type": "array", "items": {**leaf, "required": ["event", "from"]}}, "What is inferred."
+            ),
+            "items": _told({"type": "array", "items": {**item, "required": ["list"]}}, "What items are."),
+        },
+    )
+    return {**made, "required": ["without"]}
 
 
 def _drop() -> Schema:

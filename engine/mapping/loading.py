@@ -12,6 +12,7 @@ from engine.mapping.dicom.side import DICOM, DicomFormat, Spelling, speaks_dicom
 from engine.mapping.drafting import Find, Paper, read_paper
 from engine.mapping.faults import Faults
 from engine.mapping.fhir.checking import Judge
+from engine.mapping.fhir.others import read_others
 from engine.mapping.fhir.side import FhirFormat
 from engine.mapping.paths import SEGMENT
 from engine.mapping.reading import RuleReader
@@ -79,6 +80,7 @@ def read_definition(
     scope = reader.read()
     definition = Definition(paper.name, paper.version, scope, tables, slots=slots, bundle=bundle, seed=seed)
     definition.dicom = by_keywords
+    definition.others = read_others(paper.fhir.get("others"), slots, faults)
     definition.sides = frozenset({"event", *reader.sides})
     for key in ("mapper", "version"):
         if not getattr(paper, {"mapper": "name"}.get(key, key)):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from engine.mapping.computing import Computing
+    from engine.mapping.fhir.others import Others
 
 Path = tuple[str, ...]
 """Keys of an event, outermost first, relative to its scope."""
@@ -223,6 +224,8 @@ class Definition:
     event_subject: tuple[Path, ...] = ()
     drop: tuple[tuple[str, str], ...] = ()
     computing: Mapping[str, Computing] = field(default_factory=dict)
+    others: Others | None = None
+    """What documents of others mean on the FHIR side."""
     dicom: bool = False
     """Whether its side of other JSON is DICOM's, by keywords."""
 

@@ -44,8 +44,8 @@ class Children(Protocol):
 
 def read_slots(node: Mapping[str, Any], faults: Faults) -> tuple[dict[str, Slot], str, tuple[Path, ...]]:
     """Return the slots by name, the kind of Bundle, and the event paths that ids are made of."""
-    for key in node.keys() - {"bundle", "slots", "seed"}:
-        faults.add(node[key], f'unknown key "{key}"', help="fhir: has bundle, slots and seed")
+    for key in node.keys() - {"bundle", "slots", "seed", "others"}:
+        faults.add(node[key], f'unknown key "{key}"', help="fhir: has bundle, slots, seed and others")
     bundle = str(node.get("bundle", "none"))
     if bundle not in BUNDLES:
         faults.add(node["bundle"], f"a Bundle is one of {', '.join(BUNDLES)}")

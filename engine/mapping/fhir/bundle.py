@@ -26,6 +26,8 @@ class Ways:
         self.slots = slots
         self.referring = referring
         self.marked = marked_slots(slots.values())
+        kinds = [slot.type for slot in slots.values()]
+        self.single = {slot.name: kinds.count(slot.type) == 1 for slot in slots.values()}
         self.links = {
             slot.name: pointer(_first(slot.link[1:] if slot.link[0] in slots else slot.link))
             for slot in slots.values()
@@ -166,8 +168,12 @@ class Resources:
         if not last and (pending or not referrers):
             return False
         if any(name in found and EACH not in path for name, path, _ in referrers):
-            return True
+            return not self._is_only(slot) or self._claim(slot, self._by_type[slot.type][0], found)
         return self._claim(slot, next(self._candidates(slot), None), found)
+
+    def _is_only(self, slot: Slot) -> bool:
+        """Say whether a document has one resource that can be a slot's, and the mapper one slot for it."""
+        return len(self._by_type[slot.type]) == 1 and self._ways.single[slot.name]
 
     def _at_link(self, slot: Slot, source: dict[str, Any]) -> dict[str, Any] | None:
         """Return what the reference of a link leads to; of several slots at one list each takes what fits it."""

@@ -21,6 +21,7 @@ from engine.mapping.fhir.composing import Composer
 from engine.mapping.fhir.giving import give_scope
 from engine.mapping.fhir.making import complete
 from engine.mapping.fhir.nodes import BUNDLE, ScopePlan
+from engine.mapping.fhir.others import keep, undo, without_inferred
 from engine.mapping.fhir.plan import fhir_plan
 from engine.mapping.fhir.reading import Reader
 from engine.mapping.fhir.shapes import NotMade
@@ -33,6 +34,8 @@ from engine.mapping.two_way import Complement, Side
 from engine.mapping.v2.cells import ABSENT
 
 _HOLES: Final = ("\x1f\x1f", "\x1e\x1e", "\x1d\x1d", "\x1f\x1e", "\x1e\x1d")
+_INFERRED: Final = "inferred"
+"""In a complement of a document that others made: what was not said there."""
 _FOR_THE_GENERAL: Final = (NotMade, BadValue, TypeError, AttributeError, KeyError, IndexError)
 """What compiled functions raise where an event is not as usual: the general ones say what is wrong, if anything is."""
 
@@ -47,6 +50,7 @@ class FhirFormat(Side):
         self._slots: dict[str, Slot] = dict(definition.slots) if side == "fhir" else {}
         roots = [slot for slot in self._slots.values() if not slot.each and not slot.contained]
         self._alone = roots[0] if definition.bundle == "none" and roots else None
+        self._others = definition.others if side == "fhir" else None
         self._ways = Ways(self._slots, self._plan.referring)
         self._reader = Reader(definition.name, self._plan)
         self._composer = Composer(definition.name, self._plan, tuple(self._slots.values()))
@@ -67,14 +71,19 @@ class FhirFormat(Side):
             rest: dict[str, Any] = _copied_quickly(root)
             data: dict[str, Any] = {}
             turn = Turn(data, zone, hole, force=force)
+            others = self._others if self._others is not None and self._others.applies(rest) else None
+            if others is not None:
+                others.prepare(rest)
             try:
                 self._take(rest, data, turn)
             except HoleTaken:
                 continue
-            complement = {
+            complement: Complement = {
                 "mapper": self._definition.name, "version": self._definition.version, "side": self._side,
                 "hole": hole, "rest": rest,
             }  # fmt: skip
+            if others is not None:
+                complement[_INFERRED] = others.infer(root, data)
             return data, complement
         raise Rejected("control characters stand where texts are read", code="unmappable")
 
@@ -96,6 +105,18 @@ class FhirFormat(Side):
         """
         if complement is None:
             return self._created(data, zone)
+        if self._others is None or _INFERRED not in complement:
+            return self._given(data, complement, zone)
+        rest = self._given(without_inferred(data, complement[_INFERRED]), complement, zone)
+        if self._others.applies(rest):
+            undo(rest)
+        else:
+            rest = self._given(data, complement, zone)
+            keep(rest)
+        return rest
+
+    def _given(self, data: dict[str, Any], complement: Complement, zone: str) -> dict[str, Any]:
+        """Write into a complement's document."""
         rest: dict[str, Any] = copied(complement["rest"])
         turn = Turn(data, zone, complement["hole"])
         resources = Resources(rest, self._ways, "" if not self._slots else self._seed(data))
@@ -145,6 +166,8 @@ class FhirFormat(Side):
     def report(self, root: Any) -> LossReport:
         """Return what of a document is mapped, by paths such as `Patient.name[0].given[1]`."""
         _, complement = self._read(root, "UTC", force=True)
+        if _INFERRED in complement:
+            undo(complement["rest"])
         reasons = dict(self._definition.drop)
         mapped: list[str] = []
         opaque: list[str] = []
