@@ -109,21 +109,8 @@ class ConfiguredPolicies:
         destination = self._destinations.get((route_name, name))
         if destination is None:
             return None
-        ways = [destination, *(destination.fallback.to if destination.fallback else ())]
         exposures = self._exposures.get((route_name, name), ())
-        retries: dict[str, Retry] = {}
-        timeouts: dict[str, float] = {}
-        forbidden: set[str] = set()
-        for endpoint, index in _matched(chain, [way.endpoint for way in ways]):
-            way = ways[index]
-            phi = self._directory.phi(endpoint)
-            if phi is not None and index < len(exposures) and Exposure.of(phi) < exposures[index]:
-                forbidden.add(endpoint)
-            if index == 0:
-                continue
-            retries[endpoint] = self._retry(way, endpoint, FALLBACK_RETRY)
-            if (seconds := self._timeout(way, endpoint)) is not None:
-                timeouts[endpoint] = seconds
+        retries, timeouts, forbidden = self._fallbacks(destination, chain, exposures)
         after = destination.fallback.after if destination.fallback else None
         policy = DestinationPolicy(
             route=route_name,
@@ -142,7 +129,27 @@ class ConfiguredPolicies:
             rulings=self._rulings_of(route_name, destination, chain[0]),
             priority=destination.priority or "",
         )
-        return policy, frozenset(forbidden)
+        return policy, forbidden
+
+    def _fallbacks(
+        self, destination: Destination, chain: tuple[str, ...], exposures: Sequence[Exposure]
+    ) -> tuple[Mapping[str, Retry], Mapping[str, float], frozenset[str]]:
+        """Return how the endpoints after the first are tried, and which of all may not see what they would get."""
+        ways = [destination, *(destination.fallback.to if destination.fallback else ())]
+        retries: dict[str, Retry] = {}
+        timeouts: dict[str, float] = {}
+        forbidden: set[str] = set()
+        for endpoint, index in _matched(chain, [way.endpoint for way in ways]):
+            way = ways[index]
+            phi = self._directory.phi(endpoint)
+            if phi is not None and index < len(exposures) and Exposure.of(phi) < exposures[index]:
+                forbidden.add(endpoint)
+            if index == 0:
+                continue
+            retries[endpoint] = self._retry(way, endpoint, FALLBACK_RETRY)
+            if (seconds := self._timeout(way, endpoint)) is not None:
+                timeouts[endpoint] = seconds
+        return retries, timeouts, frozenset(forbidden)
 
     def _rulings_of(self, route: str, destination: Destination, endpoint: str) -> Rulings | None:
         """Return what a destination says about the answers of an endpoint, compiled once for each codec."""

@@ -69,7 +69,7 @@ class DestinationPolicy:
     `fallback_on` lists codes that make a failure endpoint-level although the table says otherwise.
     `parks` says what a dead head does to its lane; `supersedes` and `keep_first` as in the route. `recallable` False
     says that the route has no `recall:`, which spares a look at what waits behind each head. `rulings` is what it says
-    about the answers of its first choice, None where it says nothing; `priority` is what the partner is told of its urgency.
+    about the answers of its first choice, None where it says nothing; `priority` is what a partner is told of urgency.
     """
 
     route: str
