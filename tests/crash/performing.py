@@ -32,7 +32,7 @@ from tests.crash.lines import Line
 from tests.peers.ports import free_port
 
 MODALITIES = 4
-ORDERS_PER_KILL = 25
+ORDERS_PER_KILL = 15
 """More than modalities perform between two kills."""
 
 _PATIENCE = 120.0
@@ -78,6 +78,8 @@ class Told:
 
     odd: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    over: threading.Event = field(default_factory=threading.Event)
+    """Whether the campaign has ended, well or not: nobody insists any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Modality(threading.Thread):
     """Performs one step after the other until it is stopped; every request is insisted on."""
 
     def __init__(self, port: int, told: Told, numbers: Iterator[int]) -> None:
-        super().__init__(name="performing", daemon=True)  # it insists for ever where the engine is gone
+        super().__init__(name="performing", daemon=True)  # a campaign that failed waits for none
         self._told = told
         self._numbers = numbers
         self._ended = threading.Event()
@@ -138,6 +140,8 @@ class Modality(threading.Thread):
         with told.lock:
             told.open += 1
         while (status := self._line.say(request)) != SUCCESS:
+            if told.over.is_set():
+                return
             if status is not None:
                 break
             tries += 1
@@ -205,6 +209,7 @@ def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int)
         child.stop()
         conserved = bool(child.ask("reconcile")["conserved"])
     finally:
+        told.over.set()
         for modality in modalities:
             modality.finish()
         child.end()

@@ -60,6 +60,8 @@ class Archive:
 
     again: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    over: threading.Event = field(default_factory=threading.Event)
+    """Whether the campaign has ended, well or not: nobody insists any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Modality(threading.Thread):
     """Stores instances until it is stopped; every one is insisted on."""
 
     def __init__(self, port: int, archive: Archive, seed: int) -> None:
-        super().__init__(name=f"modality-{seed}", daemon=True)  # it insists for ever where the engine is gone
+        super().__init__(name=f"modality-{seed}", daemon=True)  # a campaign that failed waits for none
         self._archive = archive
         self._random = random.Random(seed)
         self._ended = threading.Event()
@@ -119,6 +121,8 @@ class Modality(threading.Thread):
         with archive.lock:
             archive.open += 1
         while self._line.say(lambda line: line.send_c_store(made)) != 0:
+            if archive.over.is_set():
+                return
             tries += 1
             time.sleep(0.02)
         uid = str(made.SOPInstanceUID)
@@ -161,6 +165,7 @@ def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int)
         conserved = bool(child.ask("reconcile")["conserved"])
         child.stop()
     finally:
+        archive.over.set()
         for modality in modalities:
             modality.finish()
         child.end()

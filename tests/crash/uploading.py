@@ -97,9 +97,7 @@ class Modality(threading.Thread):
     """Stores requests until it is stopped; every instance is insisted on."""
 
     def __init__(self, port: int, hall: Hall, seed: int) -> None:
-        super().__init__(
-            name=f"web-modality-{seed}", daemon=True
-        )  # it insists for ever where the engine is gone
+        super().__init__(name=f"web-modality-{seed}", daemon=True)  # a campaign that failed waits for none
         self._hall = hall
         self._random = random.Random(seed)
         self._ended = threading.Event()
@@ -118,6 +116,8 @@ class Modality(threading.Thread):
             tries = 0
             while left:
                 tries += 1
+                if self._hall.over.is_set():
+                    break
                 told = self._send(left)
                 left = [each for each in left if str(each.SOPInstanceUID) not in told]
             with self._hall.lock:
@@ -196,6 +196,8 @@ def campaign(folder: Path, forks: Forks, *, kills: int, between: int, seed: int)
         child.stop()
         conserved = bool(child.ask("reconcile")["conserved"])
     finally:
+        hall.over.set()
+        hall.going.set()
         for modality in modalities:
             modality.finish()
         child.end()
