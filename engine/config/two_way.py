@@ -40,6 +40,7 @@ class _Compiled:
 _included: dict[Path, tuple[_State, Node]] = {}
 """Files of shapes that were read without a problem: most mappers include the same."""
 _compiled: OrderedDict[tuple[Path, str], _Compiled] = OrderedDict()
+"""By the file, and how it is printed: projects that have the same mapper of the same files share it."""
 
 
 def is_two_way(path: Path) -> bool:
@@ -58,12 +59,15 @@ def two_way(root: Path, name: str) -> TwoWay | None:
     Raises:
         ConfigurationError: its file, or one that it extends or includes, does not compile; holding all that is wrong.
     """
-    found = _compiled.get((root, name))
+    path = find_mapper(root, name)
+    if path is None:
+        return None
+    key = path, printed(path)
+    found = _compiled.get(key)
     if found is None or not found.holds(root):
-        path = find_mapper(root, name)
-        if path is None or not is_two_way(path):
+        if not is_two_way(path):
             return None
-        found = _compiled[root, name] = _compile(root, name, path)
+        found = _compiled[key] = _compile(root, name, path)
         if len(_compiled) > _KEPT:
             _compiled.popitem(last=False)
     if isinstance(found.result, tuple):
