@@ -133,7 +133,7 @@ class ConfiguredPolicies:
 
     def _fallbacks(
         self, destination: Destination, chain: tuple[str, ...], exposures: Sequence[Exposure]
-    ) -> tuple[Mapping[str, Retry], Mapping[str, float], frozenset[str]]:
+    ) -> tuple[dict[str, Retry], dict[str, float], frozenset[str]]:
         """Return how the endpoints after the first are tried, and which of all may not see what they would get."""
         ways = [destination, *(destination.fallback.to if destination.fallback else ())]
         retries: dict[str, Retry] = {}
