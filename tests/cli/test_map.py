@@ -134,6 +134,18 @@ def test_a_good_mapper_passes(visit: Shell) -> None:
     assert (mine["mapper"], mine["passed"], mine["goldens"], mine["events"]) == ("visit", True, 1, 20)
 
 
+def test_what_goes_into_a_file_has_no_colours(visit: Shell) -> None:
+    golden(visit, message=MESSAGE, event=json.dumps(EVENT))
+    assert visit("map", "check", "visit", "--events", "3").out == "ok   visit: 1 golden, 3 events\n"
+
+
+def test_a_file_that_is_neither_is_told_by_what_it_is_not(visit: Shell) -> None:
+    (visit.folder / "hello.hl7").write_text("hello")
+    ended = visit("map", "run", "visit", "hello.hl7")
+    assert ended.code != 0
+    assert "hello.hl7: neither HL7 v2, which begins with MSH, FHS or BHS, nor JSON; say --from" in ended.err
+
+
 def test_a_law_that_fails_is_told_with_the_smallest_event(visit: Shell) -> None:
     path = visit.folder / "mappings" / "visit.yaml"
     trap = "  - {event: message.charset, v2: MSH-18}\n"  # it says how a message is written, not what it means

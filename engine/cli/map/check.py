@@ -39,7 +39,7 @@ class Checked:
 @click.option(
     "--events",
     type=click.IntRange(0),
-    default=300,
+    default=100,
     show_default=True,
     help="How many events to make up for each.",
 )
@@ -127,7 +127,9 @@ def _breaks(law: Law, event: Event, *, refused: bool) -> bool:
 
 
 def _print(desk: Desk, found: Checked) -> None:
-    mark = click.style("FAIL", fg="red") if found.failures else click.style("ok  ", fg="green")
+    mark, colour = ("FAIL", "red") if found.failures else ("ok  ", "green")
+    if desk.terminal.colourful:
+        mark = click.style(mark, fg=colour)
     counts = desk.say("{goldens} golden, {events} events", goldens=found.goldens, events=found.events)
     desk.terminal.line(f"{mark} {found.name}: {counts}")
     for what, why in found.failures:

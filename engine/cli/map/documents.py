@@ -42,6 +42,8 @@ def side_of(data: bytes) -> str:
         return "v2"
     from engine.codecs.json.reading import read_json
 
+    if not text.startswith((b"{", b"[")):
+        raise MalformedMessage("neither HL7 v2, which begins with MSH, FHS or BHS, nor JSON; say --from")
     root = read_json(data)
     return "fhir" if isinstance(root, dict) and "resourceType" in root else "event"
 

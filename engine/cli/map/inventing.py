@@ -17,8 +17,9 @@ _LETTERS: Final = "abcXYZ019 .,'-/^~&|\\#éÉñ"
 """What texts are made of: delimiters and escapes above all."""
 _LONGEST: Final = 8
 _MOST_ITEMS: Final = 3
-_PRESENT: Final = (0.02, 0.02, 0.02, 0.05, 0.05, 0.1, 0.2, 0.6)
-"""Chances of a rule to say something: one is taken for each event, so that most are small and a few nearly full."""
+_PRESENT: Final = (6, 6, 6, 12, 12, 24, 96)
+"""Rules that say something: about one of these for each event, so that most are small and a few have much."""
+_MOST_PRESENT: Final = 0.6
 _LISTED: Final = 0.1
 """The least chance of a list, which is there only where one of its rules says something."""
 PRESENT: Final = "present"
@@ -34,8 +35,9 @@ _MOST_TRIES: Final = 2_000
 def events(definition: Definition, seed: int) -> Iterator[Event]:
     """Yield events without end; each has what the rules can say, and is not empty."""
     random = Random(seed)  # noqa: S311  chance that can be repeated, not secrecy
+    rules = max(1, sum(len(scope.leaves) for scope in definition.scope.walk()))
     while True:
-        made = _object(definition.scope, random, random.choice(_PRESENT))
+        made = _object(definition.scope, random, min(_MOST_PRESENT, random.choice(_PRESENT) / rules))
         if made:
             yield made
 
