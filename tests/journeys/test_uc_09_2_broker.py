@@ -10,7 +10,7 @@ import aio_pika
 
 from engine.model import State
 from tests.journeys.house import House, Plan, house, until
-from tests.peers.rabbitmq import RabbitMQ, rabbitmq
+from tests.peers.rabbitmq import RabbitMQ
 
 COUNT = 60
 ROUTE = "from: {public: POST /v1/appointments}"
@@ -47,30 +47,32 @@ async def drained(broker: RabbitMQ, queue: str, count: int) -> list[str]:
     return ids
 
 
-async def test_nothing_is_lost_and_every_copy_bears_the_same_id(tmp_path: Path, dev_certs: Path) -> None:
-    async with rabbitmq() as broker:
-        out = f'{{amqp: "{broker.url}", queue: out, declare: true, phi: full}}'
-        inlet = f'  bus: {{amqp: "{broker.url}", queue: in, prefetch: 10, partner: platform}}\n'
-        plan = Plan(
-            {"queue": out},
-            route=lambda text: text.replace(ROUTE, "from: [{public: POST /v1/appointments}, bus]"),
-        )
-        config = plan.write(tmp_path, dev_certs, 0)
-        config.write_text(config.read_text().replace("listen:\n", "listen:\n" + inlet))
-        async with house(tmp_path, dev_certs, plan) as here:
-            await publish(broker, "in", here, range(COUNT // 2))
+async def test_nothing_is_lost_and_every_copy_bears_the_same_id(
+    broker_to_stop: RabbitMQ, tmp_path: Path, dev_certs: Path
+) -> None:
+    broker, into, out_of = broker_to_stop, broker_to_stop.fresh_name("in"), broker_to_stop.fresh_name("out")
+    out = f'{{amqp: "{broker.url}", queue: {out_of}, declare: true, phi: full}}'
+    inlet = f'  bus: {{amqp: "{broker.url}", queue: {into}, prefetch: 10, partner: platform}}\n'
+    plan = Plan(
+        {"queue": out},
+        route=lambda text: text.replace(ROUTE, "from: [{public: POST /v1/appointments}, bus]"),
+    )
+    config = plan.write(tmp_path, dev_certs, 0)
+    config.write_text(config.read_text().replace("listen:\n", "listen:\n" + inlet))
+    async with house(tmp_path, dev_certs, plan) as here:
+        await publish(broker, into, here, range(COUNT // 2))
 
-            async def some_delivered() -> bool | None:
-                rows = await here.deliveries()
-                return True if any(row.delivery.state.terminal for row in rows) else None
+        async def some_delivered() -> bool | None:
+            rows = await here.deliveries()
+            return True if any(row.delivery.state.terminal for row in rows) else None
 
-            await until(some_delivered)
-            await broker.stop()
-            await broker.start()
-            await publish(broker, "in", here, range(COUNT // 2, COUNT))
-            rows = await here.ended(COUNT, seconds=60)
-            ids = await drained(broker, "out", COUNT)
-            tally = await here.engine.store.tally()
+        await until(some_delivered)
+        await broker.stop()
+        await broker.start()
+        await publish(broker, into, here, range(COUNT // 2, COUNT))
+        rows = await here.ended(COUNT, seconds=60)
+        ids = await drained(broker, out_of, COUNT)
+        tally = await here.engine.store.tally()
 
     assert {row.delivery.state for row in rows} == {State.DELIVERED_BY_FALLBACK}
     assert len(rows) == COUNT
