@@ -5,12 +5,14 @@ a signature is checked on the raw bytes. It shares no code with the engine's cha
 """
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -100,7 +102,8 @@ class Emr:
         self._context = context
         self._changed = asyncio.Condition()
         self._released = asyncio.Event()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -110,21 +113,20 @@ class Emr:
 
     async def start(self) -> None:
         """Listen; what was received before is kept."""
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=self._context, limit=MAX_HEAD
-        )
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(self._listener))
 
     async def stop(self) -> None:
-        """Stop listening and cut every connection: the clinic is absent."""
-        if self._server is None:
+        """Stop listening and cut every connection, those in their handshake too: the clinic is absent."""
+        if self._accepting is None or self._listener is None:
             return
-        self._server.close()
-        await asyncio.sleep(0)  # what was accepted in this turn begins to be served now
-        for task in self._tasks:
+        for task in (self._accepting, *self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-        self._server = None
+        await asyncio.gather(self._accepting, *self._tasks, return_exceptions=True)
+        self._listener.close()
+        await asyncio.sleep(0)  # an aborted transport lets go of its socket in the next turn
+        self._accepting = None
 
     def release(self) -> None:
         """Let every held answer go, those to come included."""
@@ -136,18 +138,31 @@ class Emr:
             await self._changed.wait_for(lambda: len(self.requests) >= count)
         return list(self.requests)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            task = asyncio.create_task(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(_closed, connection))
+
+    async def _serve(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=MAX_HEAD, loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._context)
+        except OSError:
+            return  # refused by one side or the other: there was no conversation
         self.connections += 1
         try:
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             await self._converse(reader, writer, self.connections)
         except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             pass  # the sender went away, which is its right; what it sent whole is recorded
         finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
+            transport.abort()
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
@@ -266,6 +281,11 @@ async def _trickle(whole: bytes, reader: asyncio.StreamReader, writer: asyncio.S
             continue
         return
     await reader.read()
+
+
+def _closed(connection: socket.socket, ended: asyncio.Task[None]) -> None:
+    """Let go of a connection whose task was cut before its handshake began: no transport does."""
+    connection.close()
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
