@@ -101,6 +101,8 @@ async def _through(folder: Path, frames: int, steps: str) -> tuple[float, float,
 def _store(path: Path, port: int) -> None:
     words: list[str | Path] = [
         BINARIES / "storescu",
+        "-ts",  # it gives up after a minute without an answer, and a gigabyte is synced twice beside other work
+        f"{SECONDS:.0f}",
         "-R",
         "-aec",
         "PASSERELLE",
