@@ -17,7 +17,7 @@ from tests.security.handshakes import files_of
 settings.register_profile("passerelle", deadline=None, derandomize=True)
 settings.load_profile("passerelle")
 
-# Whoever makes a TLS context reads the machine's 140 authorities, 70 ms each time, twice in every process that imports
+# Whoever makes a TLS context reads the system's 140 authorities, 70 ms each time, twice in every process that imports
 # aiohttp. Tests trust none of them: what a test trusts, it names. Set before the first import that makes one.
 os.environ["SSL_CERT_FILE"] = os.devnull
 os.environ["SSL_CERT_DIR"] = os.devnull
@@ -25,6 +25,8 @@ os.environ["SSL_CERT_DIR"] = os.devnull
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background so, and every child inherits it: Ctrl-C could not be tried.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Who ends a run by SIGTERM, as `timeout` does, wants its servers ended too: fixtures end them as after Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 ALONE = frozenset({"crash", "disk", "power"})
