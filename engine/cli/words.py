@@ -132,6 +132,7 @@ FRENCH: Mapping[str, str] = {
     "no dead letter is open": "aucun message en rebut",
     "more with --before {sequence}": "la suite avec --before {sequence}",
     "more with --after {id}": "la suite avec --after {id}",
+    "no file there is a DICOM instance": "aucun fichier n'y est une instance DICOM",
     "conserved: {created} created = {ended} ended + {unfinished} unfinished": (
         "conservation : {created} créées = {ended} terminées + {unfinished} en cours"
     ),

@@ -18,8 +18,8 @@ from engine.cli.dicom.reaching import target_options
 @target_options
 @bringing_options
 @click.option(
-    "--into", "folder", required=True, help="Where the files go, each named by its SOP Instance UID.",
-    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    "--into", "folder", required=True, help="Folder for the files, each named by its SOP Instance UID.",
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
 )  # fmt: skip
 @desk_options("config", "env", "json", "lang")
 def get(

@@ -145,6 +145,7 @@ class _Files:
         return _Share()
 
     async def __call__(self, message: Message, exchange: Exchange) -> Receipt:
+        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{message.control_id}.dcm"
         _write(message.body, path)
         verdict = Verdict(Disposition.ACCEPTED, message.id)

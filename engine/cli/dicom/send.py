@@ -51,6 +51,7 @@ def send(
         )
     _tell(desk, sent, context.clock.monotonic() - began)
     if not found:
+        desk.terminal.note(desk.say("no file there is a DICOM instance"))
         return Exit.NOTHING
     return Exit.OK if sent.well else Exit.FAILED
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydicom import dcmread
 
@@ -35,8 +33,7 @@ async def test_what_is_found_is_shown_masked(shell: Shell) -> None:
 
 
 async def test_a_study_is_fetched_into_a_folder(shell: Shell) -> None:
-    into = shell.folder / "came"
-    into.mkdir()
+    into = shell.folder / "came" / "today"
     async with dcmqrscp(shell.folder) as archive:
         await archive.store(*written(shell.folder, 3))
         ended = await ran(
@@ -75,6 +72,7 @@ async def test_an_archive_that_is_away_is_told_as_such(shell: Shell, verb: tuple
     assert ended.code != Exit.OK and "nobody listens" in ended.err
 
 
-async def test_a_folder_that_is_not_there_is_no_place(shell: Shell) -> None:
-    ended = await ran(shell, "get", "127.0.0.1:1", STUDY, "--into", str(Path("not-there")))
-    assert ended.code == Exit.USAGE
+async def test_a_folder_is_made_only_for_what_comes(shell: Shell) -> None:
+    into = shell.folder / "not-there"
+    await ran(shell, "get", f"127.0.0.1:{free_port()}", STUDY, "--into", str(into))
+    assert not into.exists()

@@ -65,6 +65,8 @@ def test_a_folder_stands_for_its_instances(shell: Shell) -> None:
     assert len(json.loads(shell("dicom", "show", "--json", "study").out)["instances"]) == 2
     (shell.folder / "empty").mkdir()
     assert shell("dicom", "show", "empty").code == Exit.NOTHING
+    sent = shell("dicom", "send", "127.0.0.1:1", "empty")
+    assert (sent.code, "no file there is a DICOM instance" in sent.err) == (Exit.NOTHING, True)
 
 
 def test_what_is_no_instance_is_told_with_its_name(shell: Shell) -> None:
