@@ -32,11 +32,11 @@ from engine.clock import SystemClock
 from engine.ids import IdSource
 from engine.model import Attempt, Body, Delivery, Hop, Reply, State
 from engine.observe.metrics import Metrics
-from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.flight import Flight
-from engine.runtime.gates import Gates
-from engine.runtime.outbounds import Outbounds
-from engine.runtime.policy import DestinationPolicy, EndpointPolicy
+from engine.runtime.sending.dispatcher import Dispatcher
+from engine.runtime.sending.gates import Gates
+from engine.runtime.sending.outbounds import Outbounds
+from engine.runtime.sending.policy import DestinationPolicy, EndpointPolicy
 from engine.spi import Outbound
 from engine.store.protocol import Overtaking, Record, Settled, Settlement
 from engine.testing.context import channel_context

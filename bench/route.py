@@ -22,12 +22,12 @@ from engine.codecs import codec
 from engine.config.load import load_configuration
 from engine.ids import IdSource
 from engine.model import Body, Message
-from engine.runtime.assembling import assemble
-from engine.runtime.board import Board, Door
-from engine.runtime.keeping import kept_headers
-from engine.runtime.opening import opening
-from engine.runtime.plan import NOTHING_KNOWN, Planner
-from engine.runtime.program import Program
+from engine.runtime.compiling.assembling import assemble
+from engine.runtime.routing.board import Board, Door
+from engine.runtime.routing.keeping import kept_headers
+from engine.runtime.routing.opening import opening
+from engine.runtime.routing.plan import NOTHING_KNOWN, Planner
+from engine.runtime.routing.program import Program
 
 REPOSITORY = Path(__file__).parents[1]
 DOOR = "POST /v1/appointments"

@@ -30,31 +30,31 @@ from engine.ids import IdSource
 from engine.model import State
 from engine.notify.alerts import AlertBook, Rule
 from engine.observe.metrics import Metrics, Reading
-from engine.runtime.assembling import assemble
-from engine.runtime.board import Current
-from engine.runtime.breaker import Phase
-from engine.runtime.budget import Budget, watch_disk
-from engine.runtime.compiling import milliseconds
+from engine.runtime.compiling.assembling import assemble
+from engine.runtime.compiling.policies import CurrentPolicies
+from engine.runtime.compiling.routes import milliseconds
+from engine.runtime.compiling.versions import Versions
 from engine.runtime.conditions import SelfObservation
-from engine.runtime.detours import Detours
-from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.flight import Flight
-from engine.runtime.gates import Gates
-from engine.runtime.gathering import Gatherer, GatheringIntake
-from engine.runtime.images import StoredImages
-from engine.runtime.intake import Reception
-from engine.runtime.listening import ChannelState, MakeInbound
-from engine.runtime.outbounds import MakeOutbound, Outbounds
-from engine.runtime.plan import Blame, Planner
-from engine.runtime.policies import CurrentPolicies
+from engine.runtime.images.gathering import Gatherer, GatheringIntake
+from engine.runtime.images.instances import StoredImages
+from engine.runtime.receiving.budget import Budget, watch_disk
+from engine.runtime.receiving.intake import Reception
+from engine.runtime.receiving.listening import ChannelState, MakeInbound
+from engine.runtime.receiving.repeats import Repeats
+from engine.runtime.receiving.replaying import Replayer
 from engine.runtime.recovery import recover
 from engine.runtime.reload import Changes, Reloader
-from engine.runtime.repeats import Repeats
-from engine.runtime.replaying import Replayer
-from engine.runtime.router import Router
-from engine.runtime.sending import Concluded
+from engine.runtime.routing.board import Current
+from engine.runtime.routing.detours import Detours
+from engine.runtime.routing.plan import Blame, Planner
+from engine.runtime.routing.router import Router
+from engine.runtime.sending.breaker import Phase
+from engine.runtime.sending.dispatcher import Dispatcher
+from engine.runtime.sending.gates import Gates
+from engine.runtime.sending.outbounds import MakeOutbound, Outbounds
+from engine.runtime.sending.sender import Concluded
 from engine.runtime.supervisor import Supervisor
-from engine.runtime.versions import Versions
 from engine.runtime.watch import AlertPost, Watch
 from engine.runtime.wiring import Wiring
 from engine.runtime.worklists.projection import StoredWorklists

@@ -13,10 +13,10 @@ from engine.ids import IdSource
 from engine.model import Delivery
 from engine.notify.alerts import AlertBook
 from engine.observe.metrics import Metrics
-from engine.runtime.dispatcher import Dispatcher
-from engine.runtime.gates import Gates
-from engine.runtime.repeats import Repeats
-from engine.runtime.replaying import Replayer
+from engine.runtime.receiving.repeats import Repeats
+from engine.runtime.receiving.replaying import Replayer
+from engine.runtime.sending.dispatcher import Dispatcher
+from engine.runtime.sending.gates import Gates
 from engine.runtime.watch import Watch
 from engine.store.protocol import Store
 

@@ -11,7 +11,7 @@ from engine.config.loaded import Loaded
 from engine.config.suggest import hint
 from engine.errors import NotFound
 from engine.model import Fault, Peer, Verdict
-from engine.runtime.standing_in import message_at, reader_at
+from engine.runtime.receiving.standing_in import message_at, reader_at
 from engine.spi import Intake
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from engine.api.control import Control
 from engine.config.suggest import hint
 from engine.errors import NotFound
-from engine.runtime.gates import Subject
+from engine.runtime.sending.gates import Subject
 
 
 async def require_subject(control: Control, subject: Subject, name: str) -> None:

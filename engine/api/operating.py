@@ -16,7 +16,7 @@ from engine.api.views import View
 from engine.audit.vocabulary import Action
 from engine.errors import NotFound, Rejected
 from engine.model import Delivery, State
-from engine.runtime.gates import Subject
+from engine.runtime.sending.gates import Subject
 from engine.store.protocol import DeliveryRow, Operation, Query, Verb
 
 REPLAYED = 100

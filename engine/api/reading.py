@@ -22,9 +22,9 @@ from engine.errors import NotFound
 from engine.ids import LENGTH
 from engine.model import State
 from engine.notify.alerts import KIND, Alert
-from engine.runtime.complements import losses
-from engine.runtime.versions import KIND as VERSION
-from engine.runtime.versions import Versions
+from engine.runtime.compiling.versions import KIND as VERSION
+from engine.runtime.compiling.versions import Versions
+from engine.runtime.routing.complements import losses
 from engine.store.protocol import DeliveryRow, MessageRow, Query, Tally
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from engine.model import Disposition, State
 from engine.notify.alerts import Alert
-from engine.runtime.gates import Gate
+from engine.runtime.compiling.versions import RouteVersion
+from engine.runtime.sending.gates import Gate
 from engine.runtime.status import EndpointStatus
-from engine.runtime.versions import RouteVersion
 from engine.store.protocol import AttemptRow, DeliveryRow, JournalRow, MessageRow, Tally
 
 View = dict[str, Any]

@@ -24,7 +24,7 @@ from engine.cli.terminal import View
 from engine.clock import Clock, SystemClock
 from engine.config.load import load_configuration
 from engine.model import State
-from engine.runtime.gates import Gates, Subject
+from engine.runtime.sending.gates import Gates, Subject
 from engine.store import open_store
 from engine.store.protocol import Query, Store
 

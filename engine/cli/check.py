@@ -15,7 +15,7 @@ from engine.config.doors import takings, untaken
 from engine.config.load import load_configuration
 from engine.config.loaded import Loaded
 from engine.errors import ConfigurationError, Problem
-from engine.runtime.assembling import assemble
+from engine.runtime.compiling.assembling import assemble
 
 
 @click.command()

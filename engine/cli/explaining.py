@@ -17,13 +17,13 @@ from engine.config.suggest import hint
 from engine.errors import NotFound, Rejected
 from engine.ids import IdSource
 from engine.model import Fault, Message, Peer
-from engine.runtime.accept import kind_of, unmatched
-from engine.runtime.assembling import assemble
-from engine.runtime.opening import opening
-from engine.runtime.paper import Parts
-from engine.runtime.program import Program, Rejection, Routed, Setting
-from engine.runtime.standing_in import message_at, reader_at
-from engine.runtime.structure import Structures
+from engine.runtime.compiling.assembling import assemble
+from engine.runtime.receiving.standing_in import message_at, reader_at
+from engine.runtime.routing.accept import kind_of, unmatched
+from engine.runtime.routing.opening import opening
+from engine.runtime.routing.paper import Parts
+from engine.runtime.routing.program import Program, Rejection, Routed, Setting
+from engine.runtime.routing.structure import Structures
 from engine.spi import Document, Scope
 from engine.steps.validate import STRUCTURES, VALIDATED
 

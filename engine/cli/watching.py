@@ -19,12 +19,12 @@ from engine.config.route import Entry as EntryConfig
 from engine.errors import Rejected
 from engine.mapping.losses import told as as_told
 from engine.model import Fault
-from engine.runtime.flow import Flowed, guard
-from engine.runtime.outlet import Exposure, Outlet, Way
-from engine.runtime.paper import Paper
-from engine.runtime.program import Entry, Onward, Program
-from engine.runtime.program import OneOf as Choice
-from engine.runtime.subscribing import Subscribers
+from engine.runtime.routing.flow import Flowed, guard
+from engine.runtime.routing.outlet import Exposure, Outlet, Way
+from engine.runtime.routing.paper import Paper
+from engine.runtime.routing.program import Entry, Onward, Program
+from engine.runtime.routing.program import OneOf as Choice
+from engine.runtime.routing.subscribing import Subscribers
 from engine.spi import Document, Scope, Step
 from engine.steps.contract import Compiled
 from engine.store.protocol import NewDelivery

@@ -10,7 +10,7 @@ from engine.config.loaded import Loaded
 from engine.config.models import PlaintextException
 from engine.errors import PasserelleError
 from engine.notify.alerts import Condition
-from engine.runtime.gates import Closure, Gates
+from engine.runtime.sending.gates import Closure, Gates
 from engine.security.certificates import list_certificates
 
 THRESHOLDS = (1, 7, 14, 30)

@@ -19,9 +19,9 @@ from anyio.to_thread import run_sync
 
 from engine.config.loaded import Loaded, LoadedRoute
 from engine.errors import ConfigurationError, Conflict, NotFound
-from engine.runtime.assembling import Assembled, assemble
-from engine.runtime.board import Current
-from engine.runtime.versions import Versions
+from engine.runtime.compiling.assembling import Assembled, assemble
+from engine.runtime.compiling.versions import Versions
+from engine.runtime.routing.board import Current
 from engine.store.protocol import Roster
 
 _log = logging.getLogger(__name__)

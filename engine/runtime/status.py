@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.runtime.breaker import Phase
-from engine.runtime.gates import Gate
-from engine.runtime.lanes import Lanes
-from engine.runtime.policy import EndpointPolicy
+from engine.runtime.sending.breaker import Phase
+from engine.runtime.sending.gates import Gate
+from engine.runtime.sending.lanes import Lanes
+from engine.runtime.sending.policy import EndpointPolicy
 
 
 @dataclass(frozen=True, slots=True)

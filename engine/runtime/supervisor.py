@@ -13,9 +13,9 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from engine.clock import Clock
 from engine.errors import Conflict, NotFound
-from engine.runtime.dispatcher import Dispatcher
-from engine.runtime.listening import ChannelHealth, ChannelState, Listening, MakeInbound
-from engine.runtime.outbounds import Outbounds
+from engine.runtime.receiving.listening import ChannelHealth, ChannelState, Listening, MakeInbound
+from engine.runtime.sending.dispatcher import Dispatcher
+from engine.runtime.sending.outbounds import Outbounds
 from engine.spi import Counters, Intake
 
 GRACE = 20.0

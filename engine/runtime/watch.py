@@ -17,8 +17,8 @@ from engine.errors import CommitUnknown, Transient
 from engine.model import Body, Disposition, Hop, Message
 from engine.notify.alerts import AlertBook, Condition, Notice
 from engine.notify.wording import render
-from engine.runtime.policies import ALERT
-from engine.runtime.policy import Policies
+from engine.runtime.compiling.policies import ALERT
+from engine.runtime.sending.policy import Policies
 from engine.store.protocol import Acceptance, Accepted, NewDelivery, Query, Store
 
 LISTENER = "alerts"

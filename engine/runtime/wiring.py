@@ -16,8 +16,8 @@ from engine.config.settings import TlsProfile
 from engine.errors import NotFound
 from engine.model import Confirmation
 from engine.registry import channel_type
-from engine.runtime.board import Current
-from engine.runtime.policies import ALERT
+from engine.runtime.compiling.policies import ALERT
+from engine.runtime.routing.board import Current
 from engine.security.diagnosis import TlsFailure
 from engine.security.identity import UnusableCertificate
 from engine.security.tls import WATCH_SECONDS, RotatingContext, TlsFiles, client_context, server_context

@@ -14,7 +14,7 @@ from engine.config.formats import HL7
 from engine.config.models import ListenerConfig
 from engine.config.route import Door
 from engine.model import Message
-from engine.runtime.standing_in import message_at, reader_at
+from engine.runtime.receiving.standing_in import message_at, reader_at
 from engine.testing.cases import Arrival
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.model import Result, State
-from engine.runtime.paper import routing_endpoint
+from engine.runtime.routing.paper import routing_endpoint
 from engine.store.protocol import AttemptRow, DeliveryRow
 from engine.testing.cases import BodyExpectation, Case, Expectation, state_of
 from engine.testing.fields import field_differences, is_hl7, is_instance

@@ -9,7 +9,7 @@ import pytest
 from engine.api.problems import BadCall, NotRunning
 from engine.errors import NotFound
 from engine.model import State
-from engine.runtime.complements import loss_of
+from engine.runtime.routing.complements import loss_of
 from engine.spi import Carried
 from tests.api.stored import stopped_store
 

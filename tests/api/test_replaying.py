@@ -11,7 +11,7 @@ import pytest
 from engine.app import Engine
 from engine.codecs.dicom.searching import instance_of
 from engine.errors import NotFound, Rejected
-from engine.runtime.replaying import Replayer
+from engine.runtime.receiving.replaying import Replayer
 from engine.store.protocol import Query
 from tests.api.project import running_project
 from tests.instances import STUDY, part10

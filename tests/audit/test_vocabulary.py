@@ -9,7 +9,7 @@ import pytest
 
 from engine.audit.vocabulary import MEANINGS, Action, meaning
 from engine.model import Disposition, State
-from engine.runtime.gates import Closure
+from engine.runtime.sending.gates import Closure
 from engine.store.protocol import Verb
 from tests.api.stored import stopped_store
 

@@ -11,8 +11,8 @@ import pytest
 from engine.cli.terminal import STYLES
 from engine.cli.words import FRENCH, STATES, Language, chosen_language
 from engine.model import Disposition, Result, State
-from engine.runtime.breaker import Phase
-from engine.runtime.listening import ChannelState
+from engine.runtime.receiving.listening import ChannelState
+from engine.runtime.sending.breaker import Phase
 from tests.cli.invoking import ROOT
 
 SOURCES = sorted((ROOT / "engine" / "cli").glob("*.py"))

@@ -12,7 +12,7 @@ import pytest
 
 from engine.cli.exits import Exit
 from engine.clock import SystemClock
-from engine.runtime.gates import Closure
+from engine.runtime.sending.gates import Closure
 from engine.store import open_store
 from engine.store.protocol import Query
 from engine.store.sqlite.place import Lock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.runtime.listening import ChannelState
+from engine.runtime.receiving.listening import ChannelState
 from tests.journeys.house import Plan, house
 
 OTHER = """

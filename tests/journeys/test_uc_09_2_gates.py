@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.model import State
-from engine.runtime.gates import Subject
+from engine.runtime.sending.gates import Subject
 from tests.journeys.house import House, Plan, house, webhook
 from tests.peers.emr import OK, emr
 

@@ -16,7 +16,7 @@ from engine.codecs.json import Schema
 from engine.config.two_way import two_way
 from engine.errors import ConfigurationError, Rejected
 from engine.mapping.two_way import TwoWayMapper
-from engine.runtime.studies import data_of
+from engine.runtime.images.studies import data_of
 from engine.store.protocol import InstanceRow
 from tests.instances import part10
 from tests.mapping.visits import mapper_of

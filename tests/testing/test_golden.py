@@ -13,8 +13,8 @@ import pytest
 from engine.config.load import load_configuration
 from engine.config.loaded import Loaded
 from engine.errors import ConfigurationError
-from engine.runtime import schedule
-from engine.runtime.policy import Retry
+from engine.runtime.sending import schedule
+from engine.runtime.sending.policy import Retry
 from engine.security.certificates import make_dev_certificates
 from engine.store.sqlite import group
 from engine.store.sqlite import store as sqlite

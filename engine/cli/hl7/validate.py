@@ -42,7 +42,7 @@ def validate(desk: Desk, files: tuple[Path, ...], warnings: bool, charset: str) 
 async def _judged(stored: Sequence[Stored], charset: str, advance: Advance) -> list[View]:
     from engine.codecs.hl7v2.reading import parse
     from engine.errors import Rejected
-    from engine.runtime.structure import Finding, Structures
+    from engine.runtime.routing.structure import Finding, Structures
 
     structures = Structures()
     views: list[View] = []

@@ -84,7 +84,7 @@ def _kind(document: Given) -> str:
     if document.side != "v2":
         return str(document.root.get("resourceType", "")) if isinstance(document.root, dict) else ""
     from engine.codecs.hl7v2.document import Hl7Document
-    from engine.runtime.accept import kind_of
+    from engine.runtime.routing.accept import kind_of
 
     return kind_of(Hl7Document(document.root))
 

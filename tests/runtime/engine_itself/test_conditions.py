@@ -11,7 +11,7 @@ import pytest
 from engine.config.load import load_configuration
 from engine.config.loaded import Loaded
 from engine.runtime.conditions import SelfObservation
-from engine.runtime.gates import Gates
+from engine.runtime.sending.gates import Gates
 from engine.security.certificates import make_dev_certificates
 from engine.store import Store, open_store
 from engine.testing.virtual_clock import VirtualClock

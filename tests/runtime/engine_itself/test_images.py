@@ -11,7 +11,7 @@ import pytest
 
 from engine.codecs.dicom.searching import instance_of
 from engine.errors import Rejected
-from engine.runtime.images import StoredImages
+from engine.runtime.images.instances import StoredImages
 from engine.store.protocol import Store
 from tests.instances import CT, STUDY, part10
 from tests.store.making import acceptance, message

@@ -12,9 +12,9 @@ from engine.config.load import load_configuration
 from engine.errors import NotFound
 from engine.model import Confirmation
 from engine.observe.metrics import Metrics
-from engine.runtime.assembling import assemble
-from engine.runtime.board import Current
-from engine.runtime.images import StoredImages
+from engine.runtime.compiling.assembling import assemble
+from engine.runtime.images.instances import StoredImages
+from engine.runtime.routing.board import Current
 from engine.runtime.wiring import StoredState, Wiring
 from engine.security.certificates import make_dev_certificates
 from engine.spi import Access

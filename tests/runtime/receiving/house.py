@@ -14,15 +14,15 @@ import anyio
 
 from engine.ids import IdSource
 from engine.model import Body, Certificate, Delivery, Disposition, Fault, Message, Peer, Receipt, Verdict
-from engine.runtime.assembling import Assembled
-from engine.runtime.board import Current
-from engine.runtime.budget import Budget
-from engine.runtime.detours import Detours
+from engine.runtime.compiling.assembling import Assembled
 from engine.runtime.flight import Flight
-from engine.runtime.intake import Reception
-from engine.runtime.plan import Blame, Planner
-from engine.runtime.repeats import Repeats
-from engine.runtime.router import Router
+from engine.runtime.receiving.budget import Budget
+from engine.runtime.receiving.intake import Reception
+from engine.runtime.receiving.repeats import Repeats
+from engine.runtime.routing.board import Current
+from engine.runtime.routing.detours import Detours
+from engine.runtime.routing.plan import Blame, Planner
+from engine.runtime.routing.router import Router
 from engine.store import open_store
 from engine.store.protocol import DeliveryRow, Query, Settled, Store
 from engine.testing.context import CountedInMemory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.config.load import load_configuration
 from engine.config.loaded import Loaded
-from engine.runtime.assembling import Assembled, assemble
+from engine.runtime.compiling.assembling import Assembled, assemble
 
 REPOSITORY = Path(__file__).parents[3]
 SAMPLE = (REPOSITORY / "routes/appointment-to-clinic.yaml").read_text(encoding="utf-8")

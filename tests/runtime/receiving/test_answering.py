@@ -15,7 +15,7 @@ import pytest
 from engine.config.load import load_configuration
 from engine.errors import ConfigurationError
 from engine.model import Delivery, Disposition, Receipt, Reply, Result, State
-from engine.runtime.sending import Concluded
+from engine.runtime.sending.sender import Concluded
 from engine.store.protocol import AttemptRow, LaneEffect, Settlement
 from tests.runtime.receiving.house import House, JsonExchange, house, told
 from tests.runtime.receiving.project import assembled, project

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from engine.errors import BudgetExceeded
-from engine.runtime.budget import Budget, watch_disk
+from engine.runtime.receiving.budget import Budget, watch_disk
 from engine.store.protocol import Health
 
 PLENTY = Health(writable=True, free_bytes=2**33, free_share=0.5, commit_ms=0.2)

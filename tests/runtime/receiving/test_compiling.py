@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigurationError
-from engine.runtime.assembling import assemble
-from engine.runtime.outlet import Exposure, Outlet
-from engine.runtime.program import Program
+from engine.runtime.compiling.assembling import assemble
+from engine.runtime.routing.outlet import Exposure, Outlet
+from engine.runtime.routing.program import Program
 from tests.runtime.receiving.house import DOOR, house, sample
 from tests.runtime.receiving.project import CONFIG, SAMPLE, assembled, load, project
 

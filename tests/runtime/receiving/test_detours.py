@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from engine.errors import StoreUnavailable
-from engine.runtime.detours import Detours
+from engine.runtime.routing.detours import Detours
 from engine.store.protocol import Archive
 from engine.testing.virtual_clock import VirtualClock
 from tests.runtime.receiving.house import START

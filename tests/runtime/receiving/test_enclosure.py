@@ -10,9 +10,9 @@ from engine.codecs import codec
 from engine.errors import ConfigurationError, Rejected
 from engine.ids import IdSource
 from engine.model import Body, Message
-from engine.runtime.opening import opening
-from engine.runtime.paper import Parts
-from engine.runtime.program import Routed, Setting
+from engine.runtime.routing.opening import opening
+from engine.runtime.routing.paper import Parts
+from engine.runtime.routing.program import Routed, Setting
 from engine.store.protocol import Rendering
 from engine.testing.virtual_clock import VirtualClock
 from tests.runtime.receiving.house import START

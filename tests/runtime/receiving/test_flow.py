@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from engine.codecs.json import JsonDocument
-from engine.runtime.flow import guard, run
-from engine.runtime.supplies import Supplies
-from engine.runtime.tracing import Trace, build_steps
+from engine.runtime.compiling.supplies import Supplies
+from engine.runtime.compiling.tracing import Trace, build_steps
+from engine.runtime.routing.flow import guard, run
 from engine.spi import Document, Scope, Step
 from tests.runtime.receiving.house import house
 from tests.runtime.receiving.project import assembled

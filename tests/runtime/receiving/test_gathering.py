@@ -15,7 +15,7 @@ import pytest
 from engine.codecs.dicom.searching import instance_of
 from engine.codecs.json import Schema
 from engine.model import Disposition, Gathering, Receipt
-from engine.runtime.gathering import Gatherer
+from engine.runtime.images.gathering import Gatherer
 from engine.store.protocol import Acceptance, Query
 from tests.instances import CT, SERIES, STUDY, part10
 from tests.runtime.receiving.house import House, JsonExchange, house

@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import BudgetExceeded, CommitUnknown, Rejected, StoreUnavailable, Transient, Unmatched
 from engine.model import Certificate, Disposition, State
-from engine.runtime.program import Program
+from engine.runtime.routing.program import Program
 from engine.store.protocol import Acceptance, Accepted, Operation, Query, Store, Verb
 from tests.runtime.receiving.house import DOOR, House, JsonExchange, house, paths, sample, told, with_store
 from tests.runtime.receiving.project import CONFIG, SAMPLE, assembled

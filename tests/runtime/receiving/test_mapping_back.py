@@ -13,8 +13,8 @@ import pytest
 from engine.codecs.fhir import structural_faults
 from engine.errors import ConfigurationError
 from engine.model import Disposition, State
-from engine.runtime.complements import losses
-from engine.runtime.sides import Sides
+from engine.runtime.compiling.sides import Sides
+from engine.runtime.routing.complements import losses
 from engine.store.protocol import Query
 from tests.runtime.receiving.house import House, house, told
 from tests.runtime.receiving.project import assembled, load, project

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from engine.model import Delivery, Message
-from engine.runtime.board import Board, Door
-from engine.runtime.complements import losses
-from engine.runtime.plan import NOTHING_KNOWN, Memories, Plan, Planner
-from engine.runtime.program import Program, Routed
-from engine.runtime.recalling import Known
+from engine.runtime.routing.board import Board, Door
+from engine.runtime.routing.complements import losses
+from engine.runtime.routing.plan import NOTHING_KNOWN, Memories, Plan, Planner
+from engine.runtime.routing.program import Program, Routed
+from engine.runtime.routing.recalling import Known
 from engine.spi import Document
 from engine.store.protocol import Query, Store
 from tests.runtime.receiving.house import House

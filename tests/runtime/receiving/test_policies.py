@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engine.model import Delivery, Hop, State
-from engine.runtime.board import Current
-from engine.runtime.policies import CurrentPolicies
-from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Maintenance, Policies, Retry
+from engine.runtime.compiling.policies import CurrentPolicies
+from engine.runtime.routing.board import Current
+from engine.runtime.sending.policy import DestinationPolicy, EndpointPolicy, Maintenance, Policies, Retry
 from tests.runtime.receiving.project import CONFIG, SAMPLE, assembled
 
 ROUTE = """

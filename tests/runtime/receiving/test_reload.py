@@ -14,9 +14,9 @@ from engine.config.load import load_route
 from engine.config.loaded import Loaded
 from engine.errors import ConfigurationError, Conflict, NotFound
 from engine.model import Disposition
-from engine.runtime.assembling import assemble
+from engine.runtime.compiling.assembling import assemble
+from engine.runtime.compiling.versions import Versions
 from engine.runtime.reload import Changes, Reloader, changes_between
-from engine.runtime.versions import Versions
 from tests.runtime.receiving.house import House, house
 from tests.runtime.receiving.project import CONFIG, load, project
 

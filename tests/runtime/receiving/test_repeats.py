@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.model import Disposition
-from engine.runtime.repeats import Repeats
+from engine.runtime.receiving.repeats import Repeats
 from tests.runtime.receiving.house import House, house
 from tests.runtime.receiving.project import assembled
 

@@ -11,8 +11,8 @@ from engine.codecs.hl7v2.message import Er7
 from engine.codecs.hl7v2.reading import parse
 from engine.errors import ConfigurationError, Rejected
 from engine.model import Disposition
-from engine.runtime import structure
-from engine.runtime.structure import Finding, Structures
+from engine.runtime.routing import structure
+from engine.runtime.routing.structure import Finding, Structures
 from tests.runtime.receiving.house import house
 from tests.runtime.receiving.project import CONFIG, assembled
 

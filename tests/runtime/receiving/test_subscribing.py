@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import ConfigurationError
 from engine.model import Disposition
-from engine.runtime.assembling import Assembled
+from engine.runtime.compiling.assembling import Assembled
 from tests.runtime.receiving.house import DOOR, house, sample
 from tests.runtime.receiving.project import assembled, load, project
 

@@ -20,14 +20,14 @@ from engine.clock import Clock
 from engine.errors import Rejected
 from engine.ids import IdSource
 from engine.model import Attempt, Body, Delivery, Disposition, Hop, Message, Reply, State
-from engine.runtime.breaker import Phase
-from engine.runtime.dispatcher import Dispatcher
 from engine.runtime.flight import Flight
-from engine.runtime.gates import Gates
-from engine.runtime.outbounds import Outbounds
-from engine.runtime.policy import DestinationPolicy, EndpointPolicy
 from engine.runtime.recovery import recover
-from engine.runtime.sending import Concluded
+from engine.runtime.sending.breaker import Phase
+from engine.runtime.sending.dispatcher import Dispatcher
+from engine.runtime.sending.gates import Gates
+from engine.runtime.sending.outbounds import Outbounds
+from engine.runtime.sending.policy import DestinationPolicy, EndpointPolicy
+from engine.runtime.sending.sender import Concluded
 from engine.spi import Outbound
 from engine.store import open_store
 from engine.store.protocol import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.model import Result
-from engine.runtime.breaker import MAX_OPEN, Breaker, Pass, Phase
-from engine.runtime.policy import EndpointPolicy
+from engine.runtime.sending.breaker import MAX_OPEN, Breaker, Pass, Phase
+from engine.runtime.sending.policy import EndpointPolicy
 
 POLICY = EndpointPolicy("clinic.emr", "clinic", breaker_failures=3, breaker_open=30.0)
 PROBE = b"probe"

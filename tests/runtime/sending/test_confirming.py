@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import Deferred, Permanent, Rejected, Transient
 from engine.model import Attempt, Confirmation, Reply, Result, State
-from engine.runtime.policy import Retry
+from engine.runtime.sending.policy import Retry
 from engine.store.protocol import Verb
 from tests.runtime.sending.house import EMR, OK, QUEUE, House, house
 from tests.store.making import operation

@@ -17,10 +17,10 @@ from engine.errors import (
     Transient,
 )
 from engine.model import Delivery, Hop, Reply, Result, State
-from engine.runtime import decisions, outcome
-from engine.runtime.decisions import CONSEQUENCES, Consequence
-from engine.runtime.outcome import Outcome
-from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Retry
+from engine.runtime.sending import decisions, outcome
+from engine.runtime.sending.decisions import CONSEQUENCES, Consequence
+from engine.runtime.sending.outcome import Outcome
+from engine.runtime.sending.policy import DestinationPolicy, EndpointPolicy, Retry
 from engine.store.protocol import LaneEffect, Overtaking, Settlement
 from tests.runtime.sending.values import HOUR, NOW, attempt, delivery
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import Deferred, Permanent, Rejected, Transient
 from engine.model import Attempt, Body, Reply, Result, State
-from engine.runtime.policy import Retry
+from engine.runtime.sending.policy import Retry
 from engine.store.protocol import Rendering
 from tests.runtime.sending.house import EMR, MAIL, OK, QUEUE, house
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.runtime.gates import Gates, Subject
-from engine.runtime.policy import EndpointPolicy, Maintenance
+from engine.runtime.sending.gates import Gates, Subject
+from engine.runtime.sending.policy import EndpointPolicy, Maintenance
 from engine.store import open_store
 from engine.testing.virtual_clock import VirtualClock
 from tests.runtime.sending.house import NINE

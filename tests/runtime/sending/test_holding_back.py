@@ -11,10 +11,10 @@ import pytest
 
 from engine.errors import Transient
 from engine.model import Attempt, Reply, State
-from engine.runtime import window as windows
-from engine.runtime.breaker import Phase
-from engine.runtime.gates import Subject
-from engine.runtime.policy import Maintenance, Retry
+from engine.runtime.sending import window as windows
+from engine.runtime.sending.breaker import Phase
+from engine.runtime.sending.gates import Subject
+from engine.runtime.sending.policy import Maintenance, Retry
 from engine.testing.virtual_clock import VirtualClock
 from tests.runtime.sending.house import EMR, OK, QUEUE, house
 

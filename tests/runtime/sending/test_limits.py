@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.runtime.limits import ByteBudget, TokenBucket
+from engine.runtime.sending.limits import ByteBudget, TokenBucket
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a loaded machine draws slowly

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.runtime import maintenance
-from engine.runtime.policy import Maintenance
+from engine.runtime.sending import maintenance
+from engine.runtime.sending.policy import Maintenance
 
 MONTREAL = ZoneInfo("America/Toronto")
 TUESDAY = Maintenance(frozenset({1}), 22 * 60, 2 * 60, "America/Toronto", catch_up=5.0)

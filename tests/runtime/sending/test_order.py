@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from engine.errors import Rejected, Transient
 from engine.model import Attempt, Reply, State
-from engine.runtime import window as windows
-from engine.runtime.policy import Retry
+from engine.runtime.sending import window as windows
+from engine.runtime.sending.policy import Retry
 from engine.store.protocol import Operation, Verb
 from tests.runtime.sending.house import EMR, OK, House, house
 

@@ -14,7 +14,7 @@ import pytest
 
 from engine.errors import Transient
 from engine.model import Attempt, Reply
-from engine.runtime.outbounds import Outbounds
+from engine.runtime.sending.outbounds import Outbounds
 from engine.spi import Outbound
 from engine.testing.context import CountedInMemory, channel_context
 from engine.testing.virtual_clock import VirtualClock

@@ -9,7 +9,7 @@ import anyio
 
 from engine.errors import Transient
 from engine.model import Attempt, Body, Reply, State
-from engine.runtime.gates import Subject
+from engine.runtime.sending.gates import Subject
 from engine.store.protocol import Rendering
 from tests.runtime.sending.house import EMR, OK, House, house
 

@@ -11,8 +11,8 @@ from engine.codecs import codec
 from engine.errors import Transient
 from engine.expressions import compile_expression
 from engine.model import Confirmation, Reply, Result, State
-from engine.runtime.outcome import Outcome
-from engine.runtime.rulings import NAMES, Rule, Rulings
+from engine.runtime.sending.outcome import Outcome
+from engine.runtime.sending.rulings import NAMES, Rule, Rulings
 from tests.runtime.sending.house import EMR, OK, QUEUE, house
 
 ACK = b"MSH|^~\\&|HIS|HSJ|PSR|PSR|20261102||ACK|1|P|2.5.1\rMSA|AA|9|4711\r"

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model import Hop
-from engine.runtime import schedule
-from engine.runtime.policy import DestinationPolicy, EndpointPolicy, Retry
+from engine.runtime.sending import schedule
+from engine.runtime.sending.policy import DestinationPolicy, EndpointPolicy, Retry
 from tests.runtime.sending.values import HOUR, NOW, delivery
 
 RETRY = Retry(first=2.0, ceiling=300.0, budget=86_400.0)

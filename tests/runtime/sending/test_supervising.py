@@ -15,7 +15,7 @@ from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 
 from engine.errors import Conflict, NotFound, StoreFailed
 from engine.model import Message, Receipt
-from engine.runtime.listening import ChannelState, MakeInbound
+from engine.runtime.receiving.listening import ChannelState, MakeInbound
 from engine.runtime.supervisor import Supervisor
 from engine.spi import Admission, Exchange, Inbound, Intake
 from engine.testing.context import channel_context

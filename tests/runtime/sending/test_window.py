@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from engine.model import Body, Delivery
-from engine.runtime import window as windows
-from engine.runtime.window import START, Ledger, Window
+from engine.runtime.sending import window as windows
+from engine.runtime.sending.window import START, Ledger, Window
 from tests.runtime.sending.values import delivery
 
 

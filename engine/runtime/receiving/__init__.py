@@ -1,0 +1,1 @@
+"""From a door to a durable decision and its reply."""
