@@ -128,14 +128,14 @@ def agreement_of(pdu: bytes, proposals: Sequence[Proposal]) -> Agreement:
     return Agreement(accepted, refused, longest or 0)
 
 
-def rejection_of(content: bytes | bytearray) -> PasserelleError:
-    """Return what an A-ASSOCIATE-RJ means; `content` is what follows the PDU's head."""
+def rejection_of(content: bytes | bytearray, calling: str, called: str) -> PasserelleError:
+    """Return what an A-ASSOCIATE-RJ means; `content` is what follows the PDU's head, then who called whom."""
     _, result, source, reason = content
     why = _REJECTIONS.get((source, reason), "it gives no reason")
-    code = f"rejected_{source}_{reason}"
+    code, who = f"rejected_{source}_{reason}", f"{calling} called {called}"
     if result == 2:
-        return Transient(f"the partner takes no association now: {why}", code=code)
-    return Permanent(f"the partner refuses the association: {why}", code=code)
+        return Transient(f"the partner takes no association now, {who}: {why}", code=code)
+    return Permanent(f"the partner refuses the association, {who}: {why}", code=code)
 
 
 def _context(number: int, proposal: Proposal) -> PresentationContext:

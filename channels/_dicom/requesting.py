@@ -101,7 +101,7 @@ class Requestor:
             self._upper.write(request)
             kind, pdu = self._upper.read(self._upper.timeouts.association)
             if kind == ASSOCIATE_RJ:
-                raise rejection_of(pdu[HEAD:])
+                raise rejection_of(pdu[HEAD:], calling, called)
             if kind != ASSOCIATE_AC:
                 raise self._ended(kind, pdu)
             self.agreement = agreement_of(bytes(pdu), proposals)
