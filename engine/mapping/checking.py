@@ -6,11 +6,10 @@ from typing import Any
 
 from engine.mapping.faults import Faults
 from engine.mapping.rules import PRESENT_CODE, Definition, Leaf, Many, Path, Scope, V2Place, When
-from engine.mapping.slots import R4
 from engine.mapping.tables import check_columns
 
 
-def check_definition(definition: Definition, faults: Faults, r4: R4 | None) -> None:
+def check_definition(definition: Definition, faults: Faults) -> None:
     """Tell everything that can be seen without a message."""
     _scope(definition.scope, None, faults)
 

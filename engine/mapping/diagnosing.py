@@ -19,7 +19,7 @@ _MARKS: Any = SimpleNamespace(
 )
 
 
-def blame(definition: Definition, data: Any, side: str, error: Exception) -> tuple[str, str]:
+def blame(definition: Definition, data: Any, error: Exception) -> tuple[str, str]:
     """Return the event path at fault and why; the path is "" where it cannot be told."""
     found = _scope(definition.scope, data, "")
     if found is not None:

@@ -16,7 +16,7 @@ from engine.mapping.fhir.others import read_others
 from engine.mapping.fhir.side import FhirFormat
 from engine.mapping.paths import SEGMENT
 from engine.mapping.reading import RuleReader
-from engine.mapping.rules import Definition, Scope
+from engine.mapping.rules import Definition
 from engine.mapping.slots import R4, Children, read_slots
 from engine.mapping.tables import read_tables
 from engine.mapping.two_way import Side, TwoWayMapper
@@ -60,7 +60,7 @@ def compile_mapper(
         definition.sides = definition.sides - {"json"} | {DICOM}
     if "v2" in definition.sides:
         formats["v2"] = V2Format(definition, v2)
-    _check_creation(definition, formats, tree, faults)
+    _check_creation(formats, tree, faults)
     faults.raise_any()
     return TwoWayMapper(
         definition.name, definition.version, definition.messages, definition.sides, definition, formats
@@ -85,14 +85,14 @@ def read_definition(
     for key in ("mapper", "version"):
         if not getattr(paper, {"mapper": "name"}.get(key, key)):
             faults.add(tree, f"{key}: is missing")
-    _head(paper, definition, scope, faults)
+    _head(paper, definition, faults)
     definition.computing = read_computes(paper.compute, definition, workbench, faults)
     definition.sides |= definition.computing.keys()
-    check_definition(definition, faults, r4)
+    check_definition(definition, faults)
     return definition
 
 
-def _head(paper: Paper, definition: Definition, scope: Scope, faults: Faults) -> None:
+def _head(paper: Paper, definition: Definition, faults: Faults) -> None:
     v2 = paper.v2
     for key in v2.keys() - {"messages", "order", "create"}:
         faults.add(v2[key], f'unknown key "{key}"', help="v2: has messages, order and create")
@@ -116,7 +116,7 @@ def _dropped(node: Any, faults: Faults) -> bool:
     return False
 
 
-def _check_creation(definition: Definition, formats: Mapping[str, Side], tree: Any, faults: Faults) -> None:
+def _check_creation(formats: Mapping[str, Side], tree: Any, faults: Faults) -> None:
     """A message that is made must say nothing of its own where a rule reads."""
     v2 = formats.get("v2")
     if not isinstance(v2, V2Format):

@@ -173,7 +173,7 @@ class RuleReader:
                 tuple(map(str, names)),
                 frozenset(map(str, until if not isinstance(until, str) else [until])),
             )
-            self._v2_used(rule)
+            self.sides.add("v2")
             if "number" in rule.keys:
                 prefix = self._prefix(rule.keys["number"], around, rule)
                 made.number = v2_leaf(prefix) if prefix else None
@@ -188,7 +188,7 @@ class RuleReader:
             self._faults.add(node, "repetitions are of a whole field: write PID-3, or a group of segments")
             return TOP
         made.place = V2Place(prefix[0], prefix[1])
-        self._v2_used(rule)
+        self.sides.add("v2")
         return V2Prefix(("", 0, prefix[2]))
 
     def _plain(self, rule: Draft, made: Many, within: Around) -> None:
@@ -233,9 +233,9 @@ class RuleReader:
             leaf.present_at = around.fhir
             self._fhir_used(leaf.present_at)
         else:
-            leaf.fhir = self._fhir_places(rule, "fhir", around.fhir, around)
-        leaf.fhir_also = self._fhir_places(rule, "fhir_also", around.fhir, around)
-        leaf.json = self._fhir_places(rule, "json", around.json, around)
+            leaf.fhir = self._fhir_places(rule, "fhir", around.fhir)
+        leaf.fhir_also = self._fhir_places(rule, "fhir_also", around.fhir)
+        leaf.json = self._fhir_places(rule, "json", around.json)
         if leaf.v2_also and not leaf.v2:
             self._faults.add(rule.keys["v2_also"], "v2_also: comes beside v2:")
         scope.leaves.append(leaf)
@@ -300,9 +300,6 @@ class RuleReader:
         ]
         return tuple(v2_leaf(one) for one in found if one is not None)
 
-    def _v2_used(self, rule: Draft) -> None:
-        self.sides.add("v2")
-
     def _prefix(self, node: Any, around: Around, rule: Draft) -> V2Prefix | None:
         if not isinstance(node, str):
             self._faults.add(node, "a place of a message is a text: PID-3.4")
@@ -316,9 +313,7 @@ class RuleReader:
             self._faults.add(node, str(error), at=(error.offset, error.length))
         return None
 
-    def _fhir_places(
-        self, rule: Draft, key: str, outer: FhirPath | None, around: Around
-    ) -> tuple[FhirPath, ...]:
+    def _fhir_places(self, rule: Draft, key: str, outer: FhirPath | None) -> tuple[FhirPath, ...]:
         node = rule.keys.get(key)
         if node is None:
             return ()

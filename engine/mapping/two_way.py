@@ -106,7 +106,7 @@ class TwoWayMapper:
         try:
             made = self._side(side).put(data, complement, zone, new_id)
         except (BadValue, TypeError, AttributeError, KeyError, IndexError) as error:
-            path, why = blame(self.definition, data, side, error)
+            path, why = blame(self.definition, data, error)
             raise Rejected(
                 f"{path}: {why}", faults=(Fault(path, why, "unmappable"),), code="unmappable"
             ) from None

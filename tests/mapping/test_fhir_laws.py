@@ -53,6 +53,13 @@ def test_the_laws_hold_for_very_many_events(name: str) -> None:
     hold(name, MANY, secrets.randbits(32), broken, "fhir")
 
 
+def test_what_only_kept_the_place_of_another_goes_with_it() -> None:
+    """The second coding is gone: what stood for the first one must not stay beside a value of another type."""
+    earlier = {"orders": [{"results": [{"valueType": "coded", "value": {"code": {"alternateSystem": "x"}}}]}]}
+    event = {"orders": [{"results": [{"valueType": "structured", "unit": {"text": "mg"}}]}]}
+    assert broken(mapper_named("laboratory-result"), event, earlier) is None
+
+
 def lost(mapper: TwoWayMapper, event: Event, _: Event) -> str | None:
     """Return what is wrong with the way of an event's message over FHIR and back."""
     return check_across(mapper, mapper.put("v2", event), same_bytes, zone=ZONE)

@@ -37,7 +37,7 @@ def give_scope(
     if BUNDLE in plan.nodes and resources.is_bundle:
         instances[BUNDLE] = resources.document
     before = dict(instances)
-    new = _make_slots(plan, own, instances, item, resources, turn)
+    new = _make_slots(plan, instances, item, resources, turn)
     written = own is not None and give_node(plan.own, own, item, instances, resources, turn)
     for name, node in plan.nodes.items():
         if name in instances and node is not plan.own:
@@ -73,7 +73,7 @@ def _alternates(node: Node) -> bool:
 
 
 def _make_slots(
-    plan: ScopePlan, own: Any, instances: Instances, item: dict[str, Any], resources: Resources, turn: Turn
+    plan: ScopePlan, instances: Instances, item: dict[str, Any], resources: Resources, turn: Turn
 ) -> list[Slot]:
     """Make the resources that values, links and references ask for; of a document that came, only what values need."""
     needed = {
@@ -284,6 +284,8 @@ def _give_indexed(
     if full and not items[at]:
         if at == len(items) - 1:
             items.pop()
+            while items and is_absence(items[-1]):  # it only kept the place before the one that is gone
+                items.pop()
         else:
             items[at] = {"extension": [dict(FILLER)]}
     return written

@@ -197,7 +197,7 @@ def take_cell(cell: Cell, node: dict[str, Any], item: dict[str, Any], turn: Turn
     if isinstance(raw, str) and raw == turn.hole:
         if turn.probe:
             put_value(item, cell.path, turn.hole)
-            _carries(cell, node, turn)
+            _carries(cell, turn)
         elif raw is not turn.hole:
             raise HoleTaken
         return
@@ -212,7 +212,7 @@ def take_cell(cell: Cell, node: dict[str, Any], item: dict[str, Any], turn: Turn
         put_value(item, cell.path, value)
     elif not same(known, value):
         return
-    _carries(cell, node, turn)
+    _carries(cell, turn)
     if turn.force or not (turn.probe or cell.pinned):
         _make_hole(cell, node, (raw, sibling, value, extension, default), turn)
 
@@ -229,7 +229,7 @@ def _make_hole(cell: Cell, node: dict[str, Any], found: tuple[Any, Any, Any, Any
         _drop_extension(node, f"_{cell.name}", sibling, extension)
 
 
-def _carries(cell: Cell, node: dict[str, Any], turn: Turn) -> None:
+def _carries(cell: Cell, turn: Turn) -> None:
     if cell.alternates > 1 and turn.probe:
         key = (id(cell.leaf), 0)
         turn.carriers[key] = min(turn.carriers.get(key, cell.rank), cell.rank)

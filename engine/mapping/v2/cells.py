@@ -426,8 +426,7 @@ def put_groups(
             [keys(child, wire) for child in old], [key_of(item, key) for item in items], range(len(old))
         )
     made = [
-        old[at] if at >= 0 else new_group(context, item, wire)
-        for at, item in zip(partners, items, strict=True)
+        old[at] if at >= 0 else new_group(context, wire) for at, item in zip(partners, items, strict=True)
     ]
     _replace(group, old, made)
     for at, (child, item) in enumerate(zip(made, items, strict=True)):
@@ -446,7 +445,7 @@ def begin(child: Group) -> None:
         child.insert(anchors[-1], [anchors[-1]])
 
 
-def new_group(context: Context, item: Any, wire: Wire) -> Group:
+def new_group(context: Context, wire: Wire) -> Group:
     """Return the segments of a new item: what begins it, and what the mapper always writes."""
     child = Group(context)
     many = context.many

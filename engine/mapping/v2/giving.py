@@ -173,7 +173,7 @@ class V2Giving(V2Emitting):
             if child.many is not None and child.many.number is not None:
                 code.line(f"give_number(l[0], {code.constant(child.many.number)}, 1, w, new=False)")
         with code.block("elif v is not A:"):
-            code.line(f"i = new_group({constant}, v, w)")
+            code.line(f"i = new_group({constant}, w)")
             code.line(f"group.entries.insert(group.place_for(group.context.rank[{child.number}]), i)")
             code.line(f"p{child.number}(i, v, w)")
             if child.many is not None and child.many.number is not None:
