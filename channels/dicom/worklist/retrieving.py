@@ -13,6 +13,7 @@ from typing import Final
 from channels._dicom.commands import N_GET_RQ, is_uid
 from channels.dicom.requests import Request
 from channels.dicom.services import Service, Talk
+from channels.dicom.worklist.performing import NO_SUCH_INSTANCE, OUT_OF_RESOURCES, SUCCESS
 from engine.codecs.dicom.encoding import encode
 from engine.codecs.dicom.json_model import from_json
 from engine.errors import Transient
@@ -22,12 +23,9 @@ PERFORMED_STEP_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
 _ATTRIBUTES: Final = 0x1005
 """Attribute Identifier List: two 16-bit numbers for each tag, little endian; none asks for all."""
 
-_SUCCESS: Final = 0x0000
 _NOT_ALL: Final = 0x0001
 """Requested optional Attributes are not supported: what there is comes with it."""
 
-_NO_SUCH_INSTANCE: Final = 0x0112
-_OUT_OF_RESOURCES: Final = 0x0213
 _CHARACTER_SET: Final = 0x00080005
 
 
@@ -48,10 +46,10 @@ class PerformedStepRetrieval(Service):
         try:
             found = talk.run(partial(self._worklists.performed, self._worklist, uid)) if is_uid(uid) else None
         except (Transient, TimeoutError):
-            talk.respond(_OUT_OF_RESOURCES, comment="come again later")
+            talk.respond(OUT_OF_RESOURCES, comment="come again later")
             return
         if found is None:
-            talk.respond(_NO_SUCH_INSTANCE, comment="there is no performed step of this UID")
+            talk.respond(NO_SUCH_INSTANCE, comment="there is no performed step of this UID")
             return
         step = from_json(found.attributes)
         tags = request.command.elements.get(_ATTRIBUTES, b"")
@@ -62,7 +60,7 @@ class PerformedStepRetrieval(Service):
                     del step[element.tag]
         missing = wanted - {int(element.tag) for element in step} - {_CHARACTER_SET}
         talk.run(partial(self._journalled, talk))
-        talk.respond(_NOT_ALL if missing else _SUCCESS, encode(step, request.transfer_syntax))
+        talk.respond(_NOT_ALL if missing else SUCCESS, encode(step, request.transfer_syntax))
 
     async def _journalled(self, talk: Talk) -> None:
         actor = f"partner:{talk.partner or '?'}"

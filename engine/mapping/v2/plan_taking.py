@@ -323,26 +323,19 @@ class _Taking:
 
     def _pieces(self) -> list[str]:
         """Return the segment in pieces, one for each text between its values and one for each value."""
-        found: list[str] = []
-        for mark in self._layout.marks:
-            if isinstance(mark, str):
-                found.append(mark)
-            elif mark.at == 0:
-                found.append(self._segment)
-            else:
-                found.append(HOLE if mark.at in self._holes else Expression(f"a{mark.at}"))
-        return found
+        return self._told(lambda at: HOLE if at in self._holes else Expression(f"a{at}"))
 
     def _outline(self) -> list[str]:
         """Return the same pieces as the outline has them."""
+        return self._told(lambda at: READ if at in self._read else UNREAD)
+
+    def _told(self, value: Callable[[int], str]) -> list[str]:
         found: list[str] = []
         for mark in self._layout.marks:
             if isinstance(mark, str):
                 found.append(mark)
-            elif mark.at == 0:
-                found.append(self._segment)
             else:
-                found.append(READ if mark.at in self._read else UNREAD)
+                found.append(self._segment if mark.at == 0 else value(mark.at))
         return found
 
     def _returned(self) -> str:

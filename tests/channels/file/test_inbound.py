@@ -54,7 +54,7 @@ class Dropper(Sender):
                 return Answer.ACCEPTED
             if (self._folder / "bad" / name).exists():
                 return Answer.REFUSED
-            await anyio.sleep(0.005)
+            await anyio.sleep(0.005)  # a file appears, and nobody tells
 
 
 class TestFileInbound(InboundContract):
@@ -82,7 +82,7 @@ async def until(condition: Callable[[], bool]) -> None:
     for _ in range(1000):
         if condition():
             return
-        await anyio.sleep(0.005)
+        await anyio.sleep(0.005)  # what is waited for is a file, of which nobody tells
     raise TimeoutError("it did not come about within 5 s")
 
 

@@ -252,7 +252,7 @@ async def test_stop_waits_for_a_request_that_was_begun() -> None:
         await client.write(request[:-4])
         await _until_read(door.intake)
         stopping = asyncio.create_task(door.channel.stop())
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # real time: a stop that waits for nobody is over by then
         assert not stopping.done()
         await client.write(request[-4:])
         answer = await client.read()
@@ -268,7 +268,7 @@ async def test_stop_answers_everything_that_was_pipelined() -> None:
         await client.write(post() * 3)
         await intake.until(1)
         stopping = asyncio.create_task(door.channel.stop())
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # real time: a stop that waits for nobody is over by then
         intake.open_gate()
         answers = [await client.read() for _ in range(3)]
         assert [answer.status for answer in answers] == [202] * 3
